@@ -1,0 +1,3 @@
+"""Metric 3D skeletons of hands and bodies from depth images, with V2V-PoseNet."""
+
+__version__ = "0.1.0"

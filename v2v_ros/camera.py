@@ -1,0 +1,115 @@
+"""The pinhole camera: intrinsics, deproject, project, and the image region that a cube covers.
+
+Points are in the camera's optical frame (x right, y down, z forward, REP 103), in metres. Pixel coordinates are
+0-based, and (u, v) names the centre of the pixel in column u, row v.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Intrinsics:
+    """Pinhole intrinsics of a rectified image, in pixels.
+
+    Raises:
+        ValueError: A value is not finite, or a focal length or the image size is not positive.
+    """
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(value) for value in (self.fx, self.fy, self.cx, self.cy)):
+            raise ValueError(f"intrinsics must be finite numbers, got {self}")
+        if self.fx <= 0 or self.fy <= 0:
+            raise ValueError(f"focal lengths must be positive, got fx={self.fx}, fy={self.fy}")
+        if self.width <= 0 or self.height <= 0:
+            raise ValueError(f"the image size must be positive, got {self.width}x{self.height}")
+
+
+@dataclass(frozen=True)
+class Region:
+    """Half-open rectangle of pixels: columns [left, right), rows [top, bottom)."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def empty(self) -> bool:
+        return self.right <= self.left or self.bottom <= self.top
+
+
+def deproject(depth: torch.Tensor, intrinsics: Intrinsics, region: Region | None = None) -> torch.Tensor:
+    """Turn a depth image into points.
+
+    Args:
+        depth: float [..., H, W], metres along z; NaN where invalid. With a region, the pixels of that region only.
+        intrinsics: Of the whole image.
+        region: Where ``depth`` lies in the whole image; the whole image when None.
+
+    Returns:
+        float [..., H, W, 3] metres in the optical frame; NaN where the depth is.
+    """
+    left, top = (region.left, region.top) if region is not None else (0, 0)
+    height, width = depth.shape[-2:]
+    u = torch.arange(left, left + width, device=depth.device, dtype=depth.dtype)
+    v = torch.arange(top, top + height, device=depth.device, dtype=depth.dtype)
+    x = (u - intrinsics.cx) / intrinsics.fx * depth
+    y = ((v - intrinsics.cy) / intrinsics.fy)[:, None] * depth
+    return torch.stack((x, y, depth), dim=-1)
+
+
+def project(points: torch.Tensor, intrinsics: Intrinsics) -> torch.Tensor:
+    """Project points onto the image plane.
+
+    Args:
+        points: float [..., 3] metres in the optical frame.
+
+    Returns:
+        float [..., 2] pixels (u, v); NaN for points that are not in front of the camera.
+    """
+    z = points[..., 2]
+    z = torch.where(z > 0, z, torch.nan)
+    u = points[..., 0] / z * intrinsics.fx + intrinsics.cx
+    v = points[..., 1] / z * intrinsics.fy + intrinsics.cy
+    return torch.stack((u, v), dim=-1)
+
+
+def cube_region(center: tuple[float, float, float], edge: float, intrinsics: Intrinsics) -> Region:
+    """The smallest region of pixels that can see into an axis-aligned cube.
+
+    Args:
+        center: Metres in the optical frame.
+        edge: Metres.
+
+    Returns:
+        The region, clipped to the image: empty when the cube is out of view, the whole image when the cube reaches
+        behind the camera.
+    """
+    x, y, z = center
+    near, far = z - edge / 2, z + edge / 2
+    if far <= 0:
+        return Region(0, 0, 0, 0)
+    if near <= 1e-3:
+        return Region(0, 0, intrinsics.width, intrinsics.height)
+
+    def bounds(middle: float, focal: float, principal: float, size: int) -> tuple[int, int]:
+        low, high = middle - edge / 2, middle + edge / 2
+        first = principal + focal * low / (near if low < 0 else far)
+        last = principal + focal * high / (near if high > 0 else far)
+        return max(0, math.ceil(first)), min(size, math.floor(last) + 1)
+
+    left, right = bounds(x, intrinsics.fx, intrinsics.cx, intrinsics.width)
+    top, bottom = bounds(y, intrinsics.fy, intrinsics.cy, intrinsics.height)
+    return Region(left, top, right, bottom)

@@ -1,0 +1,110 @@
+"""Joints to target heatmaps, and heatmaps back to joints, scores and covariances.
+
+Heatmaps are [batch, joint, z, y, x]. Coordinates are in heatmap cells, (x, y, z), continuous: the centre of cell i is
+i + 0.5. Encoding and decoding are exact inverses; the published decode is in :mod:`v2v_ros.paper`.
+"""
+
+from __future__ import annotations
+
+import torch
+
+
+def encode(coordinates: torch.Tensor, size: int, sigma: float) -> torch.Tensor:
+    """Gaussian target heatmaps with peak 1 at the joint itself, wherever in a cell it lies.
+
+    Args:
+        coordinates: float [B, J, 3] in heatmap cells. A joint with a NaN gets an all-zero heatmap.
+        size: Cells per axis, M.
+        sigma: Standard deviation in cells.
+
+    Returns:
+        float [B, J, M, M, M], axes (z, y, x).
+    """
+    cells = torch.arange(size, device=coordinates.device, dtype=coordinates.dtype) + 0.5
+    # A Gaussian is a product of three, one per axis.
+    axes = torch.exp(-((cells - coordinates[..., None]) ** 2) / (2 * sigma**2)).nan_to_num(0.0)
+    x, y, z = axes.unbind(dim=2)
+    return z[..., :, None, None] * y[..., None, :, None] * x[..., None, None, :]
+
+
+def decode(heatmaps: torch.Tensor, sigma: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sub-cell joint coordinates and scores.
+
+    Around the highest cell, the heatmap is summed over the other two axes, which leaves a 1D Gaussian whatever the
+    joint's place in the cell; the peak of the parabola through the logarithm of three of its values is then the
+    joint, exactly. Its curvature is known from sigma, so two of the three values decide and no division can fail.
+
+    Args:
+        heatmaps: float [B, J, M, M, M], M >= 3.
+        sigma: Standard deviation of the targets, in cells.
+
+    Returns:
+        coordinates float [B, J, 3] (x, y, z) in cells, and scores float [B, J] in [0, 1]: the highest value.
+    """
+    batch, joints, size = heatmaps.shape[:3]
+    scores, index = heatmaps.flatten(2).max(dim=2)
+    peak = torch.stack((index % size, index // size % size, index // size**2), dim=-1)
+    middle = peak.clamp(1, size - 2)  # the 3x3x3 window stays in the grid
+    window = _windows(heatmaps, middle)
+    # A floor far under any peak keeps the logarithm finite where the network puts out negative values.
+    window = window.clamp_min(1e-6)
+    marginals = torch.stack((window.sum((2, 3)), window.sum((2, 4)), window.sum((3, 4))), dim=2)  # x, y, z
+    log = marginals.log()
+    offset = sigma**2 / 2 * (log[..., 2] - log[..., 0])
+    # One cell of slack beyond the window's middle cell, more where the peak touches the border of the grid.
+    limit = 1.0 + 2.0 * (peak != middle)
+    coordinates = middle + 0.5 + offset.clamp(-limit, limit)
+    return coordinates, scores.clamp(0, 1)
+
+
+def _windows(heatmaps: torch.Tensor, middle: torch.Tensor) -> torch.Tensor:
+    """The 3x3x3 neighbourhoods [B, J, 3, 3, 3] (z, y, x) of the cells ``middle`` [B, J, 3] (x, y, z)."""
+    batch, joints, size = heatmaps.shape[:3]
+    step = torch.arange(-1, 2, device=heatmaps.device)
+    x = middle[..., 0, None, None, None] + step[None, None, :]
+    y = middle[..., 1, None, None, None] + step[None, :, None]
+    z = middle[..., 2, None, None, None] + step[:, None, None]
+    index = ((z * size + y) * size + x).flatten(2)
+    return heatmaps.flatten(2).gather(2, index).view(batch, joints, 3, 3, 3)
+
+
+def covariance(heatmaps: torch.Tensor) -> torch.Tensor:
+    """Second central moment of every heatmap.
+
+    The moment is taken of the squared positive values, which weighs down the floor of a network's output that would
+    otherwise dominate the sum over a large grid, and is doubled, since a squared Gaussian has half the variance: a
+    perfect heatmap gives exactly sigma^2 on the diagonal (up to its truncation by the grid).
+
+    Args:
+        heatmaps: float [B, J, M, M, M].
+
+    Returns:
+        float [B, J, 6] in cells squared: xx, xy, xz, yy, yz, zz.
+    """
+    size = heatmaps.shape[-1]
+    weight = heatmaps.clamp_min(0).square()
+    cells = torch.arange(size, device=heatmaps.device, dtype=heatmaps.dtype) + 0.5
+    total = weight.sum((2, 3, 4)).clamp_min(1e-12)
+    xy, xz, yz = weight.sum(2), weight.sum(3), weight.sum(4)  # [.., y, x], [.., z, x], [.., z, y]
+    x = xy.sum(2) @ cells / total
+    y = xy.sum(3) @ cells / total
+    z = xz.sum(3) @ cells / total
+
+    def second(plane: torch.Tensor, row: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
+        rows, columns = cells - row[..., None], cells - column[..., None]
+        return 2 * (rows[..., None, :] @ plane @ columns[..., None])[..., 0, 0] / total
+
+    def variance(line: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+        return 2 * (line * (cells - mean[..., None]) ** 2).sum(-1) / total
+
+    return torch.stack(
+        (
+            variance(xy.sum(2), x),
+            second(xy, y, x),
+            second(xz, z, x),
+            variance(xy.sum(3), y),
+            second(yz, z, y),
+            variance(xz.sum(3), z),
+        ),
+        dim=-1,
+    )

@@ -1,0 +1,174 @@
+"""V2V-PoseNet (Moon et al., CVPR 2018): an occupancy grid in, one 3D heatmap per joint out."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Size of a V2V-PoseNet.
+
+    Attributes:
+        joints: Heatmaps put out.
+        grid: Cells per axis of the occupancy grid; the heatmaps have half as many. A multiple of 8.
+        width: Channels after the first convolution; the paper's network has 16.
+        sigma: Standard deviation of the target Gaussian, in heatmap cells.
+
+    Raises:
+        ValueError: A size is not positive or the grid is not a multiple of 8.
+    """
+
+    joints: int
+    grid: int = 88
+    width: int = 16
+    sigma: float = 1.7
+
+    def __post_init__(self) -> None:
+        if self.joints < 1 or self.width < 1 or self.sigma <= 0:
+            raise ValueError(f"joints, width and sigma must be positive, got {self}")
+        if self.grid < 8 or self.grid % 8:
+            raise ValueError(f"the grid must be a positive multiple of 8 (three poolings halve it), got {self.grid}")
+
+    @property
+    def heatmap(self) -> int:
+        """Cells per axis of a heatmap."""
+        return self.grid // 2
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class BlockConv3d(nn.Conv3d):
+    """A 7x7x7 convolution of one channel that keeps the size, computed on blocks of 2x2x2 cells where that is faster.
+
+    Matrix units for half precision are fed by many channels. The 8 cells of a block become input channels and the 8
+    results of a block output channels; the kernel covers 5x5x5 blocks. The sums are the same.
+    """
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__(1, outputs, 7, padding=3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.dtype == torch.float32 and not torch.is_autocast_enabled(x.device.type):
+            return super().forward(x)
+        batch, _, size = x.shape[:3]
+        blocks = size // 2
+        x = x.reshape(batch, blocks, 2, blocks, 2, blocks, 2).permute(0, 2, 4, 6, 1, 3, 5)
+        x = x.reshape(batch, 8, blocks, blocks, blocks).contiguous(memory_format=torch.channels_last_3d)
+        bias = None if self.bias is None else self.bias.repeat(8)
+        x = nn.functional.conv3d(x, self._block_weight(), bias, padding=2)
+        x = x.view(batch, 2, 2, 2, self.out_channels, blocks, blocks, blocks).permute(0, 4, 5, 1, 6, 2, 7, 3)
+        return x.reshape(batch, self.out_channels, size, size, size).contiguous(memory_format=torch.channels_last_3d)
+
+    def _block_weight(self) -> torch.Tensor:
+        """Kernels [8 C, 8, 5, 5, 5]: for every place of the result in its block, shifted by as much."""
+        kernels = []
+        for z, y, x in itertools.product(range(2), repeat=3):
+            pads = [pad for place in (x, y, z) for pad in (1 + place, 2 - place)]
+            padded = nn.functional.pad(self.weight[:, 0], pads)
+            blocks = padded.view(self.out_channels, 5, 2, 5, 2, 5, 2).permute(0, 2, 4, 6, 1, 3, 5)
+            kernels.append(blocks.reshape(self.out_channels, 8, 5, 5, 5))
+        return torch.cat(kernels).contiguous(memory_format=torch.channels_last_3d)
+
+
+class Basic(nn.Sequential):
+    """Convolution, batch normalisation, ReLU; keeps the size."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
+        super().__init__(
+            BlockConv3d(outputs) if (inputs, kernel) == (1, 7) else nn.Conv3d(inputs, outputs, kernel, padding=kernel // 2),
+            nn.BatchNorm3d(outputs),
+            nn.ReLU(inplace=True),
+        )
+
+
+class Residual(nn.Module):
+    """Two 3x3x3 convolutions beside a skip connection."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.Conv3d(inputs, outputs, 3, padding=1),
+            nn.BatchNorm3d(outputs),
+            nn.ReLU(inplace=True),
+            nn.Conv3d(outputs, outputs, 3, padding=1),
+            nn.BatchNorm3d(outputs),
+        )
+        self.skip = (
+            nn.Identity()
+            if inputs == outputs
+            else nn.Sequential(nn.Conv3d(inputs, outputs, 1), nn.BatchNorm3d(outputs))
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.branch(x) + self.skip(x))
+
+
+class Upsample(nn.Sequential):
+    """Transposed convolution that doubles the size, batch normalisation, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(
+            nn.ConvTranspose3d(inputs, outputs, 2, stride=2),
+            nn.BatchNorm3d(outputs),
+            nn.ReLU(inplace=True),
+        )
+
+
+class V2VPoseNet(nn.Module):
+    """The voxel-to-voxel network, layer by layer as published (paper, section 5 and figure 3).
+
+    ``width=16, grid=88`` is the paper's network: 3,410,453 parameters for 21 joints.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        w = config.width
+        self.front = nn.Sequential(
+            Basic(1, w, 7),
+            nn.MaxPool3d(2),
+            Residual(w, 2 * w),
+            Residual(2 * w, 2 * w),
+            Residual(2 * w, 2 * w),
+        )
+        self.outer_skip = Residual(2 * w, 2 * w)
+        self.outer_down = nn.Sequential(nn.MaxPool3d(2), Residual(2 * w, 4 * w))
+        self.inner_skip = Residual(4 * w, 4 * w)
+        self.inner = nn.Sequential(
+            nn.MaxPool3d(2),
+            Residual(4 * w, 8 * w),
+            Residual(8 * w, 8 * w),
+            Residual(8 * w, 8 * w),
+            Upsample(8 * w, 4 * w),
+        )
+        self.outer_up = nn.Sequential(Residual(4 * w, 4 * w), Upsample(4 * w, 2 * w))
+        self.back = nn.Sequential(
+            Residual(2 * w, 2 * w),
+            Basic(2 * w, 2 * w, 1),
+            Basic(2 * w, 2 * w, 1),
+            nn.Conv3d(2 * w, config.joints, 1),
+        )
+        self._initialize()
+
+    def _initialize(self) -> None:
+        # N(0, 0.001) as published. Wider initialisations start with heatmaps far above the targets' range of
+        # [0, 1] and were seen not to recover in thousands of steps.
+        for module in self.modules():
+            if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
+                nn.init.normal_(module.weight, std=0.001)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Occupancy [B, 1, N, N, N] to heatmaps [B, J, N/2, N/2, N/2], both (z, y, x)."""
+        front = self.front(x)
+        outer = self.outer_down(front)
+        outer = self.inner(outer) + self.inner_skip(outer)
+        return self.back(self.outer_up(outer) + self.outer_skip(front))

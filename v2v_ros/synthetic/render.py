@@ -1,0 +1,121 @@
+"""Depth images of sphere-meshes and planes, batched, on any device.
+
+Every sphere is drawn into the square of pixels that its silhouette can reach; the nearest surface wins by a
+scatter-minimum. Spheres are grouped by the size of their squares, so the work is near that of the covered pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from .spheres import Spheres
+
+
+@dataclass(frozen=True)
+class Cameras:
+    """A batch of pinhole cameras with images of one size.
+
+    Attributes:
+        focal: float [B], pixels.
+        principal: float [B, 2], pixels (cx, cy).
+        width, height: Pixels.
+    """
+
+    focal: torch.Tensor
+    principal: torch.Tensor
+    width: int
+    height: int
+
+    def rays(self) -> torch.Tensor:
+        """float [B, H, W, 3]: the points at depth 1 that the pixels see."""
+        device = self.focal.device
+        u = torch.arange(self.width, device=device) - self.principal[:, :1]
+        v = torch.arange(self.height, device=device) - self.principal[:, 1:]
+        x = (u / self.focal[:, None])[:, None, :].expand(-1, self.height, -1)
+        y = (v / self.focal[:, None])[:, :, None].expand(-1, -1, self.width)
+        return torch.stack((x, y, torch.ones_like(x)), dim=-1)
+
+
+_SMALLEST = 3  # pixels; half the side of the smallest square
+_GROWTH = 1.6  # from one group of squares to the next
+
+
+def render_spheres(spheres: Spheres, cameras: Cameras) -> torch.Tensor:
+    """Depth [B, H, W] in metres of the spheres' front surfaces, infinity where there is none."""
+    batch = spheres.radii.shape[0]
+    height, width = cameras.height, cameras.width
+    focal = cameras.focal[:, None]
+    z = spheres.centers[..., 2]
+    nearest = z - spheres.radii
+    visible = (spheres.radii > 0) & (nearest > 0.01)
+    u = spheres.centers[..., 0] / z * focal + cameras.principal[:, None, 0]
+    v = spheres.centers[..., 1] / z * focal + cameras.principal[:, None, 1]
+    # The silhouette of a sphere off the axis is an ellipse whose centre lies a little beside the centre's projection.
+    eccentric = 1 + (spheres.centers[..., :2] / z[..., None]).square().sum(-1)
+    reach = focal * spheres.radii / nearest.clamp_min(1e-3) * eccentric + 1
+    visible &= (u + reach > 0) & (u - reach < width) & (v + reach > 0) & (v - reach < height)
+
+    depth = spheres.radii.new_full((batch, height, width), torch.inf)
+    limit = 2 * max(width, height)
+    half, smaller = _SMALLEST, 0.0
+    while smaller < limit and bool((visible & (reach > smaller)).any()):
+        last = half >= limit
+        group = visible & (reach > smaller) & ((reach <= half) | last)
+        if group.any():
+            sample, sphere = group.nonzero(as_tuple=True)
+            squares = _Squares(sample, sphere, u[sample, sphere].round().long(), v[sample, sphere].round().long(), half)
+            _splat(depth, spheres, cameras, squares)
+        smaller, half = float(half), min(limit, int(half * _GROWTH) + 1)
+    return depth
+
+
+@dataclass(frozen=True)
+class _Squares:
+    """Spheres of a batch, the pixels at their middle, and half the side of the square that each is drawn into."""
+
+    sample: torch.Tensor
+    sphere: torch.Tensor
+    u: torch.Tensor
+    v: torch.Tensor
+    half: int
+
+
+def _splat(depth: torch.Tensor, spheres: Spheres, cameras: Cameras, squares: _Squares) -> None:
+    """Draw spheres into depth [B, H, W]."""
+    batch, height, width = depth.shape
+    step = torch.arange(-squares.half, squares.half + 1, device=depth.device)
+    # One column and one row more than the image take what falls outside.
+    padded = depth.new_full((batch * (height + 1) * (width + 1),), torch.inf)
+    chunk = max(1, 1_000_000 // step.shape[0] ** 2)  # bounds the memory of large squares
+    for first in range(0, squares.sample.shape[0], chunk):
+        part = slice(first, first + chunk)
+        b, s = squares.sample[part], squares.sphere[part]
+        u, v = squares.u[part, None] + step, squares.v[part, None] + step
+        focal, principal = cameras.focal[b, None], cameras.principal[b]
+        x, y = (u - principal[:, :1]) / focal, (v - principal[:, 1:]) / focal
+        cx, cy, cz = spheres.centers[b, s].unbind(-1)
+        # |t (x, y, 1) - center| = radius, smaller root. All but five operations are on rows or columns alone.
+        c = cx**2 + cy**2 + cz**2 - spheres.radii[b, s] ** 2
+        a = (x**2)[:, None, :] + (y**2 + 1)[:, :, None]
+        half_b = (x * cx[:, None])[:, None, :] + (y * cy[:, None] + cz[:, None])[:, :, None]
+        root = torch.addcmul(half_b**2, a, c[:, None, None], value=-1).sqrt_()  # NaN where the ray passes by
+        t = half_b.sub_(root).div_(a).nan_to_num_(torch.inf)
+        column = torch.where((u >= 0) & (u < width), u, width)
+        row = torch.where((v >= 0) & (v < height), v, height) + b[:, None] * (height + 1)
+        index = (row * (width + 1))[:, :, None] + column[:, None, :]
+        padded.scatter_reduce_(0, index.flatten(), t.flatten(), "amin")
+    torch.minimum(depth, padded.view(batch, height + 1, width + 1)[:, :height, :width], out=depth)
+
+
+def render_planes(points: torch.Tensor, normals: torch.Tensor, cameras: Cameras) -> torch.Tensor:
+    """Depth [B, H, W] of planes through points [B, K, 3] with normals [B, K, 3]; infinity where no plane is hit.
+
+    A plane whose normal is zero is not there.
+    """
+    rays = cameras.rays().flatten(1, 2)
+    slope = rays @ normals.transpose(1, 2)
+    t = (points * normals).sum(-1)[:, None] / slope
+    t = torch.where((t > 0.01) & t.isfinite(), t, torch.inf)
+    return t.amin(-1).view(-1, cameras.height, cameras.width)

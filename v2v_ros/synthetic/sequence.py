@@ -1,0 +1,136 @@
+"""Moving subjects before a camera: depth images at any time, with the true joints."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..camera import Intrinsics
+from ..skeletons import BODY15, HAND21, Skeleton
+from .body import BodyPose, pose_body
+from .hand import HandPose, pose_hand, sample_fingers, sample_shape
+from .noise import NoiseFields, SensorNoise, apply_noise
+from .render import Cameras, render_planes, render_spheres
+from .spheres import Spheres
+
+CAMERA = Intrinsics(475.0, 475.0, 319.5, 239.5, 640, 480)
+_KEYFRAME_SECONDS = 1.5
+_SPARE = 64  # pixels by which the noise fields are larger than the image
+
+
+@dataclass(frozen=True)
+class SyntheticFrame:
+    """A depth image and the truth about it.
+
+    Attributes:
+        depth: float32 [H, W] metres, NaN where invalid.
+        joints: float32 [J, 3] metres in the camera's optical frame.
+    """
+
+    depth: np.ndarray
+    joints: np.ndarray
+
+
+class SyntheticSequence:
+    """A right hand that moves, turns and changes its gesture (or a body that walks on the spot) before a wall.
+
+    The same seed gives the same motion; noise is drawn anew for every frame.
+
+    Args:
+        kind: ``hand`` or ``body``.
+        seed: Of shape and motion.
+        intrinsics: Of the camera.
+        noise: Strength of the sensor noise; 0 is a perfect camera.
+
+    Raises:
+        ValueError: The kind is neither.
+    """
+
+    def __init__(
+        self, kind: str = "hand", *, seed: int = 0, intrinsics: Intrinsics = CAMERA, noise: float = 1.0
+    ) -> None:
+        if kind not in ("hand", "body"):
+            raise ValueError(f"kind must be 'hand' or 'body', got '{kind}'")
+        self.kind = kind
+        self.skeleton: Skeleton = HAND21 if kind == "hand" else BODY15
+        self.intrinsics = intrinsics
+        self._seed = seed
+        self._generator = torch.Generator().manual_seed(seed)
+        self._shape = sample_shape(1, self._generator)
+        self._keyframes: list[HandPose] = []
+        one = torch.ones(1)
+        self._noise = SensorNoise(
+            white=0.003 * noise * one,
+            bumps=0.003 * noise * one,
+            step=0.002 * noise * one,
+            edge_loss=min(1.0, 0.4 * noise) * one,
+            flying=min(1.0, 0.1 * noise) * one,
+            holes=min(1.0, 0.005 * noise) * one,
+        )
+        width, height = intrinsics.width, intrinsics.height
+        # Random numbers for every pixel cost more than the picture: draw once, larger, and cut at random places.
+        self._draws = NoiseFields.draw(1, height + _SPARE, width + _SPARE, self._generator)
+        self._cameras = Cameras(
+            intrinsics.fx * one, torch.tensor([[intrinsics.cx, intrinsics.cy]]), width, height
+        )
+        self._background = render_planes(
+            torch.tensor([[[0.0, 0.0, 1.2 if kind == "hand" else 4.0]]]),
+            torch.tensor([[[0.15, -0.05, -1.0]]]),
+            self._cameras,
+        )
+
+    def frame(self, seconds: float) -> SyntheticFrame:
+        """The frame at a time from the start of the sequence."""
+        with torch.inference_mode():
+            joints, surface = self._hand(seconds) if self.kind == "hand" else self._body(seconds)
+            depth = torch.minimum(render_spheres(surface, self._cameras), self._background)
+            top, left = torch.randint(_SPARE + 1, (2,), generator=self._generator).tolist()
+            draws = self._draws.crop(top, left, self.intrinsics.height, self.intrinsics.width)
+            noisy = apply_noise(depth, self._noise, draws)
+        return SyntheticFrame(noisy[0].numpy(), joints[0].numpy().astype(np.float32))
+
+    def _hand(self, seconds: float) -> tuple[torch.Tensor, Spheres]:
+        place = max(0.0, seconds) / _KEYFRAME_SECONDS
+        first = int(place)
+        # Ease in and out: a gesture is held for a moment.
+        weight = 0.5 - 0.5 * math.cos(math.pi * (place - first))
+        pose = self._keyframe(first).lerp(self._keyframe(first + 1), weight)
+        return pose_hand(self._shape, pose)
+
+    def _keyframe(self, index: int) -> HandPose:
+        """Pose at a keyframe, from a seed of its own, so that any time can be asked for in any order."""
+        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + index)
+
+        def around(low: list[float], high: list[float]) -> torch.Tensor:
+            bounds = torch.tensor([low, high])
+            return bounds[:1] + (bounds[1:] - bounds[:1]) * torch.rand(1, len(low), generator=generator)
+
+        return HandPose(
+            fingers=sample_fingers(1, generator),
+            wrist=around([-0.3, -0.2], [0.3, 0.2]),
+            orientation=around([-1.0, -0.5, -0.6], [1.0, 0.5, 0.6]),
+            position=around([-0.12, -0.08, 0.42], [0.12, 0.06, 0.60]),
+        )
+
+    def _body(self, seconds: float) -> tuple[torch.Tensor, Spheres]:
+        phase = 2 * math.pi * 0.6 * seconds
+        stride = 0.45 * math.sin(phase)
+        lift = 0.5 * (1 + math.sin(0.7 * phase))
+
+        def pair(right: float, left: float) -> torch.Tensor:
+            return torch.tensor([[right, left]])
+
+        pose = BodyPose(
+            height=torch.tensor([1.72]),
+            yaw=torch.tensor([0.5 * math.sin(0.3 * phase)]),
+            swing=pair(-stride, 0.4 * lift),
+            spread=pair(0.15, 0.2 + 1.6 * lift),
+            elbow=pair(0.4 + 0.2 * stride, 1.2 * lift),
+            stride=pair(stride, -stride),
+            knee=pair(0.3 + 0.3 * math.sin(phase + 1.5), 0.3 - 0.3 * math.sin(phase + 1.5)),
+            position=torch.tensor([[0.25 * math.sin(0.25 * phase), 0.0, 2.6]]),
+        )
+        return pose_body(pose)

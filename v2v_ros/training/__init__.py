@@ -1,0 +1,1 @@
+"""Training of V2V-PoseNet on synthetic data."""
