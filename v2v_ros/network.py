@@ -44,6 +44,9 @@ class NetworkConfig:
         return asdict(self)
 
 
+_HALF_PRECISION = (torch.bfloat16, torch.float16)
+
+
 class BlockConv3d(nn.Conv3d):
     """A 7x7x7 convolution of one channel that keeps the size, computed on blocks of 2x2x2 cells where that is faster.
 
@@ -55,8 +58,11 @@ class BlockConv3d(nn.Conv3d):
         super().__init__(1, outputs, 7, padding=3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if x.dtype == torch.float32 and not torch.is_autocast_enabled(x.device.type):
-            return super().forward(x)
+        autocast = x.device.type in ("cpu", "cuda") and torch.is_autocast_enabled(x.device.type)
+        return self.blockwise(x) if autocast or x.dtype in _HALF_PRECISION else super().forward(x)
+
+    def blockwise(self, x: torch.Tensor) -> torch.Tensor:
+        """The convolution on blocks; [B, 1, N, N, N] with even N."""
         batch, _, size = x.shape[:3]
         blocks = size // 2
         x = x.reshape(batch, blocks, 2, blocks, 2, blocks, 2).permute(0, 2, 4, 6, 1, 3, 5)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 
+from .files import write_atomically
 from .network import NetworkConfig, V2VPoseNet
 from .skeletons import Skeleton, get_skeleton
 
@@ -161,16 +160,7 @@ def save(weights: Weights, path: Path) -> None:
         "training": json.dumps(weights.training),
     }
     content = serialize({key: value.contiguous() for key, value in weights.state.items()}, metadata)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_atomically(path, content)
 
 
 def _listing() -> str:

@@ -1,0 +1,36 @@
+# Runs in the project's own environment, which every target brings up to date first (seconds when nothing changed).
+PYTHON ?= python3
+run := scripts/env
+
+help:  ## show this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+
+setup:  ## make the environment: Python packages, ROS 2 unless one is sourced, messages, this package
+	@$(PYTHON) scripts/setup
+
+build: setup  ## the same: build again after a change of messages or of the list of files
+
+demo: setup  ## show the skeleton of a rendered hand, computed by the real node
+	@$(run) v2v demo
+
+test: lint  ## lint, type check and test
+	@$(run) pytest --quiet --no-header
+
+lint: setup  ## lint and type check
+	@$(run) ruff check --quiet
+	@$(run) ruff format --check --quiet || { echo "not formatted; run: make format"; exit 1; }
+	@$(run) mypy --no-error-summary
+
+format: setup  ## format the Python code
+	@$(run) ruff format --quiet
+
+benchmark: setup  ## measure speed and latency on this machine
+	@$(run) v2v benchmark
+
+clean:  ## remove what was built; the next build starts anew
+	@rm -rf .colcon/build .colcon/install .colcon/log .colcon/stamp
+
+distclean:  ## remove the whole environment
+	@rm -rf .colcon .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+.PHONY: help setup build demo test lint format benchmark clean distclean

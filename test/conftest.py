@@ -1,0 +1,59 @@
+"""What tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from v2v_ros import weights
+from v2v_ros.network import NetworkConfig, V2VPoseNet
+from v2v_ros.skeletons import get_skeleton
+from v2v_ros.weights import Weights
+
+pytest_plugins = ["ros_bench"]  # fixtures for tests with nodes
+
+# Several processes share few cores here: threads that wait for each other cost more than they bring.
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def test_data() -> Path:
+    """Folder of recorded frames and bags, not part of the project; tests that need it are skipped without."""
+    folder = Path(os.environ.get("V2V_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("no recorded data: set V2V_TEST_DATA to its folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shipped_weights() -> str:
+    """Name of the shipped hand weights."""
+    return weights.default_for("hand21")
+
+
+MakeWeights = Callable[..., Path]
+
+
+@pytest.fixture
+def make_weights(tmp_path: Path) -> MakeWeights:
+    """Function that writes a weights file of a tiny untrained network: (name, skeleton, grid, width) -> path."""
+
+    def make(name: str = "untrained", skeleton: str = "hand21", grid: int = 16, width: int = 1) -> Path:
+        torch.manual_seed(0)
+        target = get_skeleton(skeleton)
+        config = NetworkConfig(len(target.joint_names), grid, width)
+        path = tmp_path / f"{name}.safetensors"
+        weights.save(Weights(name, target, config, target.cube_edge, V2VPoseNet(config).state_dict()), path)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def untrained_weights(make_weights: MakeWeights) -> Path:
+    """A weights file of a tiny untrained hand network."""
+    return make_weights()

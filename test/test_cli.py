@@ -1,0 +1,159 @@
+"""The command line, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from v2v_ros import __version__
+from v2v_ros.cli import main
+from v2v_ros.synthetic.sequence import CAMERA, SyntheticSequence
+
+
+@pytest.fixture
+def frame_list(tmp_path: Path) -> Path:
+    """Three rendered hands and one empty wall."""
+    sequence = SyntheticSequence("hand", seed=4)
+    entries = []
+    camera = {"fx": CAMERA.fx, "fy": CAMERA.fy, "cx": CAMERA.cx, "cy": CAMERA.cy}
+    images = [sequence.frame(second).depth for second in (0.0, 0.4, 0.8)]
+    for index, depth in enumerate([*images, np.full((480, 640), 1.2, np.float32)]):
+        pixels = np.rint(np.nan_to_num(depth) * 1000).astype(np.uint16)
+        Image.fromarray(pixels).save(tmp_path / f"{index}.png")
+        entries.append({"id": f"frame{index}", "path": f"{index}.png", "mm_per_unit": 1.0, "K": camera})
+    path = tmp_path / "frames.json"
+    path.write_text(json.dumps({"frames": entries}))
+    return path
+
+
+def test_the_installed_command_answers() -> None:
+    done = subprocess.run(["v2v", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"v2v_ros {__version__}"
+    done = subprocess.run([sys.executable, "-m", "v2v_ros.cli", "--help"], capture_output=True, text=True, check=True)
+    for command in ("demo", "predict", "train", "benchmark", "info"):
+        assert command in done.stdout
+
+
+@pytest.mark.parametrize("command", ["demo", "predict", "train", "benchmark", "info"])
+def test_the_help_of_every_command_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert f"example:\n  v2v {command}" in text and "--json" in text
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["predict"], ["train", "--output", "x", "--samples", "-3"]])
+def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+
+
+def test_predict_writes_skeletons_pictures_and_figures(
+    frame_list: Path, tmp_path: Path, shipped_weights: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output, figures, pictures = tmp_path / "out.json", tmp_path / "figures.json", tmp_path / "pictures"
+    arguments = ["--weights", shipped_weights, "--json", str(figures), "--pictures", str(pictures)]
+    assert main(["predict", str(frame_list), "--output", str(output), *arguments]) == 0
+    content = json.loads(output.read_text())
+    assert content["skeleton"] == "hand21" and len(content["joint_names"]) == 21
+    assert [len(frame["skeletons"]) for frame in content["frames"]] == [1, 1, 1, 0]
+    sequence = SyntheticSequence("hand", seed=4)
+    for frame, second in zip(content["frames"], (0.0, 0.4, 0.8), strict=False):
+        error = np.array(frame["skeletons"][0]["joints_mm"]) - 1000 * sequence.frame(second).joints
+        assert np.linalg.norm(error, axis=1).mean() < 25
+    assert json.loads(figures.read_text())["frames"] == 4
+    assert sorted(path.name for path in pictures.iterdir()) == [f"frame{i}.png" for i in range(4)]
+    assert "4 frames, a hand in 3 of them" in capsys.readouterr().out
+
+
+def test_every_frame_stands_alone_without_sequence(frame_list: Path, tmp_path: Path, shipped_weights: str) -> None:
+    output = tmp_path / "out.json"
+    ids = []
+    for extra in ([], ["--sequence"]):
+        arguments = ["predict", str(frame_list), "--output", str(output), "--weights", shipped_weights, "--quiet"]
+        assert main([*arguments, *extra]) == 0
+        frames = json.loads(output.read_text())["frames"]
+        ids.append([found["id"] for frame in frames for found in frame["skeletons"]])
+    assert len(set(ids[0])) == 3
+    assert len(set(ids[1])) == 1
+
+
+def test_asking_for_bodies_says_that_their_weights_come_later(
+    frame_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["predict", str(frame_list), "--output", str(tmp_path / "o.json"), "--skeleton", "body15"]
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert "body15" in error and "later release" in error and error.count("\n") == 1
+
+
+def test_errors_take_one_line_and_exit_with_1(
+    frame_list: Path, tmp_path: Path, make_weights: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = ["--weights", str(make_weights())]
+    output = ["--output", str(tmp_path / "o.json")]
+    for arguments, named in [
+        (["predict", str(tmp_path / "none.json"), *output, *weights], "none.json"),
+        (["predict", str(frame_list), *output, "--weights", "hand99"], "hand99"),
+        (["predict", str(frame_list), *output, *weights, "--device", "cuda:99"], "cuda:99"),
+        (["predict", str(tmp_path / "x"), *output, *weights, "--depth-topic", "/d"], "--info-topic"),
+        (["train", "--output", str(tmp_path / "b.safetensors"), "--skeleton", "body15"], "body15"),
+        (["benchmark", "--weights", "nothing"], "nothing"),
+    ]:
+        assert main(arguments) == 1
+        error = capsys.readouterr().err
+        assert error.startswith(f"v2v {arguments[0]}: error:") and named in error
+        assert error.count("\n") == 1, error
+    assert not (tmp_path / "o.json").exists()
+
+
+def test_a_bag_without_topics_is_answered_with_its_topics(
+    test_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = test_data / "bags" / "d435_mcap"
+    assert main(["predict", str(bag), "--output", str(tmp_path / "o.mcap")]) == 1
+    error = capsys.readouterr().err
+    assert "--depth-topic" in error and "sensor_msgs/msg/Image" in error
+
+
+@pytest.mark.parametrize("kind", ["d435_mcap", "d435_sqlite3"])
+def test_recorded_bags_run_to_the_end(kind: str, test_data: Path, tmp_path: Path, shipped_weights: str) -> None:
+    from v2v_ros.bags import list_topics
+
+    bag, output, figures = test_data / "bags" / kind, tmp_path / "out.mcap", tmp_path / "figures.json"
+    image, info = "/camera/depth/image_rect_raw", "/camera/depth/camera_info"
+    arguments = ["--output", str(output), "--weights", shipped_weights, "--json", str(figures), "--quiet"]
+    assert main(["predict", str(bag), "--depth-topic", image, "--info-topic", info, *arguments]) == 0
+    assert json.loads(figures.read_text())["frames"] == 2
+    assert [(topic.name, topic.message_count) for topic in list_topics(output)] == [("/skeletons", 2)]
+
+
+def test_benchmark_prints_every_stage_and_ratios(
+    make_weights: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures = tmp_path / "figures.json"
+    weights = str(make_weights())
+    assert main(["benchmark", "--weights", weights, "--frames", "5", "--json", str(figures), "--quiet"]) == 0
+    printed, content = capsys.readouterr().out, json.loads(figures.read_text())
+    for stage in ("decode", "locate", "voxelize", "network", "joints", "track", "total"):
+        assert stage in printed
+        assert 0 <= content["searching"][stage]["p50"] <= content["searching"][stage]["p99"]
+    assert content["network_ms"]["ratio"] > 0 and content["camera_share"] > 0
+
+
+def test_info_lists_skeletons_and_weights(shipped_weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures = tmp_path / "info.json"
+    assert main(["info", "--json", str(figures)]) == 0
+    printed, content = capsys.readouterr().out, json.loads(figures.read_text())
+    assert "hand21" in printed and "body15" in printed and shipped_weights in printed
+    assert content["version"] == __version__
+    assert content["weights"][0]["held_out_error_mm"] < 15

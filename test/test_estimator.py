@@ -1,0 +1,326 @@
+"""Locating, tracking and the whole way of a frame."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from v2v_ros.camera import Intrinsics
+from v2v_ros.estimator import PoseEstimator, Side, TrackingState
+from v2v_ros.heatmaps import encode
+from v2v_ros.locate import SIZES, locate, refine_center
+from v2v_ros.runtime import TorchRuntime
+from v2v_ros.synthetic.render import Cameras, render_planes, render_spheres
+from v2v_ros.synthetic.sequence import CAMERA, SyntheticSequence
+from v2v_ros.synthetic.spheres import Spheres
+from v2v_ros.tracking import HOLD_SECONDS, Observation, Track
+from v2v_ros.weights import WeightsError
+
+HAND, BODY = SIZES["hand"], SIZES["body"]
+
+
+def rendered(spheres: list[tuple[float, float, float, float]], wall: float | None = None) -> np.ndarray:
+    """Depth image of spheres (x, y, z, radius) before a wall."""
+    cameras = Cameras(
+        torch.tensor([CAMERA.fx]), torch.tensor([[CAMERA.cx, CAMERA.cy]]), CAMERA.width, CAMERA.height
+    )
+    table = torch.tensor([spheres or [(0.0, 0.0, 1.0, 0.0)]])
+    depth = render_spheres(Spheres(table[..., :3], table[..., 3]), cameras)
+    if wall is not None:
+        plane = render_planes(torch.tensor([[[0.0, 0.0, wall]]]), torch.tensor([[[0.1, 0.0, -1.0]]]), cameras)
+        depth = torch.minimum(depth, plane)
+    return torch.where(depth.isfinite(), depth, torch.nan)[0].numpy()
+
+
+def test_a_hand_sized_thing_before_a_torso_is_found_first() -> None:
+    depth = rendered([(0.1, 0.05, 0.5, 0.05), (0.0, 0.1, 1.0, 0.25)], wall=2.0)
+    centers = locate(depth, CAMERA, HAND, 0.15, 1.5)
+    assert np.linalg.norm(centers[0] - [0.1, 0.05, 0.46]) < 0.03
+    assert len(centers) <= 4
+
+
+@pytest.mark.parametrize("wall", [None, 0.5, 0.9])
+def test_walls_and_nothing_at_all_have_no_candidates(wall: float | None) -> None:
+    assert locate(rendered([], wall), CAMERA, HAND, 0.15, 1.5).shape == (0, 3)
+
+
+def test_things_too_small_or_out_of_range_are_passed_over() -> None:
+    assert len(locate(rendered([(0.0, 0.0, 0.5, 0.015)], wall=1.4), CAMERA, HAND, 0.15, 1.5)) == 0
+    near = rendered([(0.0, 0.0, 0.5, 0.05)], wall=1.4)
+    assert len(locate(near, CAMERA, HAND, 0.15, 1.5)) == 1
+    assert len(locate(near, CAMERA, HAND, 0.6, 1.3)) == 0
+
+
+def test_candidates_come_nearest_first_and_keep_apart() -> None:
+    spheres = [(x, 0.0, 0.9 - 0.3 * i, 0.05) for i, x in enumerate((-0.25, 0.0, 0.2))]
+    centers = locate(rendered(spheres, wall=1.4), CAMERA, HAND, 0.15, 1.5)
+    assert len(centers) == 3
+    assert np.all(np.diff(centers[:, 2]) > 0.2)
+
+
+def test_a_walking_body_is_found() -> None:
+    sequence = SyntheticSequence("body", seed=1)
+    for second in (0.0, 1.3, 2.6):
+        frame = sequence.frame(second)
+        centers = locate(frame.depth, CAMERA, BODY, 0.5, 5.0)
+        middle = (frame.joints.min(0) + frame.joints.max(0)) / 2
+        assert min(np.linalg.norm(centers - middle, axis=1)) < 0.4
+
+
+def test_recorded_hands_are_among_the_candidates(test_data: Path) -> None:
+    """One of at most four candidates lies on the hand: nearer than anything else that is hand-sized in the picture."""
+    frames = json.loads((test_data / "hands_sr305.json").read_text())["frames"]
+    for frame in frames:
+        depth = np.asarray(Image.open(test_data / frame["path"])).astype(np.float32) * frame["mm_per_unit"] / 1000
+        depth[depth == 0] = np.nan
+        intrinsics = Intrinsics(**frame["K"], width=depth.shape[1], height=depth.shape[0])
+        centers = locate(depth, intrinsics, HAND, 0.15, 1.5)
+        # The hands are held out before the body.
+        assert len(centers) and centers[0, 2] < np.nanmedian(depth) + 0.02
+
+
+def test_refining_moves_onto_the_content_and_stays_without_any() -> None:
+    points = np.random.default_rng(0).normal((0.1, 0.0, 0.5), 0.02, (500, 3))
+    assert np.linalg.norm(refine_center(points, np.array([0.02, 0.05, 0.45]), 0.25) - [0.1, 0.0, 0.5]) < 0.01
+    assert np.array_equal(refine_center(points, np.array([5.0, 0.0, 0.5]), 0.25), [5.0, 0.0, 0.5])
+
+
+def observation(x: float, score: float = 0.8) -> Observation:
+    points = np.full((21, 3), 0.5, dtype=np.float32)
+    points[:, 0] = x
+    return Observation(points, np.full(21, score, np.float32), np.full((21, 6), 1e-4, np.float32), np.zeros(3))
+
+
+def test_a_track_predicts_steady_motion() -> None:
+    track = Track("hand_1", observation(0.0), 0.0)
+    for step in range(1, 10):
+        track.update(observation(0.01 * step), step / 30)
+    assert track.state is TrackingState.TRACKED
+    assert track.predict(10 / 30)[0] == pytest.approx(0.10, abs=5e-4)
+
+
+def test_a_lost_subject_is_predicted_for_a_moment_with_falling_score() -> None:
+    track = Track("hand_1", observation(0.0), 0.0)
+    track.update(observation(0.01), 1 / 30)
+    first, later = track.miss(2 / 30), track.miss(1 / 30 + 0.8 * HOLD_SECONDS)
+    assert first is not None and later is not None
+    assert track.state is TrackingState.PREDICTED
+    assert 0.8 > first.score > later.score > 0
+    assert first.points[0, 0] > 0.01 and later.covariances[0, 0] > first.covariances[0, 0]
+    assert track.miss(1 / 30 + HOLD_SECONDS) is None
+    assert track.miss(-1.0) is None  # time went back
+
+
+def test_same_stamps_and_leaps_do_not_break_the_velocity() -> None:
+    track = Track("hand_1", observation(0.0), 0.0)
+    track.update(observation(0.1), 0.0)
+    track.update(observation(5.0), 0.01)
+    assert np.isfinite(track.predict(0.1)).all()
+    assert abs(track.predict(0.02)[0] - 5.0) < 0.05
+
+
+class TrueHeatmaps:
+    """Stands for a perfect network: puts out the target heatmaps of the joints it is told."""
+
+    description = "truth"
+
+    def __init__(self, estimator: PoseEstimator) -> None:
+        self.estimator = estimator
+        self.joints = np.zeros((21, 3), np.float32)
+        self.center = np.zeros(3)
+        self.seen: torch.Tensor | None = None
+        self.strength = 1.0
+
+    def __call__(self, grids: torch.Tensor) -> torch.Tensor:
+        self.seen = grids
+        heatmaps = []
+        for _ in grids:
+            cells = (torch.from_numpy(self.joints) - torch.tensor(self.center)) / 0.25 * 24 + 12
+            heatmaps.append(encode(cells[None].float(), 24, 1.7))
+        return self.strength * torch.cat(heatmaps)
+
+
+@pytest.fixture
+def estimator(make_weights: Callable[..., Path]) -> PoseEstimator:
+    return PoseEstimator(make_weights(grid=48), device="cpu")
+
+
+def with_truth(estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch) -> TrueHeatmaps:
+    truth = TrueHeatmaps(estimator)
+    observe = estimator._observe
+
+    def watch(image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: object) -> list[Observation]:
+        found = []
+        for center in centers:
+            truth.center = center
+            found += observe(image, intrinsics, center[None], clock)  # type: ignore[arg-type]
+        return found
+
+    monkeypatch.setattr(estimator, "_observe", watch)
+    monkeypatch.setattr(estimator, "_run", truth)
+    return truth
+
+
+def test_what_the_network_says_comes_out_in_metres(
+    estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = with_truth(estimator, monkeypatch)
+    sequence = SyntheticSequence("hand", seed=2, noise=0.5)
+    for index in range(5):
+        frame = sequence.frame(index / 30)
+        truth.joints = frame.joints
+        estimate = estimator.estimate(frame.depth, CAMERA, index / 30)
+        (found,) = estimate.skeletons
+        assert np.abs(found.points - frame.joints).max() < 1e-4
+        assert found.id == "hand_1" and found.side is Side.RIGHT and found.cube_edge == 0.25
+        assert found.tracking_state is (TrackingState.TRACKED if index else TrackingState.DETECTED)
+        assert found.score > 0.7 and (found.scores > 0.5).all()
+        variance = (1.7 * 0.25 / 24) ** 2
+        assert found.covariances[:, 0] == pytest.approx(np.full(21, variance), rel=0.3)
+        assert set(estimate.seconds) == {"locate", "voxelize", "network", "joints", "track"}
+        assert (estimate.seconds["locate"] == 0) == (index > 0)  # a tracked subject is not searched for
+
+
+def test_moving_the_scene_by_whole_voxels_moves_the_skeleton_by_just_that(
+    estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same grid is seen by the network when scene and cube move together."""
+    truth = with_truth(estimator, monkeypatch)
+    voxel = 0.25 / 48
+    pixel = CAMERA.fx * 4 * voxel / 0.5
+    assert pixel == pytest.approx(19.79, abs=0.01)
+    camera = Intrinsics(480.0, 480.0, 319.5, 239.5, 640, 480)  # 4 voxels at 0.5 m are just 20 pixels
+    depth = np.full((480, 640), np.nan, np.float32)
+    depth[200:280, 280:360] = 0.5
+    truth.joints = np.tile(np.float32([0.0, 0.0, 0.5]), (21, 1))
+    (still,) = estimator.estimate(depth, camera, 0.0).skeletons
+    first = truth.seen
+    estimator.reset()
+    step = np.float32([20 * 0.5 / 480, 0, 0])
+    truth.joints = truth.joints + step
+    (moved,) = estimator.estimate(np.roll(depth, 20, axis=1), camera, 0.0).skeletons
+    assert np.abs(moved.points - still.points - step).max() < 1e-5
+    assert first is not None and truth.seen is not None
+    assert (first != truth.seen).sum() <= 0.02 * first.sum()
+
+
+def test_left_hands_are_seen_mirrored(estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = with_truth(estimator, monkeypatch)
+    frame = SyntheticSequence("hand", seed=2, noise=0.0).frame(0.0)
+    truth.joints = frame.joints
+    (right,) = estimator.estimate(frame.depth, CAMERA, 0.0).skeletons
+    plain, center = truth.seen, right.center
+    estimator.reset()
+    estimator.side = Side.LEFT
+    # The network is told the mirrored joints, as it would say them of the mirrored grid.
+    mirrored = frame.joints.copy()
+    mirrored[:, 0] = 2 * center[0] - mirrored[:, 0]
+    truth.joints = mirrored
+    left = estimator._best(
+        estimator._observe(torch.from_numpy(frame.depth), CAMERA, center[None], _clock(estimator))
+    )
+    assert left is not None and plain is not None and truth.seen is not None
+    assert np.abs(left.points - right.points).max() < 1e-4
+    assert torch.equal(truth.seen, plain.flip(-1))
+    np.testing.assert_allclose(left.covariances, right.covariances, atol=1e-7)
+
+
+def _clock(estimator: PoseEstimator) -> object:
+    from v2v_ros.estimator import _Stopwatch
+
+    return _Stopwatch(torch.device("cpu"))
+
+
+def test_a_subject_that_goes_is_predicted_and_then_gone_and_another_gets_another_id(
+    estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = with_truth(estimator, monkeypatch)
+    frame = SyntheticSequence("hand", seed=2, noise=0.0).frame(0.0)
+    truth.joints = frame.joints
+    empty = np.full_like(frame.depth, np.nan)
+    assert estimator.estimate(frame.depth, CAMERA, 0.0).skeletons[0].id == "hand_1"
+    (predicted,) = estimator.estimate(empty, CAMERA, 0.03).skeletons
+    assert (predicted.id, predicted.tracking_state) == ("hand_1", TrackingState.PREDICTED)
+    assert estimator.estimate(frame.depth, CAMERA, 0.06).skeletons[0].id == "hand_1"
+    assert estimator.estimate(empty, CAMERA, 0.06 + HOLD_SECONDS).skeletons == ()
+    assert estimator.estimate(frame.depth, CAMERA, 1.0).skeletons[0].id == "hand_2"
+    estimator.reset()
+    assert estimator.estimate(frame.depth, CAMERA, 1.03).skeletons[0].id == "hand_3"
+
+
+def test_low_scores_are_not_reported_and_faint_joints_are_nan(
+    estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = with_truth(estimator, monkeypatch)
+    frame = SyntheticSequence("hand", seed=2, noise=0.0).frame(0.0)
+    truth.joints = frame.joints.copy()
+    truth.joints[4] = np.nan
+    (found,) = estimator.estimate(frame.depth, CAMERA, 0.0).skeletons
+    assert np.isnan(found.points[4]).all() and found.scores[4] == 0
+    assert np.isfinite(np.delete(found.points, 4, axis=0)).all()
+    estimator.reset()
+    truth.strength = 0.2
+    assert estimator.estimate(frame.depth, CAMERA, 1.0).skeletons == ()
+    estimator.score_threshold = 0.1
+    assert len(estimator.estimate(frame.depth, CAMERA, 2.0).skeletons) == 1
+
+
+def test_a_hint_is_taken_where_nothing_stands_out(
+    estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = with_truth(estimator, monkeypatch)
+    wall = rendered([], wall=0.6)
+    truth.joints = np.tile(np.float32([0.05, 0.0, 0.6]), (21, 1))
+    assert estimator.estimate(wall, CAMERA, 0.0).skeletons == ()
+    (found,) = estimator.estimate(wall, CAMERA, 0.03, np.array([0.05, 0.0, 0.6])).skeletons
+    assert np.abs(found.points - truth.joints).max() < 1e-4
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf, 7.0])
+def test_images_with_nothing_in_them_give_nobody(estimator: PoseEstimator, value: float) -> None:
+    depth = np.full((480, 640), np.nan if value == 0 else value, np.float32)
+    assert estimator.estimate(depth, CAMERA, 0.0).skeletons == ()
+
+
+def test_an_image_of_another_size_than_its_intrinsics_is_refused(estimator: PoseEstimator) -> None:
+    with pytest.raises(ValueError, match="320x240 but the intrinsics are for 640x480"):
+        estimator.estimate(np.zeros((240, 320), np.float32), CAMERA, 0.0)
+
+
+def test_weights_of_another_skeleton_are_refused(make_weights: Callable[..., Path]) -> None:
+    with pytest.raises(WeightsError, match="body15"):
+        PoseEstimator(make_weights(skeleton="body15"), skeleton="hand21")
+
+
+def test_an_estimator_says_what_it_runs(estimator: PoseEstimator) -> None:
+    assert estimator.skeleton.name == "hand21" and estimator.weights_id == "untrained"
+    assert "48/24 width 1" in estimator.network and estimator.device == "cpu"
+    assert TorchRuntime.__name__.startswith("Torch") and "torch" in estimator.runtime
+
+
+def test_the_shipped_hand_weights_follow_a_hand(shipped_weights: str) -> None:
+    estimator = PoseEstimator(shipped_weights)
+    sequence = SyntheticSequence("hand", seed=11)
+    errors = []
+    for index in range(45):
+        frame = sequence.frame(index / 15)
+        for found in estimator.estimate(frame.depth, CAMERA, index / 15).skeletons:
+            errors.append(np.linalg.norm(found.points - frame.joints, axis=1).mean())
+    assert len(errors) >= 43
+    assert np.mean(errors) < 0.015
+
+
+def test_recorded_scenes_without_a_hand_give_nobody(shipped_weights: str, test_data: Path) -> None:
+    estimator = PoseEstimator(shipped_weights)
+    for frame in json.loads((test_data / "empty_scenes.json").read_text())["frames"]:
+        depth = np.asarray(Image.open(test_data / frame["path"])).astype(np.float32) * frame["mm_per_unit"] / 1000
+        depth[depth == 0] = np.nan
+        intrinsics = Intrinsics(**frame["K"], width=depth.shape[1], height=depth.shape[0])
+        assert estimator.estimate(depth, intrinsics, 0.0).skeletons == ()
+        estimator.reset()

@@ -1,0 +1,151 @@
+"""Skeletons, camera and voxels."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from v2v_ros.camera import Intrinsics, Region, cube_region, deproject, project
+from v2v_ros.skeletons import SKELETONS, Skeleton, get_skeleton
+from v2v_ros.voxels import grid_coordinates, metric_coordinates, occupancy
+
+CAMERA = Intrinsics(475.0, 470.0, 313.7, 242.8, 640, 480)
+coordinate = st.floats(-0.4, 0.4)
+point = st.tuples(coordinate, coordinate, st.floats(0.3, 3.0))
+
+
+@pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=lambda s: s.name)
+def test_every_joint_but_the_root_hangs_on_one_other(skeleton: Skeleton) -> None:
+    children = [child for _, child in skeleton.bones]
+    assert sorted([*children, skeleton.root]) == list(range(len(skeleton.joint_names)))
+    reached = {skeleton.root}
+    for _ in skeleton.bones:
+        reached |= {child for parent, child in skeleton.bones if parent in reached}
+    assert len(reached) == len(skeleton.joint_names)
+    assert len(set(skeleton.joint_names)) == len(skeleton.joint_names)
+    for right, left in skeleton.symmetric_pairs:
+        assert skeleton.joint_names[right].replace("right", "left") == skeleton.joint_names[left]
+
+
+def test_joint_orders_are_those_of_the_datasets() -> None:
+    hand = SKELETONS["hand21"].joint_names
+    assert hand[:5] == ("wrist", "index_mcp", "index_pip", "index_dip", "index_tip")
+    assert hand[17:] == ("thumb_cmc", "thumb_mcp", "thumb_ip", "thumb_tip")
+    body = SKELETONS["body15"].joint_names
+    assert (body[0], body[8], body[14]) == ("head", "torso", "left_foot")
+    assert [len(SKELETONS[name].joint_names) for name in ("hand21", "hand16", "hand14", "body15")] == [21, 16, 14, 15]
+
+
+def test_an_unknown_skeleton_is_named_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"'hand99'.*hand21.*body15"):
+        get_skeleton("hand99")
+
+
+@pytest.mark.parametrize(
+    "change", [{"fx": 0.0}, {"fy": -1.0}, {"cx": math.nan}, {"fx": math.inf}, {"width": 0}, {"height": -3}]
+)
+def test_impossible_intrinsics_are_refused(change: dict[str, float]) -> None:
+    values: dict[str, float] = {"fx": 475, "fy": 475, "cx": 320, "cy": 240, "width": 640, "height": 480}
+    with pytest.raises(ValueError, match=r"focal|finite|size"):
+        Intrinsics(**{**values, **change})  # type: ignore[arg-type]
+
+
+def test_deproject_and_project_are_inverse() -> None:
+    depth = 0.3 + torch.rand(480, 640, generator=torch.Generator().manual_seed(0))
+    pixels = project(deproject(depth, CAMERA), CAMERA)
+    v, u = torch.meshgrid(torch.arange(480), torch.arange(640), indexing="ij")
+    assert torch.allclose(pixels, torch.stack((u, v), dim=-1).float(), atol=1e-2)
+
+
+def test_deproject_of_a_region_is_that_part_of_the_whole() -> None:
+    depth = torch.rand(480, 640) + 0.3
+    depth[200, 300] = torch.nan
+    region = Region(250, 100, 400, 300)
+    part = deproject(depth[100:300, 250:400], CAMERA, region)
+    whole = deproject(depth, CAMERA)[100:300, 250:400]
+    assert torch.equal(part.nan_to_num(-1), whole.nan_to_num(-1))
+    assert part[100, 50].isnan().all()
+
+
+def test_points_behind_the_camera_have_no_pixel() -> None:
+    assert project(torch.tensor([[0.1, 0.1, -1.0], [0.0, 0.0, 0.0]]), CAMERA).isnan().all()
+
+
+@given(center=point, edge=st.floats(0.1, 0.6), inside=st.tuples(*[st.floats(-0.5, 0.5)] * 3))
+def test_the_region_of_a_cube_holds_every_pixel_that_sees_into_it(
+    center: tuple[float, float, float], edge: float, inside: tuple[float, float, float]
+) -> None:
+    region = cube_region(center, edge, CAMERA)
+    seen = torch.tensor(center) + edge * torch.tensor(inside)
+    if seen[2] <= 0:
+        return
+    # The pixel whose ray passes closest: a cube's region may leave it out only by rounding at the very face.
+    u, v = project(seen, CAMERA).tolist()
+    if 0 <= u <= CAMERA.width - 1 and 0 <= v <= CAMERA.height - 1:
+        assert region.left - 1 <= u <= region.right and region.top - 1 <= v <= region.bottom
+
+
+def test_a_cube_out_of_view_has_an_empty_region() -> None:
+    assert cube_region((5.0, 0.0, 1.0), 0.2, CAMERA).empty
+    assert cube_region((0.0, 0.0, -1.0), 0.2, CAMERA).empty
+    assert cube_region((0.0, 0.0, 0.05), 0.2, CAMERA) == Region(0, 0, 640, 480)
+
+
+@given(points=st.lists(point, min_size=1, max_size=30), center=point, grid=st.sampled_from([8, 48, 88]))
+def test_occupancy_marks_the_cells_of_the_points_and_no_others(
+    points: list[tuple[float, float, float]], center: tuple[float, float, float], grid: int
+) -> None:
+    cloud, middle, edge = torch.tensor([points]), torch.tensor([center]), 0.25
+    volume = occupancy(cloud, middle, edge, grid)
+    cells = grid_coordinates(cloud, middle, edge, grid)[0]
+    expected = {
+        (int(z), int(y), int(x)) for x, y, z in cells.tolist() if all(0 <= value < grid for value in (x, y, z))
+    }
+    assert {tuple(cell) for cell in volume[0, 0].nonzero().tolist()} == expected
+    assert volume.shape == (1, 1, grid, grid, grid)
+    assert set(volume.unique().tolist()) <= {0.0, 1.0}
+
+
+@given(points=st.lists(point, min_size=1, max_size=20), center=point)
+def test_metric_coordinates_invert_grid_coordinates(
+    points: list[tuple[float, float, float]], center: tuple[float, float, float]
+) -> None:
+    cloud, middle = torch.tensor([points], dtype=torch.float64), torch.tensor([center], dtype=torch.float64)
+    back = metric_coordinates(grid_coordinates(cloud, middle, 0.25, 88), middle, 0.25, 88)
+    assert torch.allclose(back, cloud, atol=1e-12)
+
+
+@settings(deadline=None)
+@given(shift=st.tuples(*[st.integers(-3, 3)] * 3))
+def test_moving_the_scene_by_whole_voxels_moves_the_grid_by_as_many(shift: tuple[int, int, int]) -> None:
+    edge, grid = 0.25, 32
+    voxel = edge / grid
+    generator = torch.Generator().manual_seed(1)
+    # Points in the middle third of voxels near the centre: neither rounding nor the cube's faces matter.
+    cells = torch.randint(8, 24, (1, 200, 3), generator=generator)
+    place = cells + 0.4 + 0.2 * torch.rand(1, 200, 3, generator=generator)
+    center = torch.tensor([[0.1, -0.05, 0.6]])
+    points = metric_coordinates(place, center, edge, grid)
+    moved = occupancy(points + voxel * torch.tensor(shift), center, edge, grid)
+    x, y, z = shift
+    assert torch.equal(moved, occupancy(points, center, edge, grid).roll((z, y, x), (2, 3, 4)))
+
+
+def test_nan_points_and_points_just_outside_leave_no_trace() -> None:
+    voxel = 0.25 / 8
+    points = torch.tensor([[[torch.nan, 0.0, 0.5], [-0.125 - 0.3 * voxel, 0.0, 0.5], [0.125, 0.0, 0.5]]])
+    assert occupancy(points, torch.tensor([[0.0, 0.0, 0.5]]), 0.25, 8).sum() == 0
+
+
+def test_a_batch_is_voxelized_as_its_members_are_alone() -> None:
+    generator = torch.Generator().manual_seed(2)
+    points = torch.rand(4, 500, 3, generator=generator) * 0.4
+    centers = torch.rand(4, 3, generator=generator) * 0.4
+    together = occupancy(points, centers, 0.25, 48)
+    for index in range(4):
+        alone = occupancy(points[index : index + 1], centers[index : index + 1], 0.25, 48)
+        assert torch.equal(together[index : index + 1], alone)

@@ -1,0 +1,226 @@
+"""The network, its runtime and its weights files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from v2v_ros import weights
+from v2v_ros.network import BlockConv3d, NetworkConfig, V2VPoseNet
+from v2v_ros.runtime import TorchRuntime, choose_device, fold_batch_norm
+from v2v_ros.weights import WeightsError
+
+
+@pytest.mark.parametrize(("joints", "count"), [(14, 3_410_222), (15, 3_410_255), (16, 3_410_288), (21, 3_410_453)])
+def test_the_full_network_has_the_published_number_of_parameters(joints: int, count: int) -> None:
+    with torch.device("meta"):
+        network = V2VPoseNet(NetworkConfig(joints))
+    assert sum(parameter.numel() for parameter in network.parameters()) == count
+
+
+def test_every_layer_has_the_published_place_size_and_width() -> None:
+    """Sizes of what every convolution puts out, in the order of the paper's figure."""
+    with torch.device("meta"):
+        network = V2VPoseNet(NetworkConfig(21))
+    sizes: dict[str, tuple[int, int]] = {}
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
+
+            def record(_: nn.Module, __: object, out: torch.Tensor, name: str = name) -> None:
+                sizes[name] = (out.shape[1], out.shape[-1])
+
+            module.register_forward_hook(record)
+    out = network(torch.zeros(1, 1, 88, 88, 88, device="meta"))
+    assert out.shape == (1, 21, 44, 44, 44)
+    # Residual blocks have two convolutions, a third where the width changes.
+    expected = [
+        *[(16, 88)],
+        *[(32, 44)] * (3 + 2 + 2),
+        *[(64, 22)] * 3,
+        *[(128, 11)] * (3 + 2 + 2),
+        *[(64, 22)] * (1 + 2),
+        *[(64, 22)] * 2,
+        *[(32, 44)] * (1 + 2),
+        *[(32, 44)] * (2 + 1 + 1),
+        *[(21, 44)],
+    ]
+    assert sorted(sizes.values()) == sorted(expected)
+
+
+def test_initial_weights_are_as_published() -> None:
+    network = V2VPoseNet(NetworkConfig(21, 16, 8))
+    values = torch.cat([m.weight.flatten() for m in network.modules() if isinstance(m, nn.Conv3d)])
+    assert values.std().item() == pytest.approx(0.001, rel=0.05)
+    assert all(m.bias.abs().max() == 0 for m in network.modules() if isinstance(m, nn.Conv3d) and m.bias is not None)
+
+
+@pytest.mark.parametrize("change", [{"grid": 44}, {"grid": 0}, {"width": 0}, {"joints": 0}, {"sigma": 0.0}])
+def test_impossible_sizes_are_refused(change: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="multiple of 8|positive"):
+        NetworkConfig(**{"joints": 21, **change})  # type: ignore[arg-type]
+
+
+def test_the_block_convolution_sums_what_the_plain_one_does() -> None:
+    torch.manual_seed(0)
+    convolution = BlockConv3d(4).double()
+    x = (torch.rand(2, 1, 16, 16, 16) < 0.1).double()
+    plain = nn.functional.conv3d(x, convolution.weight, convolution.bias, padding=3)
+    assert torch.allclose(convolution.blockwise(x), plain, atol=1e-14)
+
+
+@pytest.fixture(scope="module")
+def network() -> V2VPoseNet:
+    """A small network whose batch normalisations have something to fold and whose outputs are of size 1."""
+    torch.manual_seed(1)
+    network = V2VPoseNet(NetworkConfig(5, 16, 4))
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
+            nn.init.kaiming_normal_(module.weight)
+    with torch.no_grad():
+        for _ in range(5):
+            network((torch.rand(4, 1, 16, 16, 16) < 0.1).float())
+    return network.eval()
+
+
+def grids(batch: int) -> torch.Tensor:
+    return (torch.rand(batch, 1, 16, 16, 16, generator=torch.Generator().manual_seed(2)) < 0.1).float()
+
+
+@torch.inference_mode()
+def test_folding_batch_normalisation_changes_nothing(network: V2VPoseNet) -> None:
+    folded = fold_batch_norm(network)
+    assert not any(isinstance(module, nn.BatchNorm3d) for module in folded.modules())
+    assert any(isinstance(module, nn.BatchNorm3d) for module in network.modules())
+    torch.testing.assert_close(folded(grids(3)), network(grids(3)), rtol=1e-4, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_the_runtime_puts_out_what_the_network_does(network: V2VPoseNet) -> None:
+    runtime = TorchRuntime(network, torch.device("cpu"))
+    expected = network(grids(3))
+    result = runtime(grids(3))
+    assert result.dtype == torch.float32
+    assert (result - expected).abs().max() < 0.06 * expected.abs().max()  # half precision
+
+
+@torch.inference_mode()
+def test_a_sample_does_not_depend_on_its_batch(network: V2VPoseNet) -> None:
+    runtime = TorchRuntime(network, torch.device("cpu"))
+    together = runtime(grids(4))
+    for index in range(4):
+        alone = runtime(grids(4)[index : index + 1])
+        assert (alone - together[index : index + 1]).abs().max() < 0.02 * together.abs().max()
+
+
+@torch.inference_mode()
+def test_moving_the_scene_by_whole_cells_moves_the_heatmaps() -> None:
+    """By 8 voxels, the cell of the coarsest layer, in a grid so large that its border is out of every view."""
+    torch.manual_seed(3)
+    network = V2VPoseNet(NetworkConfig(2, 192, 1))
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
+            nn.init.kaiming_normal_(module.weight)
+    network.eval()
+    scene = torch.zeros(1, 1, 192, 192, 192)
+    scene[..., 92:100, 92:100, 92:100] = (torch.rand(8, 8, 8) < 0.3).float()
+    still, moved = network(scene), network(scene.roll((8, -8, 8), (2, 3, 4)))
+    background = network(torch.zeros_like(scene))
+    assert (still - background).abs().max() > 0.1 * still.abs().max()
+    around = slice(40, 56)
+    torch.testing.assert_close(
+        moved[..., 44:60, 36:52, 44:60], still[..., around, around, around], rtol=1e-4, atol=1e-5
+    )
+
+
+def test_unknown_and_absent_devices_are_named_with_the_remedy() -> None:
+    with pytest.raises(ValueError, match=r"unknown device 'gpu'.*'cpu'"):
+        choose_device("gpu")
+    with pytest.raises(ValueError, match=r"'cuda:99' is not on this machine.*'auto'"):
+        choose_device("cuda:99")
+    assert choose_device("cpu").type == "cpu"
+
+
+def test_weights_survive_a_round_trip(untrained_weights: Path) -> None:
+    loaded = weights.load(untrained_weights, "hand21")
+    assert (loaded.id, loaded.skeleton.name, loaded.cube_edge) == ("untrained", "hand21", 0.25)
+    assert loaded.config == NetworkConfig(21, 16, 1)
+    assert len(loaded.hash) == 12
+    again = untrained_weights.with_name("again.safetensors")
+    weights.save(loaded, again)
+    for key, value in weights.load(again).state.items():
+        assert torch.equal(value, loaded.state[key])
+    assert sorted(path.name for path in untrained_weights.parent.iterdir()) == [
+        "again.safetensors",
+        "untrained.safetensors",
+    ]
+
+
+def test_missing_weights_are_named_with_those_that_exist() -> None:
+    with pytest.raises(WeightsError, match=r"'/nowhere/x.safetensors' does not exist"):
+        weights.load("/nowhere/x.safetensors")
+    with pytest.raises(WeightsError, match=r"no weights named 'hand99'.*v2v train"):
+        weights.load("hand99")
+
+
+def test_weights_for_bodies_come_later_and_the_message_says_so() -> None:
+    with pytest.raises(WeightsError, match=r"no weights for skeleton 'body15'.*later release"):
+        weights.default_for("body15")
+
+
+def test_weights_of_another_skeleton_are_refused(make_weights: Callable[..., Path]) -> None:
+    path = make_weights("body", "body15")
+    with pytest.raises(WeightsError, match=r"body.safetensors' is for skeleton 'body15', but 'hand21'"):
+        weights.load(path, "hand21")
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "header", "pickle"])
+def test_damaged_files_are_named(untrained_weights: Path, damage: str) -> None:
+    content = untrained_weights.read_bytes()
+    damaged = {
+        "cut": content[: len(content) // 2],
+        "empty": b"",
+        "text": b"not found\n",
+        "header": (2**62).to_bytes(8, "little") + content[8:],
+        "pickle": b"\x80\x04cos\nsystem\n(S'touch /nowhere/pwned'\ntR.",
+    }[damage]
+    untrained_weights.write_bytes(damaged)
+    with pytest.raises(WeightsError, match=r"untrained.safetensors' cannot be read .*fetch it again"):
+        weights.load(untrained_weights)
+
+
+def test_files_of_other_programs_and_wrong_contents_are_refused(untrained_weights: Path) -> None:
+    good = weights.load(untrained_weights)
+    save_file(load_file(untrained_weights), untrained_weights)
+    with pytest.raises(WeightsError, match="not a v2v_ros weights file"):
+        weights.load(untrained_weights)
+
+    key = next(iter(good.state))
+    for broken, message in [
+        ({**good.state, key: good.state[key][:0]}, "damaged"),
+        ({name: value for name, value in good.state.items() if name != key}, "damaged"),
+        ({**good.state, key: good.state[key] * torch.nan}, "not finite"),
+    ]:
+        weights.save(weights.Weights("x", good.skeleton, good.config, 0.25, broken), untrained_weights)
+        with pytest.raises(WeightsError, match=message):
+            weights.load(untrained_weights)
+
+
+def test_a_lying_network_size_is_refused_before_memory_is_taken(untrained_weights: Path) -> None:
+    good = weights.load(untrained_weights)
+    metadata = {
+        "format": "v2v_ros.weights.1",
+        "id": "x",
+        "skeleton": "hand21",
+        "network": json.dumps({"joints": 21, "grid": 88, "width": 100_000}),
+        "cube_edge": "0.25",
+        "training": "{}",
+    }
+    save_file(good.state, untrained_weights, metadata)
+    with pytest.raises(WeightsError, match="damaged"):
+        weights.load(untrained_weights)

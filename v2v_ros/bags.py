@@ -1,0 +1,273 @@
+"""rosbag2 files without a ROS installation: read depth images, write skeletons.
+
+Reads the sqlite3 and mcap storages, writes mcap. The work is done by the library rosbags, which comes with
+``pip install 'v2v_ros[offline]'``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .camera import Intrinsics
+from .depth import decode_compressed_depth, decode_image
+from .skeletons import get_skeleton
+
+if TYPE_CHECKING:
+    from rosbags.interfaces import Connection
+    from rosbags.rosbag2 import Reader
+    from rosbags.typesys.store import Typestore
+
+    from .estimator import Estimate
+
+log = logging.getLogger(__name__)
+
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+
+
+class BagError(ValueError):
+    """A bag cannot be used. The message names the bag, the topic and the remedy."""
+
+
+class Topic(NamedTuple):
+    """A topic of a bag."""
+
+    name: str
+    type: str
+    message_count: int
+
+
+@dataclass(frozen=True, eq=False)
+class BagFrame:
+    """A depth image of a bag.
+
+    Attributes:
+        stamp: Seconds and nanoseconds of the image's header.
+        frame_id: The optical frame, from the image's header.
+        depth: float32 [H, W] metres, NaN where invalid.
+        intrinsics: Of the camera info that belongs to the image.
+    """
+
+    stamp: tuple[int, int]
+    frame_id: str
+    depth: NDArray[np.float32]
+    intrinsics: Intrinsics
+
+
+def list_topics(bag: str | Path) -> list[Topic]:
+    """The topics of a bag, in alphabetical order.
+
+    Raises:
+        BagError: The bag cannot be read, or rosbags is not installed.
+    """
+    with _open(bag) as reader:
+        return reader.topics
+
+
+def iter_depth(bag: str | Path, depth_topic: str, info_topic: str) -> Iterator[BagFrame]:
+    """The depth images of a bag, in the order of the recording.
+
+    An image takes the camera info of its own stamp, else the latest one before it, else (when all are later)
+    the first. Images that cannot be used are skipped: each new reason is logged, and their number at the end.
+
+    Args:
+        bag: Directory with metadata.yaml, or a single .mcap or .db3 file.
+        depth_topic: Of type sensor_msgs/msg/Image, or sensor_msgs/msg/CompressedImage with compressedDepth.
+        info_topic: Of type sensor_msgs/msg/CameraInfo.
+
+    Raises:
+        BagError: The bag cannot be read, or a topic is missing, of another type or without a usable message.
+    """
+    with _open(bag) as reader:
+        images = reader.find(depth_topic, (IMAGE, COMPRESSED_IMAGE))
+        infos = _read_infos(reader, info_topic)
+        stamps = [_nanoseconds(info) for info in infos]
+        used = 0
+        problems: list[str] = []
+        for message_type, raw in reader.messages(images):
+            try:
+                image = reader.deserialize(raw, message_type)
+                depth = _decode(image, message_type)
+                info = infos[max(0, bisect_right(stamps, _nanoseconds(image)) - 1)]
+                intrinsics = _intrinsics(info, *depth.shape)
+            except ValueError as problem:
+                if str(problem) not in problems:
+                    log.warning("%s: %s: skipping images: %s", bag, depth_topic, problem)
+                problems.append(str(problem))
+                continue
+            used += 1
+            header = image.header
+            yield BagFrame((header.stamp.sec, header.stamp.nanosec), header.frame_id, depth, intrinsics)
+        if not used:
+            raise BagError(
+                f"{bag}: no usable image on {depth_topic}: {(problems or ['it has no messages'])[0]}"
+            )
+        if problems:
+            log.warning(
+                "%s: %s: skipped %d of %d images", bag, depth_topic, len(problems), used + len(problems)
+            )
+
+
+def write_skeletons(
+    path: str | Path,
+    skeleton: str,
+    frames: Iterable[tuple[tuple[int, int], str, Estimate]],
+    topic: str = "/skeletons",
+) -> None:
+    """Write estimates as an mcap file with v2v_ros/msg/SkeletonArray messages, as ``ros2 bag play`` takes it.
+
+    The file appears whole or not at all.
+
+    Args:
+        path: Ends in .mcap; an existing file is replaced.
+        skeleton: Name of the joint set.
+        frames: Stamp (seconds, nanoseconds) and frame_id of each depth image, and what was estimated from it.
+        topic: Where to publish.
+
+    Raises:
+        BagError: The path cannot be written to, or rosbags is not installed.
+        ValueError: Unknown skeleton.
+    """
+    path = Path(path)
+    get_skeleton(skeleton)  # refuses unknown names before anything is computed
+    if path.suffix != ".mcap":
+        raise BagError(f"{path}: skeletons are written as mcap: choose a name that ends in .mcap")
+    _require_rosbags()
+    from rosbags.rosbag2 import StoragePlugin, Writer
+
+    from .bag_messages import SKELETON_ARRAY, skeleton_array, typestore
+
+    store = typestore()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BagError(f"{path}: cannot write the skeletons: {error.strerror}") from error
+    # rosbags writes a directory; a single file is what the user asked for, and ros2 bag takes it as well.
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        whole = Path(folder) / path.stem
+        with Writer(whole, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+            connection = writer.add_connection(topic, SKELETON_ARRAY, typestore=store)
+            for (sec, nanosec), frame_id, estimate in frames:
+                message = skeleton_array(store, skeleton, (sec, nanosec), frame_id, estimate.skeletons)
+                data = store.serialize_cdr(message, SKELETON_ARRAY)
+                writer.write(connection, sec * 10**9 + nanosec, data)
+        os.replace(whole / f"{path.stem}.mcap", path)
+
+
+class _BagReader:
+    """An open bag. The definitions of its messages are not read: those of sensor_msgs never changed."""
+
+    def __init__(self, path: str | Path, reader: Reader, store: Typestore) -> None:
+        self.path = path
+        self._reader = reader
+        self._store = store
+        counts: Counter[tuple[str, str]] = Counter()
+        for connection in reader.connections:
+            counts[connection.topic, connection.msgtype] += connection.msgcount
+        self.topics = [Topic(*key, counts[key]) for key in sorted(counts)]
+
+    def find(self, name: str, types: tuple[str, ...]) -> list[Connection]:
+        """The connections of a topic of one of the types."""
+        found = [c for c in self._reader.connections if c.topic == name]
+        if any(c.msgtype in types for c in found):
+            return [c for c in found if c.msgtype in types]
+        wanted = " or ".join(types)
+        names = [topic.name for topic in self.topics if topic.type in types]
+        if found:
+            problem = f"{name} is of type {found[0].msgtype}, not {wanted}"
+        else:
+            problem = f"no topic {name}"
+            near = get_close_matches(name, names, n=1, cutoff=0)
+            problem += f"; did you mean {near[0]}?" if near else ""
+        raise BagError(f"{self.path}: {problem} (topics of type {wanted}: {', '.join(names) or 'none'})")
+
+    def messages(self, connections: list[Connection]) -> Generator[tuple[str, bytes], None, None]:
+        """Type and serialized data of the messages, in the order of the recording."""
+        try:
+            for connection, _, raw in self._reader.messages(connections):
+                yield connection.msgtype, raw
+        except Exception as error:  # rosbags lets errors of its storages and decompressors through
+            raise BagError(f"{self.path}: the bag is damaged: {error}") from error
+
+    def deserialize(self, raw: bytes, message_type: str) -> Any:
+        try:
+            return self._store.deserialize_cdr(raw, message_type)
+        except Exception as error:  # older versions of rosbags let errors of struct and NumPy through
+            raise BagError(f"damaged message: {error}") from error
+
+
+@contextmanager
+def _open(path: str | Path) -> Generator[_BagReader, None, None]:
+    _require_rosbags()
+    from rosbags.rosbag2 import Reader
+
+    from .bag_messages import typestore
+
+    path = Path(path)
+    if path.suffix == ".bag":
+        raise BagError(f"{path}: a bag of ROS 1; convert it: rosbags-convert --src {path} --dst {path.stem}")
+    try:
+        reader = Reader(path)
+        reader.open()
+        opened = _BagReader(path, reader, typestore())
+    except Exception as error:  # rosbags lets errors of its storages and values of any type through
+        wanted = "a directory with metadata.yaml, or a .mcap or .db3 file"
+        raise BagError(f"{path}: not a readable rosbag2 ({wanted}): {error}") from error
+    try:
+        yield opened
+    finally:
+        reader.close()
+
+
+def _require_rosbags() -> None:
+    if find_spec("rosbags") is None:
+        raise BagError("bags need the library rosbags: pip install 'v2v_ros[offline]'")
+
+
+def _read_infos(reader: _BagReader, topic: str) -> list[Any]:
+    """The camera infos, by stamp."""
+    infos = []
+    for message_type, raw in reader.messages(reader.find(topic, (CAMERA_INFO,))):
+        try:
+            infos.append(reader.deserialize(raw, message_type))
+        except BagError as problem:
+            log.warning("%s: %s: skipping a camera info: %s", reader.path, topic, problem)
+    if not infos:
+        raise BagError(f"{reader.path}: no camera info on {topic}: it has no readable message")
+    return sorted(infos, key=_nanoseconds)
+
+
+def _nanoseconds(message: Any) -> int:
+    return int(message.header.stamp.sec) * 10**9 + int(message.header.stamp.nanosec)
+
+
+def _decode(image: Any, message_type: str) -> NDArray[np.float32]:
+    if message_type == COMPRESSED_IMAGE:
+        return decode_compressed_depth(image.format, image.data)
+    return decode_image(image.encoding, image.height, image.width, image.step, image.is_bigendian, image.data)
+
+
+def _intrinsics(info: Any, height: int, width: int) -> Intrinsics:
+    """Of the rectified image: P, as image_geometry takes it, or K when the driver leaves P empty."""
+    if (info.width, info.height) not in ((width, height), (0, 0)):
+        raise ValueError(
+            f"the camera info is of {info.width}x{info.height} pixels, the image of {width}x{height}"
+        )
+    p, k = info.p, info.k
+    fx, fy, cx, cy = (p[0], p[5], p[2], p[6]) if p[0] else (k[0], k[4], k[2], k[5])
+    return Intrinsics(float(fx), float(fy), float(cx), float(cy), width, height)

@@ -1,0 +1,251 @@
+"""PoseEstimator: the whole way of a frame, from a depth image to skeletons, without ROS."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from . import weights as weights_files
+from .camera import Intrinsics, cube_region, deproject
+from .heatmaps import covariance, decode
+from .locate import SIZES, locate, refine_center
+from .runtime import TorchRuntime, choose_device
+from .tracking import Observation, Side, Track, TrackingState
+from .voxels import metric_coordinates, occupancy
+
+__all__ = ["Estimate", "PoseEstimator", "Side", "SkeletonEstimate", "TrackingState"]
+
+DEPTH_RANGE = {"hand": (0.15, 1.5), "body": (0.5, 5.0)}  # metres; where a subject is looked for
+_FEWEST_POINTS = 50  # a cube with fewer is empty
+_JOINT_SCORE = 0.05  # a joint below is not estimated
+
+
+@dataclass(frozen=True)
+class SkeletonEstimate:
+    """One subject in one frame; metres in the camera's optical frame.
+
+    Attributes:
+        id: Stable while the subject is tracked.
+        side: Of a hand.
+        tracking_state: Newly found, followed, or only predicted.
+        score: Mean of the joints' scores.
+        center: float64 [3], of the cube.
+        cube_edge: Of the cube.
+        points: float32 [J, 3]; NaN for a joint that is not estimated.
+        scores: float32 [J] in [0, 1]; 0 for a joint that is not estimated.
+        covariances: float32 [J, 6]: xx, xy, xz, yy, yz, zz in square metres.
+    """
+
+    id: str
+    side: Side
+    tracking_state: TrackingState
+    score: float
+    center: np.ndarray
+    cube_edge: float
+    points: np.ndarray
+    scores: np.ndarray
+    covariances: np.ndarray
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What was found in one frame, and the seconds that every stage took."""
+
+    skeletons: tuple[SkeletonEstimate, ...]
+    seconds: dict[str, float]
+
+
+class PoseEstimator:
+    """Finds a hand or a body in depth images and follows it.
+
+    One subject at a time: the nearest that the network recognises.
+
+    Args:
+        weights: Name of shipped weights or path of a weights file.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        skeleton: When given, weights for any other skeleton are refused.
+        side: Which hand to expect; ignored for bodies. The networks know right hands and see left ones mirrored.
+        score_threshold: Skeletons with a lower score are not reported.
+        min_depth, max_depth: Range in which a new subject is looked for, metres; None: by the kind of subject.
+
+    The last four can be changed at any time as attributes.
+
+    Raises:
+        WeightsError: The weights cannot be used.
+        ValueError: There is no such device.
+    """
+
+    def __init__(
+        self,
+        weights: str | Path,
+        *,
+        device: str = "auto",
+        skeleton: str | None = None,
+        side: Side = Side.RIGHT,
+        score_threshold: float = 0.3,
+        min_depth: float | None = None,
+        max_depth: float | None = None,
+    ) -> None:
+        torch_device = choose_device(device)
+        loaded = weights_files.load(weights, skeleton)
+        network = loaded.build()
+        config = loaded.config
+        self._config, self._edge, self._device = config, loaded.cube_edge, torch_device
+        self._run = TorchRuntime(network, torch_device)
+        self._track: Track | None = None
+        self._identities = 0
+
+        self.skeleton = loaded.skeleton
+        self.weights_id, self.weights_hash = loaded.id, loaded.hash
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        self.network = f"V2V-PoseNet {config.grid}/{config.heatmap} width {config.width} ({parameters / 1e6:.2f} M)"
+        self.runtime = self._run.description
+        self.device = str(torch_device)
+        nearest, farthest = DEPTH_RANGE[self.skeleton.kind]
+        self.side = side if self.skeleton.kind == "hand" else Side.UNKNOWN
+        self.score_threshold = score_threshold
+        self.min_depth = nearest if min_depth is None else min_depth
+        self.max_depth = farthest if max_depth is None else max_depth
+
+        self._run(torch.zeros(1, 1, config.grid, config.grid, config.grid, device=torch_device))  # warm up
+
+    def reset(self) -> None:
+        """Forget the subject; the next one gets a new id."""
+        self._track = None
+
+    def estimate(
+        self, depth: np.ndarray, intrinsics: Intrinsics, stamp: float, center: np.ndarray | None = None
+    ) -> Estimate:
+        """Find the subject in one frame.
+
+        Args:
+            depth: float32 [H, W] metres along z, NaN where invalid.
+            intrinsics: Of the image.
+            stamp: Seconds; differences to the frames before drive the prediction.
+            center: float [3] metres, a hint where a subject is; used while none is tracked.
+
+        Raises:
+            ValueError: The image's size is not that of the intrinsics.
+        """
+        if depth.shape != (intrinsics.height, intrinsics.width):
+            raise ValueError(
+                f"the depth image is {depth.shape[1]}x{depth.shape[0]} but the intrinsics are for "
+                f"{intrinsics.width}x{intrinsics.height}"
+            )
+        clock = _Stopwatch(self._device)
+        image = torch.from_numpy(depth).to(self._device)
+        seen: Observation | None = None
+        if self._track is not None:
+            seen = self._best(self._observe(image, intrinsics, self._track.predict(stamp)[None], clock))
+        if seen is None:
+            with clock.stage("locate"):
+                centers = self._candidates(depth, intrinsics, center)
+            seen = self._best(self._observe(image, intrinsics, centers, clock))
+            if seen is not None:  # look again, with the subject in the middle of the cube
+                seen = self._best(self._observe(image, intrinsics, seen.middle[None], clock))
+        with clock.stage("track"):
+            skeletons = self._follow(seen, stamp)
+        return Estimate(skeletons, clock.seconds)
+
+    def _candidates(self, depth: np.ndarray, intrinsics: Intrinsics, hint: np.ndarray | None) -> np.ndarray:
+        centers = locate(depth, intrinsics, SIZES[self.skeleton.kind], self.min_depth, self.max_depth)
+        if hint is None:
+            return centers
+        x, y, z = np.asarray(hint, dtype=np.float64).tolist()
+        region = cube_region((x, y, z), self._edge, intrinsics)
+        crop = torch.from_numpy(depth[region.top : region.bottom, region.left : region.right])
+        points = deproject(crop, intrinsics, region).flatten(0, 1).numpy()
+        refined = refine_center(points[np.isfinite(points[:, 2])], np.array([x, y, z]), self._edge)
+        return np.concatenate((refined[None], centers))
+
+    def _observe(
+        self, image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: _Stopwatch
+    ) -> list[Observation]:
+        """Run the network on the cubes around centers [K, 3] that are not empty."""
+        with clock.stage("voxelize"), torch.inference_mode():
+            kept, grids = [], []
+            for center in centers:
+                x, y, z = center.tolist()
+                region = cube_region((x, y, z), self._edge, intrinsics)
+                if region.empty:
+                    continue
+                crop = image[region.top : region.bottom, region.left : region.right]
+                points = deproject(crop, intrinsics, region).view(1, -1, 3)
+                middle = torch.tensor(center[None], dtype=image.dtype, device=image.device)
+                grid = occupancy(points, middle, self._edge, self._config.grid)
+                if grid.sum() >= _FEWEST_POINTS:
+                    kept.append(center)
+                    grids.append(grid)
+        if not kept:
+            return []
+        mirrored = self.side == Side.LEFT
+        with clock.stage("network"):
+            batch = torch.cat(grids)
+            heatmaps = self._run(batch.flip(-1) if mirrored else batch)
+        with clock.stage("joints"), torch.inference_mode():
+            coordinates, scores = decode(heatmaps, self._config.sigma)
+            moments = covariance(heatmaps) * (self._edge / self._config.heatmap) ** 2
+            if mirrored:
+                coordinates[..., 0] = self._config.heatmap - coordinates[..., 0]
+                moments[..., 1:3] *= -1  # xy and xz
+            middles = torch.tensor(np.array(kept), dtype=coordinates.dtype, device=coordinates.device)
+            points = metric_coordinates(coordinates, middles, self._edge, self._config.heatmap)
+            estimated = scores >= _JOINT_SCORE
+            points = torch.where(estimated[..., None], points, torch.nan)
+            scores = torch.where(estimated, scores, 0.0)
+            arrays = [array.cpu().numpy() for array in (points, scores, moments)]
+        return [Observation(*each, center=kept[index]) for index, each in enumerate(zip(*arrays, strict=True))]
+
+    def _best(self, observations: list[Observation]) -> Observation | None:
+        best = max(observations, key=lambda each: each.score, default=None)
+        return best if best is not None and best.score >= self.score_threshold else None
+
+    def _follow(self, seen: Observation | None, stamp: float) -> tuple[SkeletonEstimate, ...]:
+        track = self._track
+        if seen is None:
+            reported = track.miss(stamp) if track is not None else None
+            if track is None or reported is None or reported.score < self.score_threshold / 2:
+                self._track = None
+                return ()
+        else:
+            reported = seen
+            if track is not None and track.is_same(seen, stamp, self._edge):
+                track.update(seen, stamp)
+            else:
+                self._identities += 1
+                track = self._track = Track(f"{self.skeleton.kind}_{self._identities}", seen, stamp)
+        return (
+            SkeletonEstimate(
+                id=track.id,
+                side=self.side,
+                tracking_state=track.state,
+                score=reported.score,
+                center=reported.center,
+                cube_edge=self._edge,
+                points=reported.points,
+                scores=reported.scores,
+                covariances=reported.covariances,
+            ),
+        )
+
+
+class _Stopwatch:
+    """Sums up the seconds of named stages."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.seconds = dict.fromkeys(("locate", "voxelize", "network", "joints", "track"), 0.0)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        if self._device.type == "cuda":  # work is queued there; without waiting the next stage would be blamed
+            torch.cuda.synchronize(self._device)
+        self.seconds[name] += time.perf_counter() - started

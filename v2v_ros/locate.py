@@ -1,0 +1,148 @@
+"""Where could a subject be in this depth image?
+
+A hand or a body stands out: it is of a known size, and around it, in most directions, the scene is further away or
+there is nothing. Places like that are found on a coarse raster, moved onto the middle of what is there, and handed on
+as candidates for the centre of a cube; the network's score decides which of them is a subject.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .camera import Intrinsics
+
+
+@dataclass(frozen=True)
+class SubjectSize:
+    """What sets a kind of subject apart from its surroundings, in metres.
+
+    Attributes:
+        ring: Distance at which the surroundings are probed.
+        step: How much further away the surroundings are than the subject.
+        free: Smallest share of the directions that must be free.
+        radius: Of the ball whose content is averaged into the centre.
+        area: Smallest and largest visible surface inside that ball, in square metres.
+        separation: Smallest distance between two candidates.
+    """
+
+    ring: float
+    step: float
+    free: float
+    radius: float
+    area: tuple[float, float]
+    separation: float
+
+
+SIZES = {
+    "hand": SubjectSize(ring=0.13, step=0.04, free=0.6, radius=0.09, area=(0.002, 0.030), separation=0.10),
+    "body": SubjectSize(ring=0.60, step=0.25, free=0.5, radius=0.70, area=(0.10, 1.50), separation=0.60),
+}
+
+_RASTER_ROWS = 120  # the image is thinned out to about this many rows
+_DIRECTIONS = 16
+_SHIFTS = 6
+
+
+def locate(
+    depth: np.ndarray,
+    intrinsics: Intrinsics,
+    size: SubjectSize,
+    min_depth: float,
+    max_depth: float,
+    limit: int = 4,
+) -> np.ndarray:
+    """Candidates for the centre of a subject, the nearest to the camera first.
+
+    Args:
+        depth: float32 [H, W] metres, NaN where invalid.
+        intrinsics: Of the image.
+        size: Of the subject.
+        min_depth, max_depth: Range of distances to look at, metres.
+        limit: Largest number of candidates.
+
+    Returns:
+        float64 [K, 3] metres in the camera frame, K <= limit; [0, 3] when nothing is plausible.
+    """
+    stride = max(1, depth.shape[0] // _RASTER_ROWS)
+    thin = depth[::stride, ::stride]
+    inside = (thin >= min_depth) & (thin <= max_depth)  # false for NaN
+    surface = np.where(inside, thin, np.inf)
+    points = _deproject(thin, intrinsics, stride)[inside]
+    if not points.size:
+        return np.zeros((0, 3))
+    # A pixel of the raster shows this much surface per square metre of distance.
+    pixel_area = stride**2 / (intrinsics.fx * intrinsics.fy)
+
+    rows, columns = np.nonzero(_stands_out(surface, intrinsics.fx / stride, size))
+    seeds = _deproject(thin, intrinsics, stride)[rows, columns]
+    seeds = seeds[np.argsort(seeds[:, 2])]
+    # What is found for each seed, with none too close to one before it; every seed is used up by its finding.
+    found: list[np.ndarray] = []
+    while seeds.size and len(found) < limit:
+        center, near = _middle(points, seeds[0], size.radius)
+        area = pixel_area * float((points[near, 2] ** 2).sum())
+        apart = all(np.linalg.norm(center - other) > size.separation for other in found)
+        if apart and size.area[0] <= area <= size.area[1]:
+            found.append(center)
+        used = np.linalg.norm(seeds - center, axis=1) < size.separation
+        used[0] = True
+        seeds = seeds[~used]
+    return np.array(found).reshape(-1, 3)
+
+
+def _stands_out(surface: np.ndarray, focal: float, size: SubjectSize) -> np.ndarray:
+    """bool [h, w]: pixels of the raster around which most directions are free. Every second one is looked at."""
+    height, width = surface.shape
+    rows, columns = np.meshgrid(np.arange(0, height, 2), np.arange(0, width, 2), indexing="ij")
+    here = surface[rows, columns]
+    candidate = np.isfinite(here)
+    rows, columns, here = rows[candidate], columns[candidate], here[candidate]
+    angles = np.arange(_DIRECTIONS) * (2 * np.pi / _DIRECTIONS)
+    reach = focal * size.ring / here
+    v = np.rint(rows[:, None] + reach[:, None] * np.sin(angles)).astype(int)
+    u = np.rint(columns[:, None] + reach[:, None] * np.cos(angles)).astype(int)
+    # Beyond the border of the image nobody knows what is there: not free, lest walls stand out at the border.
+    within = (v >= 0) & (v < height) & (u >= 0) & (u < width)
+    there = surface[v.clip(0, height - 1), u.clip(0, width - 1)]
+    free = within & (there > here[:, None] + size.step)
+    result = np.zeros(surface.shape, dtype=bool)
+    result[rows, columns] = free.sum(axis=1) >= size.free * _DIRECTIONS
+    return result
+
+
+def _middle(points: np.ndarray, start: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
+    """Mean shift from a start to the middle of the points [N, 3] in a ball, and which points these are."""
+    center = start
+    for _ in range(_SHIFTS):
+        near = ((points - center) ** 2).sum(axis=1) < radius**2
+        if not near.any():
+            break
+        moved = points[near].mean(axis=0)
+        if np.linalg.norm(moved - center) < 0.02 * radius:
+            break
+        center = moved
+    return center, ((points - center) ** 2).sum(axis=1) < radius**2
+
+
+def refine_center(points: np.ndarray, center: np.ndarray, edge: float) -> np.ndarray:
+    """Move a cube's centre onto the middle of what lies inside it.
+
+    Args:
+        points: float [N, 3] metres.
+        center: float [3] metres.
+        edge: Of the cube, metres.
+
+    Returns:
+        float64 [3]; the centre itself when the cube is empty.
+    """
+    return _middle(points, np.asarray(center, dtype=np.float64), edge / 2)[0]
+
+
+def _deproject(depth: np.ndarray, intrinsics: Intrinsics, stride: int) -> np.ndarray:
+    """Points [h, w, 3] of a thinned-out image."""
+    v, u = np.mgrid[: depth.shape[0], : depth.shape[1]] * stride
+    x = (u - intrinsics.cx) / intrinsics.fx * depth
+    y = (v - intrinsics.cy) / intrinsics.fy * depth
+    return np.stack((x, y, depth), axis=-1).astype(np.float64)

@@ -1,0 +1,1 @@
+"""The ROS nodes. Nothing outside this folder imports rclpy."""

@@ -1,0 +1,115 @@
+"""From sensor messages to what the estimator takes, with errors that name the topic."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from numpy.typing import NDArray
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from v2v_ros.camera import Intrinsics
+from v2v_ros.depth import DepthError, decode_compressed_depth, decode_image
+
+_KEPT = 30  # camera_info messages; an image comes at most a few frames after its own
+
+
+class FrameError(ValueError):
+    """An image cannot be processed. The message names the topic and the remedy."""
+
+
+class MissingInfo(FrameError):
+    """An image came, but no camera_info yet."""
+
+
+def to_seconds(stamp: Time) -> float:
+    return float(stamp.sec + 1e-9 * stamp.nanosec)
+
+
+def decode(message: Image | CompressedImage, topic: str) -> NDArray[np.float32]:
+    """Depth in metres, float32 [H, W], NaN where invalid.
+
+    Raises:
+        FrameError: The message does not hold a depth image.
+    """
+    try:
+        if isinstance(message, CompressedImage):
+            return decode_compressed_depth(message.format, message.data)
+        return decode_image(
+            message.encoding, message.height, message.width, message.step, message.is_bigendian, message.data
+        )
+    except DepthError as error:
+        raise FrameError(f"{topic}: {error}") from error
+
+
+def intrinsics(info: CameraInfo, height: int, width: int, topic: str) -> Intrinsics:
+    """Intrinsics of the rectified image: from P, or from K when P is empty.
+
+    Raises:
+        FrameError: They are not usable, or are for an image of another size.
+    """
+    p, k = info.p, info.k
+    fx, cx, fy, cy = (p[0], p[2], p[5], p[6]) if p[0] != 0 else (k[0], k[2], k[4], k[5])
+    if (info.height, info.width) != (height, width):
+        raise FrameError(
+            f"{topic} is for images of {info.width}x{info.height}, but the depth image has {width}x{height}: "
+            "remap depth/camera_info to the topic that belongs to this depth image"
+        )
+    try:
+        return Intrinsics(fx, fy, cx, cy, width, height)
+    except ValueError as error:
+        raise FrameError(
+            f"{topic} has no usable intrinsics ({error}): the camera must be calibrated, "
+            "and its driver must fill K or P"
+        ) from error
+
+
+class CameraInfos:
+    """The newest camera_info messages; may be used from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_stamp: OrderedDict[tuple[int, int], CameraInfo] = OrderedDict()
+
+    def add(self, info: CameraInfo) -> None:
+        key = (info.header.stamp.sec, info.header.stamp.nanosec)
+        with self._lock:
+            self._by_stamp.pop(key, None)
+            self._by_stamp[key] = info
+            while len(self._by_stamp) > _KEPT:
+                self._by_stamp.popitem(last=False)
+
+    def find(self, stamp: Time) -> CameraInfo | None:
+        """The message with this stamp, else the latest received, else None."""
+        with self._lock:
+            exact = self._by_stamp.get((stamp.sec, stamp.nanosec))
+            return exact if exact is not None else next(reversed(self._by_stamp.values()), None)
+
+    def forget_after(self, stamp: Time) -> None:
+        """Forget what is of a later time: it was recorded before time went back."""
+        latest = (stamp.sec, stamp.nanosec)
+        with self._lock:
+            for key in [key for key in self._by_stamp if key > latest]:
+                del self._by_stamp[key]
+
+
+class Order:
+    """Watches the stamps of the images one after the other."""
+
+    TOLERANCE = 0.1  # seconds; a larger step back is a new beginning, such as that of a bag
+
+    def __init__(self) -> None:
+        self._last = math.nan
+
+    def check(self, stamp: float) -> str:
+        """``next``, ``duplicate``, ``late`` (a little earlier than the image before), or ``restart``."""
+        last = self._last
+        if stamp == last:
+            return "duplicate"
+        if stamp < last and last - stamp <= self.TOLERANCE:
+            return "late"
+        self._last = stamp
+        return "restart" if stamp < last else "next"

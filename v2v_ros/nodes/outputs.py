@@ -1,0 +1,118 @@
+"""The publishers of the pose node. Nothing is computed for a topic that nobody subscribes to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.node import Node
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
+from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import MarkerArray
+
+from v2v_ros.camera import Intrinsics
+from v2v_ros.estimator import Estimate, PoseEstimator
+from v2v_ros.msg import InferenceStats, SkeletonArray, SkeletonInfo
+
+from . import messages
+from .parameters import PoseSettings
+from .transport import latched, overridable, reliable
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One processed image.
+
+    Attributes:
+        header: Of the depth image.
+        depth: float32 [H, W] metres, NaN where invalid.
+        began: ``time.perf_counter()`` when the processing began.
+    """
+
+    header: Header
+    depth: NDArray[np.float32]
+    intrinsics: Intrinsics
+    estimate: Estimate
+    began: float
+
+
+class Outputs:
+    """Publishers from activation to deactivation."""
+
+    def __init__(self, node: Node, estimator: PoseEstimator) -> None:
+        self._node = node
+        self._skeleton = estimator.skeleton
+        self._shown: set[str] = set()  # ids of the skeletons that have markers
+
+        def publisher(kind: type, topic: str):  # type: ignore[no-untyped-def]
+            return node.create_publisher(kind, topic, reliable(), qos_overriding_options=overridable())
+
+        self._skeletons = publisher(SkeletonArray, "~/skeletons")
+        self._markers = publisher(MarkerArray, "~/markers")
+        self._cloud = publisher(PointCloud2, "~/cloud")
+        self._stats = publisher(InferenceStats, "~/stats")
+        self._tf = node.create_publisher(
+            TFMessage, "/tf", reliable(100), qos_overriding_options=overridable()
+        )
+        self._info = node.create_publisher(
+            SkeletonInfo, "~/info", latched(), qos_overriding_options=overridable()
+        )
+        self._info.publish(messages.skeleton_info(estimator))
+
+    def wanted(self, settings: PoseSettings) -> bool:
+        """Somebody uses what an image would give."""
+        return (
+            settings.publish_tf
+            or self._skeletons.get_subscription_count() > 0
+            or self._cloud.get_subscription_count() > 0
+            or self._stats.get_subscription_count() > 0
+            or self._markers_wanted(settings)
+        )
+
+    def publish(self, frame: Frame, settings: PoseSettings) -> float:
+        """Publish skeletons and TF, then what is only looked at.
+
+        Returns:
+            Seconds from the beginning of the processing to the published skeletons.
+        """
+        if self._skeletons.get_subscription_count():
+            self._skeletons.publish(messages.skeleton_array(frame.header, frame.estimate, self._skeleton))
+        if settings.publish_tf:
+            transforms = messages.transforms(frame.header, frame.estimate, self._skeleton)
+            if transforms:
+                self._tf.publish(TFMessage(transforms=transforms))
+        total = time.perf_counter() - frame.began
+        if self._markers_wanted(settings):
+            self._publish_markers(frame)
+        elif self._shown and self._markers.get_subscription_count():
+            self._markers.publish(messages.delete_all_markers(frame.header))
+            self._shown.clear()
+        if self._cloud.get_subscription_count():
+            self._cloud.publish(
+                messages.point_cloud(frame.header, frame.depth, frame.intrinsics, frame.estimate.skeletons)
+            )
+        return total
+
+    def publish_stats(self, make: Callable[[], InferenceStats]) -> None:
+        if self._stats.get_subscription_count():
+            self._stats.publish(make())
+
+    def destroy(self) -> None:
+        if self._shown and self._node.context.ok():
+            self._markers.publish(messages.delete_all_markers(Header()))
+        for publisher in (self._skeletons, self._markers, self._cloud, self._stats, self._tf, self._info):
+            self._node.destroy_publisher(publisher)
+
+    def _markers_wanted(self, settings: PoseSettings) -> bool:
+        return settings.publish_markers and self._markers.get_subscription_count() > 0
+
+    def _publish_markers(self, frame: Frame) -> None:
+        present = {one.id for one in frame.estimate.skeletons}
+        array = messages.markers(frame.header, frame.estimate, self._skeleton, sorted(self._shown - present))
+        if array.markers:
+            self._markers.publish(array)
+        self._shown = present

@@ -1,0 +1,159 @@
+"""Draws the skeletons on the depth images they were estimated from. Works only while somebody looks."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+from cv_bridge import CvBridge
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, Image
+
+from v2v_ros.draw import colorize, draw_skeletons
+from v2v_ros.msg import SkeletonArray, SkeletonInfo
+from v2v_ros.skeletons import Skeleton
+
+from .inputs import CameraInfos, FrameError, decode, intrinsics
+from .parameters import Spec, declare
+from .reports import Reports
+from .runner import run
+from .transport import latched, newest_only, overridable, reliable
+from .worker import Worker
+
+PARAMETERS = (
+    Spec("near", 0.2, "Distance that is drawn lightest [m].", limits=(0.0, 20.0)),
+    Spec("far", 2.0, "Distance that is drawn darkest [m].", limits=(0.01, 30.0)),
+)
+
+_KEPT = 30  # images that wait for their skeletons
+_LOOK = 0.5  # seconds between looks for subscribers
+
+
+class Pairs:
+    """Brings an image and the skeletons of the same stamp together, whichever comes first."""
+
+    def __init__(self, kept: int = _KEPT) -> None:
+        self._kept = kept
+        self._waiting: tuple[OrderedDict[Hashable, Any], OrderedDict[Hashable, Any]] = (
+            OrderedDict(),
+            OrderedDict(),
+        )
+
+    def add(self, side: int, stamp: Hashable, message: Any) -> tuple[Any, Any] | None:
+        """Add a message of side 0 or 1; returns (message of side 0, message of side 1) when both are there."""
+        other = self._waiting[1 - side].pop(stamp, None)
+        if other is not None:
+            return (message, other) if side == 0 else (other, message)
+        own = self._waiting[side]
+        own[stamp] = message
+        while len(own) > self._kept:
+            own.popitem(last=False)
+        return None
+
+
+class OverlayNode(Node):
+    """Subscribes to images and skeletons while there are subscribers to ``~/image``.
+
+    Args:
+        options: For :class:`rclpy.node.Node`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("v2v_overlay", **options)
+        declare(self, PARAMETERS, check)
+        self._reports = Reports(self.get_logger())
+        self._bridge = CvBridge()
+        self._infos = CameraInfos()
+        self._pairs = Pairs()
+        self._skeleton: Skeleton | None = None
+        self._inputs: list[Any] = []
+        self._info_topic = self.resolve_topic_name("depth/camera_info")
+        self._image_topic = self.resolve_topic_name("depth/image_rect")
+        self._image = self.create_publisher(
+            Image, "~/image", reliable(), qos_overriding_options=overridable()
+        )
+        self._worker: Worker[tuple[Image, SkeletonArray]] = Worker(self._draw, self._on_error, "drawer")
+        self._timer = self.create_timer(_LOOK, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def destroy_node(self) -> None:
+        self._worker.stop(10.0)
+        super().destroy_node()
+
+    def _look(self) -> None:
+        """Subscribe when somebody looks, and no longer than that: the pose node, too, works only on demand."""
+        watched = self._image.get_subscription_count() > 0
+        if watched and not self._inputs:
+            self._pairs = Pairs()
+            self._inputs = [
+                self.create_subscription(kind, topic, callback, qos, qos_overriding_options=overridable())
+                for kind, topic, callback, qos in (
+                    (SkeletonInfo, "info", self._on_skeleton_info, latched()),
+                    (CameraInfo, "depth/camera_info", self._infos.add, newest_only()),
+                    (Image, "depth/image_rect", lambda message: self._on_message(0, message), newest_only()),
+                    (SkeletonArray, "skeletons", lambda message: self._on_message(1, message), reliable()),
+                )
+            ]
+        elif self._inputs and not watched:
+            for subscription in self._inputs:
+                self.destroy_subscription(subscription)
+            self._inputs = []
+
+    def _on_skeleton_info(self, info: SkeletonInfo) -> None:
+        self._skeleton = Skeleton(
+            name=info.name,
+            kind="",
+            joint_names=tuple(info.joint_names),
+            bones=tuple(zip(info.bones[0::2], info.bones[1::2], strict=True)),
+            cube_edge=0.0,
+        )
+
+    def _on_message(self, side: int, message: Image | SkeletonArray) -> None:
+        stamp = (message.header.stamp.sec, message.header.stamp.nanosec)
+        pair = self._pairs.add(side, stamp, message)
+        if pair is not None:
+            self._worker.put(pair)
+
+    def _draw(self, pair: tuple[Image, SkeletonArray]) -> None:
+        image, skeletons = pair
+        depth = decode(image, self._image_topic)
+        picture = colorize(depth, self.get_parameter("near").value, self.get_parameter("far").value)
+        info = self._infos.find(image.header.stamp)
+        if info is None or self._skeleton is None:
+            missing = "depth/camera_info" if info is None else "info"
+            raise FrameError(
+                f"nothing has come on {self.resolve_topic_name(missing)}: remap {missing} to the topic of the "
+                f"{'camera' if info is None else 'pose node'}"
+            )
+        points = [
+            np.array([(point.x, point.y, point.z) for point in one.points], np.float32).reshape(-1, 3)
+            for one in skeletons.skeletons
+        ]
+        camera = intrinsics(info, *depth.shape, self._info_topic)
+        drawn = draw_skeletons(picture, points, self._skeleton, camera)
+        self._image.publish(self._bridge.cv2_to_imgmsg(drawn[:, :, ::-1], "bgr8", header=image.header))
+
+    def _on_error(self, error: Exception) -> None:
+        if self.context.ok():
+            text = (
+                str(error)
+                if isinstance(error, FrameError | RuntimeError)
+                else f"{type(error).__name__}: {error}"
+            )
+            self._reports.error("draw", text)
+
+
+def check(values: Any) -> str:
+    """Why these parameters do not go together; empty when they do."""
+    near, far = values.get("near", 0.0), values.get("far", 30.0)
+    return "" if near < far else f"parameter 'near' ({near:g} m) must be below 'far' ({far:g} m)"
+
+
+def main(args: list[str] | None = None) -> None:
+    run(OverlayNode, args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,303 @@
+"""The pose node: depth images in, skeletons out. A lifecycle node that starts by itself."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import rclpy
+import torch
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PointStamped
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import qos_policy_name_from_kind
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_srvs.srv import SetBool, Trigger
+
+from v2v_ros import weights
+from v2v_ros.estimator import PoseEstimator
+
+from .diagnostics import NodeState, diagnostic_array, input_problem
+from .inputs import FrameError, MissingInfo
+from .lifecycle import survive_wrong_transitions
+from .messages import description
+from .outputs import Outputs
+from .parameters import POSE_PARAMETERS, PoseSettings, check_pose, declare
+from .processing import Processing, Topics
+from .reports import Reports
+from .runner import run
+from .statistics import Statistics
+from .transport import newest_only, overridable, reliable
+from .worker import Worker
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+_STOP_TIMEOUT = 10.0  # seconds; an image is processed in less, even on a slow CPU
+
+
+def load_estimator(node: LifecycleNode) -> PoseEstimator:
+    """The estimator that the node's parameters describe.
+
+    Raises:
+        ValueError: The weights or the device cannot be used.
+    """
+    skeleton = node.get_parameter("skeleton").value
+    return PoseEstimator(
+        node.get_parameter("weights").value or weights.default_for(skeleton),
+        device=node.get_parameter("device").value,
+        skeleton=skeleton,
+    )
+
+
+class PoseNode(LifecycleNode):
+    """Wires topics, parameters and services to the estimator.
+
+    Callbacks only store the newest message; a worker thread processes it.
+
+    Args:
+        make_estimator: Makes the estimator when the node is configured.
+        options: For :class:`rclpy.node.Node`.
+    """
+
+    def __init__(
+        self, *, make_estimator: Callable[[LifecycleNode], PoseEstimator] = load_estimator, **options: Any
+    ) -> None:
+        super().__init__("v2v_pose", **options)
+        declare(self, POSE_PARAMETERS, check_pose)
+        survive_wrong_transitions(self)
+        self._make_estimator = make_estimator
+        self._reports = Reports(self.get_logger())
+        self._enabled = True
+        self._wanted = True
+        self._lifecycle = "unconfigured"
+        self._failure = ""
+        self._incompatible = ""
+        self._estimator: PoseEstimator | None = None
+        self._statistics = Statistics()
+        self._outputs: Outputs | None = None
+        self._processing: Processing | None = None
+        self._worker: Worker[Image | CompressedImage] | None = None
+        self._inputs: list[Any] = []
+
+        compressed = self.get_parameter("depth_transport").value == "compressedDepth"
+        self._image_type = CompressedImage if compressed else Image
+        self._image_topic = "depth/image_rect/compressedDepth" if compressed else "depth/image_rect"
+        self._topics = Topics(
+            *(self.resolve_topic_name(name) for name in (self._image_topic, "depth/camera_info", "center"))
+        )
+        self.create_service(SetBool, "~/enable", self._on_enable)
+        self.create_service(Trigger, "~/reset", self._on_reset)
+        self._diagnostics = self.create_publisher(
+            DiagnosticArray, "/diagnostics", reliable(), qos_overriding_options=overridable()
+        )
+        # Not the node's clock: it stands still while simulated time does not come, which must be reported too.
+        self._diagnostics_timer = self.create_timer(
+            self.get_parameter("diagnostics_period").value,
+            self._publish_diagnostics,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
+
+    def autostart(self) -> None:
+        """Configure and activate, unless the parameter says not to."""
+        if self.get_parameter("autostart").value and self.trigger_configure() == SUCCESS:
+            self.trigger_activate()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            self._estimator = self._make_estimator(self)
+        except ValueError as error:  # with a text for people
+            self._failure = str(error)
+        except Exception as error:  # rclpy would hide it
+            self._failure = f"the estimator cannot be made: {type(error).__name__}: {error}"
+            self.get_logger().error(traceback.format_exc())
+        else:
+            self._failure, self._lifecycle = "", "inactive"
+            about = description(self._estimator).items()
+            self.get_logger().info(", ".join(f"{key}: {value}" for key, value in about))
+            return SUCCESS
+        self.get_logger().error(f"cannot be configured: {self._failure}")
+        self._publish_diagnostics()
+        return FAILURE
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        assert self._estimator is not None
+        self._statistics = Statistics()
+        self._incompatible = ""
+        self._enabled = True
+        self._outputs = Outputs(self, self._estimator)
+        self._processing = Processing(
+            self._estimator,
+            self._outputs,
+            self._statistics,
+            self._reports,
+            self.get_clock(),
+            self._topics,
+            lambda: PoseSettings.read(self),
+            self._losses,
+        )
+        self._worker = Worker(self._processing.process, self._on_failed_image, "worker")
+        self._inputs = [
+            self._subscribe(CameraInfo, "depth/camera_info", self._on_info),
+            self._subscribe(PointStamped, "center", self._on_center),
+            self._subscribe(self._image_type, self._image_topic, self._on_image, self._on_incompatible),
+        ]
+        self._lifecycle = "active"
+        self.get_logger().info(
+            f"active: depth images from {self._topics.image}, camera_info from {self._topics.info}"
+        )
+        return SUCCESS
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._stop()
+        self._lifecycle = "inactive"
+        return SUCCESS
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._stop()
+        on_gpu = self._estimator is not None and self._estimator.device.startswith("cuda")
+        self._estimator = None
+        if on_gpu:
+            torch.cuda.empty_cache()
+        self._lifecycle = "unconfigured"
+        return SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.on_cleanup(state)
+        self._lifecycle = "finalized"
+        return SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self.on_cleanup(state)
+
+    def destroy_node(self) -> None:
+        self._stop()
+        super().destroy_node()
+
+    def _stop(self) -> None:
+        """Undo exactly what activation did."""
+        for subscription in self._inputs:
+            self.destroy_subscription(subscription)
+        self._inputs = []
+        if self._worker is not None and not self._worker.stop(_STOP_TIMEOUT):
+            self.get_logger().error(f"an image is still being processed after {_STOP_TIMEOUT:.0f} s")
+        self._worker = None
+        self._processing = None
+        if self._outputs is not None:
+            self._outputs.destroy()
+        self._outputs = None
+
+    def _subscribe(
+        self,
+        kind: type,
+        topic: str,
+        callback: Callable[[Any], None],
+        on_incompatible: Callable[[Any], None] | None = None,
+    ) -> Any:
+        return self.create_subscription(
+            kind,
+            topic,
+            callback,
+            newest_only(),
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=on_incompatible),
+            qos_overriding_options=overridable(),
+        )
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        self._statistics.image_received(len(message.data))
+        if self._worker is None or self._outputs is None:
+            return
+        self._wanted = self._outputs.wanted(PoseSettings.read(self))
+        if self._enabled and self._wanted:
+            self._worker.put(message)
+
+    def _on_info(self, message: CameraInfo) -> None:
+        self._statistics.info_received()
+        if self._processing is not None:
+            self._processing.infos.add(message)
+
+    def _on_center(self, message: PointStamped) -> None:
+        if self._processing is not None:
+            self._processing.hint = message
+
+    def _on_incompatible(self, event: Any) -> None:
+        self._incompatible = qos_policy_name_from_kind(event.last_policy_kind).lower()
+
+    def _on_failed_image(self, error: Exception) -> None:
+        if not self.context.ok():
+            return  # publishing fails while everything ends
+        text = str(error)
+        if not isinstance(error, FrameError):
+            text = f"{self._topics.image}: {type(error).__name__}: {error}"
+            self._reports.error("traceback", "".join(traceback.format_exception(error)))
+        self._statistics.failed(text)
+        if not isinstance(error, MissingInfo):  # normal for a moment; the diagnostics complain when it lasts
+            self._reports.error("failed", text)
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self._enabled = request.data
+        response.success = True
+        response.message = (
+            "images are processed" if request.data else "paused: images are counted, not processed"
+        )
+        return response
+
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._processing is not None
+        response.message = "the node is not active, it has no tracks"
+        if self._processing is not None:
+            self._processing.reset()
+            response.message = "all tracks are forgotten before the next image"
+        return response
+
+    def _losses(self) -> tuple[int, int]:
+        worker = self._worker
+        return (worker.dropped, worker.failed) if worker is not None else (0, 0)
+
+    def _state(self) -> NodeState:
+        dropped, failed = self._losses()
+        clock = self.get_clock()
+        return NodeState(
+            node=self.get_fully_qualified_name(),
+            lifecycle=self._lifecycle,
+            image_topic=self._topics.image,
+            info_topic=self._topics.info,
+            failure=self._failure,
+            enabled=self._enabled,
+            wanted=self._wanted,
+            clock_missing=clock.ros_time_is_active and clock.now().nanoseconds == 0,
+            image_publishers=self.count_publishers(self._topics.image),
+            info_publishers=self.count_publishers(self._topics.info),
+            incompatible=self._incompatible,
+            middleware=rclpy.get_rmw_implementation_identifier(),
+            patience=PoseSettings.read(self).camera_info_timeout,
+            dropped=dropped,
+            failed=failed,
+            figures=self._statistics.figures(),
+            info=description(self._estimator) if self._estimator is not None else {},
+        )
+
+    def _publish_diagnostics(self) -> None:
+        state = self._state()
+        self._diagnostics.publish(diagnostic_array(state, self.get_clock().now().to_msg()))
+        problem = input_problem(state) if state.lifecycle == "active" else None
+        if problem is not None:
+            self._reports.warn("input", problem[1])
+
+
+def main(args: list[str] | None = None) -> None:
+    def make() -> PoseNode:
+        node = PoseNode()
+        node.autostart()
+        return node
+
+    run(make, args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""The way of one image through the pose node, run by its worker thread."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from geometry_msgs.msg import PointStamped
+from numpy.typing import NDArray
+from rclpy.clock import Clock
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from v2v_ros.estimator import PoseEstimator, Side
+from v2v_ros.msg import InferenceStats
+
+from .diagnostics import too_old
+from .inputs import CameraInfos, FrameError, MissingInfo, Order, decode, intrinsics, to_seconds
+from .outputs import Frame, Outputs
+from .parameters import PoseSettings
+from .reports import Reports
+from .statistics import Statistics
+
+_HINT_AGE = 0.5  # seconds by which a hint and an image may be apart
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Resolved names of the inputs."""
+
+    image: str
+    info: str
+    center: str
+
+
+class Processing:
+    """Decides whether an image is processed, and does it.
+
+    Attributes:
+        infos: Filled by the camera_info callback.
+        hint: The last message on ``center``.
+    """
+
+    def __init__(
+        self,
+        estimator: PoseEstimator,
+        outputs: Outputs,
+        statistics: Statistics,
+        reports: Reports,
+        clock: Clock,
+        topics: Topics,
+        read_settings: Callable[[], PoseSettings],
+        losses: Callable[[], tuple[int, int]],
+    ) -> None:
+        self.infos = CameraInfos()
+        self.hint: PointStamped | None = None
+        self._estimator = estimator
+        self._outputs = outputs
+        self._statistics = statistics
+        self._reports = reports
+        self._clock = clock
+        self._topics = topics
+        self._read_settings = read_settings
+        self._losses = losses
+        self._order = Order()
+        self._reset = False
+
+    def reset(self) -> None:
+        """Forget all tracks before the next image."""
+        self._reset = True
+
+    def process(self, message: Image | CompressedImage) -> None:
+        """From the message to the published skeletons.
+
+        Raises:
+            FrameError: The image cannot be processed.
+        """
+        began = time.perf_counter()
+        settings = self._read_settings()
+        if not self._is_next(message.header):
+            return
+        age = self._age(message.header)
+        if 0 < settings.max_age < age:
+            self._statistics.stale(age)
+            self._reports.warn("age", too_old(self._topics.image, age))
+            return
+        if self._reset:
+            self._reset = False
+            self._estimator.reset()
+
+        info = self.infos.find(message.header.stamp)
+        if info is None:
+            raise MissingInfo(
+                f"{self._topics.image}: no camera_info has come on {self._topics.info}: "
+                "remap depth/camera_info to the camera's topic, or make the camera publish it"
+            )
+        depth = decode(message, self._topics.image)
+        camera = intrinsics(info, *depth.shape, self._topics.info)
+        decoded = time.perf_counter()
+        self._configure(settings)
+        stamp = to_seconds(message.header.stamp)
+        estimate = self._estimator.estimate(depth, camera, stamp, self._center(message.header))
+        estimated = time.perf_counter()
+        total = self._outputs.publish(Frame(message.header, depth, camera, estimate, began), settings)
+        seconds = {
+            "decode": decoded - began,
+            **estimate.seconds,
+            "publish": began + total - estimated,
+            "total": total,
+        }
+        self._statistics.processed(age, seconds, len(estimate.skeletons))
+        self._outputs.publish_stats(lambda: self._stats(message.header, age, seconds))
+
+    def _is_next(self, header: Header) -> bool:
+        """Whether an image is newer than the last one; starts anew when time has gone back."""
+        if header.stamp.sec == 0 and header.stamp.nanosec == 0:
+            raise FrameError(
+                f"{self._topics.image}: the images have no time stamp (it is 0): the driver must set it"
+            )
+        order = self._order.check(to_seconds(header.stamp))
+        if order == "duplicate":
+            self._statistics.duplicate()
+        elif order == "late":
+            self._statistics.stale()
+        elif order == "restart":
+            self._reports.warn(
+                "restart",
+                f"time went back on {self._topics.image} (a bag that starts again?): all tracks are forgotten",
+            )
+            self.infos.forget_after(header.stamp)
+            self._estimator.reset()
+        return order in ("next", "restart")
+
+    def _age(self, header: Header) -> float:
+        """Age of an image in seconds; NaN while the clock has no time."""
+        now = self._clock.now().nanoseconds
+        return 1e-9 * now - to_seconds(header.stamp) if now else math.nan
+
+    def _center(self, header: Header) -> NDArray[np.float64] | None:
+        hint = self.hint
+        if hint is None or abs(to_seconds(hint.header.stamp) - to_seconds(header.stamp)) > _HINT_AGE:
+            return None
+        if hint.header.frame_id != header.frame_id:
+            self._reports.warn(
+                "hint",
+                f"points on {self._topics.center} are ignored: they are in frame '{hint.header.frame_id}', but the "
+                f"images are in '{header.frame_id}'; transform them before they are published",
+            )
+            return None
+        return np.array((hint.point.x, hint.point.y, hint.point.z))
+
+    def _configure(self, settings: PoseSettings) -> None:
+        estimator = self._estimator
+        if estimator.skeleton.kind == "hand":
+            estimator.side = Side.LEFT if settings.side == "left" else Side.RIGHT
+        estimator.score_threshold = settings.score_threshold
+        estimator.min_depth = settings.min_depth
+        estimator.max_depth = settings.max_depth
+
+    def _stats(self, header: Header, age: float, seconds: dict[str, float]) -> InferenceStats:
+        figures = self._statistics.figures()
+        dropped, failed = self._losses()
+        stages = ("decode", "locate", "voxelize", "network", "joints", "track", "publish", "total")
+        return InferenceStats(
+            header=header,
+            input_age=age,
+            **{stage: seconds.get(stage, 0.0) for stage in stages},
+            received=figures.images,
+            processed=figures.processed,
+            dropped=dropped + figures.stale,
+            failed=failed,
+        )

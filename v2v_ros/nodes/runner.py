@@ -1,0 +1,34 @@
+"""Runs one node in a process of its own, until it is told to end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+
+
+def run(make: Callable[[], Node], args: list[str] | None = None) -> None:
+    """Make a node and spin it; SIGINT and SIGTERM end it.
+
+    Raises:
+        SystemExit: A parameter given at the start is not allowed; the message says which and why.
+    """
+    rclpy.init(args=args)
+    node = None
+    try:
+        node = make()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        executor.spin()
+    except ParameterException as error:
+        sys.exit(f"bad parameter: {error}")
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()

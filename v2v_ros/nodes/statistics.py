@@ -1,0 +1,139 @@
+"""Counts, rates, ages and stage times of the images since the node was activated."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+_WINDOW = 5.0  # seconds that rates and medians look back
+_LENGTH = 600  # entries kept; enough for the window at 120 Hz
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What :class:`Statistics` says at one moment. Times are seconds, rates Hz; NaN where nothing is known.
+
+    Attributes:
+        since: Time since the beginning.
+        images, infos: Depth images and camera_info messages received.
+        processed: Images whose skeletons were published.
+        stale: Images not processed because they were older than ``max_age`` or came out of order.
+        duplicates: Images not processed because the one before had the same stamp.
+        image_rate, info_rate, output_rate: Over the last seconds.
+        image_silence, info_silence: Time since the last message, or since the beginning.
+        image_bytes: Size of the last image's data; 0 before the first.
+        age: Median age of the images when their processing began.
+        stale_age: Age of the last image that was too old; NaN when the last one was not.
+        seconds: Median time of each stage.
+        subjects: In the last processed image.
+        error: Why the last image that failed did so.
+        error_since: Time since then; infinite when none failed.
+        failing: The last image whose turn came failed.
+    """
+
+    since: float = 0.0
+    images: int = 0
+    infos: int = 0
+    processed: int = 0
+    stale: int = 0
+    duplicates: int = 0
+    image_rate: float = 0.0
+    info_rate: float = 0.0
+    output_rate: float = 0.0
+    image_silence: float = 0.0
+    info_silence: float = 0.0
+    image_bytes: int = 0
+    age: float = math.nan
+    stale_age: float = math.nan
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    subjects: int = 0
+    error: str = ""
+    error_since: float = math.inf
+    failing: bool = False
+
+
+class Statistics:
+    """Collects what the callbacks and the worker report; every method may be called from any thread."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        self._start = now()
+        self._images: deque[float] = deque(maxlen=_LENGTH)
+        self._infos: deque[float] = deque(maxlen=_LENGTH)
+        self._frames: deque[tuple[float, float, Mapping[str, float]]] = deque(maxlen=_LENGTH)
+        self._counts = {"images": 0, "infos": 0, "processed": 0, "stale": 0, "duplicates": 0}
+        self._image_bytes = 0
+        self._stale_age = math.nan
+        self._subjects = 0
+        self._error = ""
+        self._error_at = -math.inf
+        self._failing = False
+
+    def image_received(self, size: int) -> None:
+        with self._lock:
+            self._counts["images"] += 1
+            self._images.append(self._now())
+            self._image_bytes = size
+
+    def info_received(self) -> None:
+        with self._lock:
+            self._counts["infos"] += 1
+            self._infos.append(self._now())
+
+    def duplicate(self) -> None:
+        with self._lock:
+            self._counts["duplicates"] += 1
+
+    def stale(self, age: float = math.nan) -> None:
+        with self._lock:
+            self._counts["stale"] += 1
+            self._stale_age = age
+
+    def failed(self, error: str) -> None:
+        with self._lock:
+            self._error, self._error_at, self._failing = error, self._now(), True
+
+    def processed(self, age: float, seconds: Mapping[str, float], subjects: int) -> None:
+        with self._lock:
+            self._counts["processed"] += 1
+            self._frames.append((self._now(), age, dict(seconds)))
+            self._stale_age, self._subjects, self._failing = math.nan, subjects, False
+
+    def figures(self) -> Figures:
+        with self._lock:
+            now = self._now()
+            recent = [(age, seconds) for at, age, seconds in self._frames if at > now - _WINDOW]
+            stages = {
+                stage: None for _, seconds in recent for stage in seconds
+            }  # a dictionary keeps the order
+            window = min(_WINDOW, max(now - self._start, 1e-3))
+            return Figures(
+                since=now - self._start,
+                **self._counts,
+                image_rate=_rate(self._images, now, window),
+                info_rate=_rate(self._infos, now, window),
+                output_rate=len(recent) / window,
+                image_silence=now - (self._images[-1] if self._images else self._start),
+                info_silence=now - (self._infos[-1] if self._infos else self._start),
+                image_bytes=self._image_bytes,
+                age=_median([age for age, _ in recent if math.isfinite(age)]),
+                stale_age=self._stale_age,
+                seconds={stage: _median([s[stage] for _, s in recent if stage in s]) for stage in stages},
+                subjects=self._subjects,
+                error=self._error,
+                error_since=now - self._error_at,
+                failing=self._failing,
+            )
+
+
+def _rate(times: deque[float], now: float, window: float) -> float:
+    return sum(at > now - window for at in times) / window
+
+
+def _median(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2] if values else math.nan

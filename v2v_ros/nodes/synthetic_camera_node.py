@@ -1,0 +1,178 @@
+"""A depth camera that renders a moving hand or body, and publishes the truth beside the images."""
+
+from __future__ import annotations
+
+import array
+import math
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from v2v_ros.camera import Intrinsics
+from v2v_ros.estimator import Estimate, Side, SkeletonEstimate, TrackingState
+from v2v_ros.msg import SkeletonArray
+from v2v_ros.skeletons import Skeleton
+from v2v_ros.synthetic.sequence import SyntheticFrame, SyntheticSequence
+
+from .messages import skeleton_array
+from .parameters import Spec, declare
+from .runner import run
+from .transport import overridable, reliable
+
+PARAMETERS = (
+    Spec("kind", "hand", "What to render.", choices=("hand", "body"), read_only=True),
+    Spec(
+        "rate", 30.0, "Images per second, if rendering is fast enough.", limits=(0.1, 200.0), read_only=True
+    ),
+    Spec("width", 640, "Width of the images [pixels].", limits=(16, 4096), read_only=True),
+    Spec("height", 480, "Height of the images [pixels].", limits=(16, 4096), read_only=True),
+    Spec("focal", 0.0, "Focal length [pixels]; 0: 0.742 widths.", limits=(0.0, 10000.0), read_only=True),
+    Spec("noise", 1.0, "Strength of the sensor noise; 0: none.", limits=(0.0, 10.0), read_only=True),
+    Spec("seed", 0, "Of the motion.", limits=(0, 2**31 - 1), read_only=True),
+    Spec("encoding", "16UC1", "Of the images.", choices=("16UC1", "32FC1"), read_only=True),
+    Spec("frame_id", "synthetic_camera_depth_optical_frame", "Of the images.", read_only=True),
+)
+
+_FOCAL = 475 / 640  # of the width: 68 degrees, as many depth cameras have
+_IDLE = 0.05  # seconds between looks for subscribers
+
+
+class SyntheticCameraNode(Node):
+    """Renders in a thread; while nobody subscribes it does nothing.
+
+    Args:
+        options: For :class:`rclpy.node.Node`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("synthetic_camera", **options)
+        declare(self, PARAMETERS)
+        get = {spec.name: self.get_parameter(spec.name).value for spec in PARAMETERS}
+        width, height = get["width"], get["height"]
+        focal = get["focal"] or _FOCAL * width
+        self._intrinsics = Intrinsics(focal, focal, (width - 1) / 2, (height - 1) / 2, width, height)
+        self._sequence = SyntheticSequence(
+            get["kind"], seed=get["seed"], intrinsics=self._intrinsics, noise=get["noise"]
+        )
+        self._period = 1 / get["rate"]
+        self._encoding = get["encoding"]
+        self._frame_id = get["frame_id"]
+        self._publishers_by_topic = [
+            self.create_publisher(kind, topic, reliable(1), qos_overriding_options=overridable())
+            for kind, topic in (
+                (Image, "depth/image_rect"),
+                (CameraInfo, "depth/camera_info"),
+                (SkeletonArray, "~/truth"),
+            )
+        ]
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._render, name="renderer", daemon=True)
+        self._thread.start()
+
+    def destroy_node(self) -> None:
+        self._stopping.set()
+        self._thread.join(10.0)
+        super().destroy_node()
+
+    def _render(self) -> None:
+        # Images are of the times 0, period, 2 period, ...; those that come too late are left out.
+        start = time.monotonic()
+        tick, late, told = 0, 0, False
+        while not self._stopping.is_set():
+            if not any(publisher.get_subscription_count() for publisher in self._publishers_by_topic):
+                self._stopping.wait(_IDLE)
+                tick = math.ceil((time.monotonic() - start) / self._period)
+                continue
+            began = time.monotonic()
+            frame = self._sequence.frame(tick * self._period)
+            took = time.monotonic() - began
+            if self._stopping.wait(max(0.0, start + tick * self._period - time.monotonic())):
+                return
+            self._publish(frame)
+            following = max(tick + 1, math.ceil((time.monotonic() - start) / self._period))
+            late = late + 1 if following > tick + 1 else 0
+            tick = following
+            if late > 10 and not told:
+                told = True
+                self.get_logger().warning(
+                    f"rendering an image takes {1000 * took:.0f} ms on this machine: fewer than {1 / self._period:g} "
+                    "per second are published; lower the parameters rate, width and height"
+                )
+
+    def _publish(self, frame: SyntheticFrame) -> None:
+        header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._frame_id)
+        for publisher, message in zip(
+            self._publishers_by_topic,
+            (
+                image_message(header, frame.depth, self._encoding),
+                camera_info(header, self._intrinsics),
+                truth(header, self._sequence.skeleton, frame.joints),
+            ),
+            strict=True,
+        ):
+            if self.context.ok():
+                publisher.publish(message)
+
+
+def image_message(header: Header, depth: NDArray[np.float32], encoding: str) -> Image:
+    """A depth image (float32 [H, W] metres, NaN where invalid) as a message in ``16UC1`` or ``32FC1``."""
+    height, width = depth.shape
+    if encoding == "16UC1":
+        pixels = np.nan_to_num(np.rint(1000 * depth).clip(0, 65535), nan=0).astype("<u2")
+    else:
+        pixels = depth.astype("<f4")
+    return Image(
+        header=header,
+        height=height,
+        width=width,
+        encoding=encoding,
+        is_bigendian=0,
+        step=width * pixels.itemsize,
+        data=array.array("B", pixels.tobytes()),
+    )
+
+
+def camera_info(header: Header, camera: Intrinsics) -> CameraInfo:
+    """A camera without distortion."""
+    return CameraInfo(
+        header=header,
+        height=camera.height,
+        width=camera.width,
+        distortion_model="plumb_bob",
+        d=[0.0] * 5,
+        k=[camera.fx, 0.0, camera.cx, 0.0, camera.fy, camera.cy, 0.0, 0.0, 1.0],
+        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        p=[camera.fx, 0.0, camera.cx, 0.0, 0.0, camera.fy, camera.cy, 0.0, 0.0, 0.0, 1.0, 0.0],
+    )
+
+
+def truth(header: Header, skeleton: Skeleton, joints: NDArray[np.float32]) -> SkeletonArray:
+    """The true joints (float32 [J, 3] metres) as a skeleton with id ``truth``."""
+    one = SkeletonEstimate(
+        id="truth",
+        side=Side.RIGHT if skeleton.kind == "hand" else Side.UNKNOWN,
+        tracking_state=TrackingState.TRACKED,
+        score=1.0,
+        center=joints.mean(axis=0),
+        cube_edge=skeleton.cube_edge,
+        points=joints,
+        scores=np.ones(len(joints), np.float32),
+        covariances=np.zeros((len(joints), 6), np.float32),
+    )
+    return skeleton_array(header, Estimate((one,), {}), skeleton)
+
+
+def main(args: list[str] | None = None) -> None:
+    torch.set_num_threads(1)  # the other cores are for the node that is fed
+    run(SyntheticCameraNode, args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""One subject over time: its identity, where it will be, and what to say while it cannot be seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+
+class TrackingState(IntEnum):
+    """How a skeleton came to be, with the values of ``v2v_ros/msg/Skeleton``."""
+
+    DETECTED = 0
+    TRACKED = 1
+    PREDICTED = 2
+
+
+class Side(IntEnum):
+    """Which hand, with the values of ``v2v_ros/msg/Skeleton``."""
+
+    UNKNOWN = 0
+    LEFT = 1
+    RIGHT = 2
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One subject as the network sees it in one frame.
+
+    Attributes:
+        points: float32 [J, 3] metres; NaN where not estimated.
+        scores: float32 [J] in [0, 1].
+        covariances: float32 [J, 6] square metres: xx, xy, xz, yy, yz, zz.
+        center: float64 [3] metres, of the cube that was looked into.
+    """
+
+    points: np.ndarray
+    scores: np.ndarray
+    covariances: np.ndarray
+    center: np.ndarray
+
+    @property
+    def score(self) -> float:
+        """Mean of the joints' scores."""
+        return float(self.scores.mean())
+
+    @property
+    def middle(self) -> np.ndarray:
+        """float64 [3]: mean of the joints, the centre of the next cube."""
+        return np.nanmean(self.points, axis=0, dtype=np.float64)
+
+
+HOLD_SECONDS = 0.25  # how long a subject that cannot be seen is still reported
+_SMOOTHING = 0.5  # weight of the newest velocity
+_FASTEST = 4.0  # m/s; hands and people move slower, wrong detections do not
+_SAME_SUBJECT = 0.6  # cube edges; how far from where it was expected a subject may turn up again
+
+
+class Track:
+    """A subject with an identity that holds from frame to frame."""
+
+    def __init__(self, id: str, observation: Observation, stamp: float) -> None:
+        self.id = id
+        self.observation = observation
+        self.state = TrackingState.DETECTED
+        self._seen = stamp
+        self._velocity = np.zeros(3)
+
+    def predict(self, stamp: float) -> np.ndarray:
+        """float64 [3] metres: where the middle of the subject should be at a time."""
+        return self.observation.middle + self._motion(stamp)
+
+    def update(self, observation: Observation, stamp: float) -> None:
+        """Take in what was seen at a time."""
+        elapsed = stamp - self._seen
+        if elapsed > 0:
+            velocity = (observation.middle - self.observation.middle) / elapsed
+            speed = float(np.linalg.norm(velocity))
+            velocity *= min(1.0, _FASTEST / max(speed, 1e-9))
+            self._velocity += _SMOOTHING * (velocity - self._velocity)
+        self.observation = observation
+        self.state = TrackingState.TRACKED
+        self._seen = stamp
+
+    def miss(self, stamp: float) -> Observation | None:
+        """What to report when the subject was not seen: its last pose moved on, or None when it is lost."""
+        age = stamp - self._seen
+        if not 0 <= age < HOLD_SECONDS:
+            return None
+        self.state = TrackingState.PREDICTED
+        last = self.observation
+        fading = np.float32(1 - age / HOLD_SECONDS)
+        points = last.points + self._motion(stamp).astype(np.float32)
+        return Observation(points, last.scores * fading, last.covariances / max(fading, 0.1), self.predict(stamp))
+
+    def is_same(self, observation: Observation, stamp: float, edge: float) -> bool:
+        """Whether something seen elsewhere can be this subject."""
+        return float(np.linalg.norm(observation.middle - self.predict(stamp))) < _SAME_SUBJECT * edge
+
+    def _motion(self, stamp: float) -> np.ndarray:
+        return self._velocity * min(max(0.0, stamp - self._seen), HOLD_SECONDS)
