@@ -6,11 +6,12 @@ hand.launch.py and body.launch.py set what differs between hands and bodies, and
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
-from ament_index_python.packages import get_package_share_directory
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
@@ -120,86 +121,114 @@ def room_for_images() -> list[SetEnvironmentVariable]:
     return [SetEnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", "DEFAULT?sockets_size=4MB")]
 
 
+def require(package: str, purpose: str, way_out: str) -> None:
+    try:
+        get_package_prefix(package)
+    except PackageNotFoundError:
+        raise RuntimeError(
+            f"{purpose} needs the package {package}: install it "
+            f"(sudo apt install ros-$ROS_DISTRO-{package.replace('_', '-')}), or use {way_out}"
+        ) from None
+
+
+def chosen_camera(value: Callable[[str], str]) -> dict[str, Any]:
+    """What is known of the camera, and what the arguments say instead."""
+    camera = dict(CAMERAS.get(value("camera"), NO_CAMERA))
+    if depth_topic := value("depth_topic"):
+        folder = depth_topic[: depth_topic.rfind("/") + 1]
+        camera |= {"depth_topic": depth_topic, "info_topic": f"{folder}camera_info"}
+    if info_topic := value("info_topic"):
+        camera["info_topic"] = info_topic
+    if frame_id := value("fixed_frame"):
+        camera["frame_id"] = frame_id
+    if rectify := value("rectify"):
+        camera["rectify"] = rectify == "true"
+    if camera["rectify"] and value("depth_transport") == "compressedDepth":
+        raise RuntimeError("only raw images can be rectified: use depth_transport:=raw, or rectify:=false")
+    return camera
+
+
+def given_parameters(value: Callable[[str], str]) -> dict[str, Any]:
+    """Parameters of the pose node that were given as launch arguments."""
+    texts = {name: value(name) for name in ("weights", "device", "depth_transport", "side") if value(name)}
+    parameters: dict[str, Any] = {name: ParameterValue(text, value_type=str) for name, text in texts.items()}
+    if value("autostart"):
+        parameters["autostart"] = value("autostart") == "true"
+    return parameters
+
+
 def nodes(context: LaunchContext) -> list[Node]:
     def value(name: str) -> str:
         return LaunchConfiguration(name, default="").perform(context)
 
-    camera = dict(CAMERAS.get(value("camera"), NO_CAMERA))
-    if depth_topic := value("depth_topic"):
-        camera |= {"depth_topic": depth_topic, "info_topic": f"{depth_topic.rpartition('/')[0]}/camera_info"}
-    camera["info_topic"] = value("info_topic") or camera["info_topic"]
-    camera["frame_id"] = value("fixed_frame") or camera["frame_id"]
-    camera["rectify"] = value("rectify") == "true" if value("rectify") else camera["rectify"]
-    if camera["rectify"] and value("depth_transport") == "compressedDepth":
-        raise RuntimeError("only raw images can be rectified: use depth_transport:=raw, or rectify:=false")
-
-    common: dict[str, Any] = {
-        "namespace": value("namespace"),
-        "output": "screen",
-        "arguments": ["--ros-args", "--log-level", value("log_level")],
-    }
-    clock = {"use_sim_time": value("use_sim_time") == "true"} if value("use_sim_time") else {}
-    texts = {name: value(name) for name in ("weights", "device", "depth_transport", "side") if value(name)}
-    given: dict[str, Any] = {name: ParameterValue(text, value_type=str) for name, text in texts.items()}
-    if value("autostart"):
-        given["autostart"] = value("autostart") == "true"
+    params_file = value("params_file")
+    if not Path(params_file).is_file():
+        raise RuntimeError(f"params_file '{params_file}' does not exist")
+    camera = chosen_camera(value)
+    depth_topic = camera["depth_topic"]
+    given = given_parameters(value)
+    clock = [{"use_sim_time": value("use_sim_time") == "true"}] if value("use_sim_time") else []
+    log = ["--ros-args", "--log-level", value("log_level")]
+    common: dict[str, Any] = {"namespace": value("namespace"), "output": "screen"}
 
     started = []
-    depth_topic = camera["depth_topic"]
     if camera["rectify"]:
+        require("image_proc", "removing the lens distortion", "rectify:=false and accept the error")
+        topics = {"image": depth_topic, "camera_info": camera["info_topic"], "image_rect": "depth/image_rect"}
+        nearest = {"interpolation": 0}  # a mean of the hand and what is behind it would lie in mid-air
         started.append(
             Node(
                 package="image_proc",
                 executable="rectify_node",
                 name="depth_rectify",
-                # Nearest neighbour: a mean of the hand and what is behind it would lie in mid-air.
-                parameters=[{"interpolation": 0} | clock],
-                remappings=[
-                    ("image", depth_topic),
-                    ("camera_info", camera["info_topic"]),
-                    ("image_rect", "depth/image_rect"),
-                ],
+                parameters=[nearest, *clock],
+                remappings=topics.items(),
+                arguments=log,
                 **common,
             )
         )
         depth_topic = "depth/image_rect"
 
-    inputs = [
-        ("depth/image_rect", depth_topic),
-        ("depth/image_rect/compressedDepth", f"{depth_topic}/compressedDepth"),
-        ("depth/camera_info", camera["info_topic"]),
-    ]
+    inputs = {
+        "depth/image_rect": depth_topic,
+        "depth/image_rect/compressedDepth": f"{depth_topic}/compressedDepth",
+        "depth/camera_info": camera["info_topic"],
+    }
     started.append(
         Node(
             package="v2v_ros",
             executable="pose_node",
-            parameters=[value("params_file"), given | clock],
-            remappings=inputs,
+            parameters=[params_file, *([given] if given else []), *clock],
+            remappings=inputs.items(),
+            arguments=log,
             **common,
         )
     )
     if value("overlay") == "true":
+        results = {"skeletons": "v2v_pose/skeletons", "info": "v2v_pose/info"}
         started.append(
             Node(
                 package="v2v_ros",
                 executable="overlay_node",
-                parameters=[clock] if clock else [],
-                remappings=[*inputs, ("skeletons", "v2v_pose/skeletons"), ("info", "v2v_pose/info")],
+                parameters=clock,
+                remappings=(inputs | results).items(),
+                arguments=log,
                 **common,
             )
         )
     if value("rviz") == "true":
-        shown = ("v2v_pose/markers", "v2v_pose/cloud", "v2v_overlay/image")
-        frame = ["-f", camera["frame_id"]] if camera["frame_id"] else []
-        rviz = {**common, "arguments": ["-d", str(CONFIG / "v2v.rviz"), *frame, *common["arguments"]]}
+        require("rviz2", "rviz:=true", "rviz:=false")
+        fixed_frame = ["-f", camera["frame_id"]] if camera["frame_id"] else []
+        # The topics in the file are absolute; so they follow the namespace.
+        shown = [(f"/{topic}", topic) for topic in ("v2v_pose/markers", "v2v_pose/cloud", "v2v_overlay/image")]
         started.append(
             Node(
                 package="rviz2",
                 executable="rviz2",
-                parameters=[clock] if clock else [],
-                # The topics in the file are absolute; so they follow the namespace.
-                remappings=[(f"/{topic}", topic) for topic in shown],
-                **rviz,
+                parameters=clock,
+                remappings=shown,
+                arguments=["-d", str(CONFIG / "v2v.rviz"), *fixed_frame, *log],
+                **common,
             )
         )
     return started

@@ -23,10 +23,10 @@ torch.set_num_threads(1)
 @pytest.fixture
 def test_data() -> Path:
     """Folder of recorded frames and bags, not part of the project; tests that need it are skipped without."""
-    folder = Path(os.environ.get("V2V_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
-    if not folder.is_dir():
+    folder = os.environ.get("V2V_TEST_DATA")
+    if not folder or not Path(folder).is_dir():
         pytest.skip("no recorded data: set V2V_TEST_DATA to its folder")
-    return folder
+    return Path(folder)
 
 
 @pytest.fixture(scope="session")

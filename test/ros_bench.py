@@ -7,7 +7,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -86,6 +86,7 @@ class Ros:
 @pytest.fixture
 def ros(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ros]:
     """A ROS domain of its own that does not leave this machine; child processes of the test share it."""
+    pytest.importorskip("rclpy")
     domain = next(_DOMAINS)
     monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
@@ -165,7 +166,7 @@ class Bench:
         self.estimator = FakeEstimator()
         values = {"diagnostics_period": 0.1, "max_age": 0.0, "camera_info_timeout": 60.0} | parameters
         self.node = PoseNode(
-            make_estimator=lambda node: self.estimator,
+            make_estimator=lambda node: cast(Any, self.estimator),
             context=ros.context,
             parameter_overrides=[Parameter(name, value=value) for name, value in values.items()],
         )

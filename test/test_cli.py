@@ -150,7 +150,9 @@ def test_benchmark_prints_every_stage_and_ratios(
     assert content["network_ms"]["ratio"] > 0 and content["camera_share"] > 0
 
 
-def test_info_lists_skeletons_and_weights(shipped_weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_lists_skeletons_and_weights(
+    shipped_weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     figures = tmp_path / "info.json"
     assert main(["info", "--json", str(figures)]) == 0
     printed, content = capsys.readouterr().out, json.loads(figures.read_text())

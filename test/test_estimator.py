@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from v2v_ros.camera import Intrinsics
-from v2v_ros.estimator import PoseEstimator, Side, TrackingState
+from v2v_ros.estimator import PoseEstimator, Side, TrackingState, _Stopwatch
 from v2v_ros.heatmaps import encode
 from v2v_ros.locate import SIZES, locate, refine_center
 from v2v_ros.runtime import TorchRuntime
@@ -27,9 +27,7 @@ HAND, BODY = SIZES["hand"], SIZES["body"]
 
 def rendered(spheres: list[tuple[float, float, float, float]], wall: float | None = None) -> np.ndarray:
     """Depth image of spheres (x, y, z, radius) before a wall."""
-    cameras = Cameras(
-        torch.tensor([CAMERA.fx]), torch.tensor([[CAMERA.cx, CAMERA.cy]]), CAMERA.width, CAMERA.height
-    )
+    cameras = Cameras(torch.tensor([CAMERA.fx]), torch.tensor([[CAMERA.cx, CAMERA.cy]]), CAMERA.width, CAMERA.height)
     table = torch.tensor([spheres or [(0.0, 0.0, 1.0, 0.0)]])
     depth = render_spheres(Spheres(table[..., :3], table[..., 3]), cameras)
     if wall is not None:
@@ -155,11 +153,11 @@ def with_truth(estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch) -> Tru
     truth = TrueHeatmaps(estimator)
     observe = estimator._observe
 
-    def watch(image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: object) -> list[Observation]:
+    def watch(image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: _Stopwatch) -> list[Observation]:
         found = []
         for center in centers:
             truth.center = center
-            found += observe(image, intrinsics, center[None], clock)  # type: ignore[arg-type]
+            found += observe(image, intrinsics, center[None], clock)
         return found
 
     monkeypatch.setattr(estimator, "_observe", watch)
@@ -167,9 +165,7 @@ def with_truth(estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch) -> Tru
     return truth
 
 
-def test_what_the_network_says_comes_out_in_metres(
-    estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_the_network_says_comes_out_in_metres(estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch) -> None:
     truth = with_truth(estimator, monkeypatch)
     sequence = SyntheticSequence("hand", seed=2, noise=0.5)
     for index in range(5):
@@ -198,11 +194,11 @@ def test_moving_the_scene_by_whole_voxels_moves_the_skeleton_by_just_that(
     camera = Intrinsics(480.0, 480.0, 319.5, 239.5, 640, 480)  # 4 voxels at 0.5 m are just 20 pixels
     depth = np.full((480, 640), np.nan, np.float32)
     depth[200:280, 280:360] = 0.5
-    truth.joints = np.tile(np.float32([0.0, 0.0, 0.5]), (21, 1))
+    truth.joints = np.tile(np.array([0.0, 0.0, 0.5], np.float32), (21, 1))
     (still,) = estimator.estimate(depth, camera, 0.0).skeletons
     first = truth.seen
     estimator.reset()
-    step = np.float32([20 * 0.5 / 480, 0, 0])
+    step = np.array([20 * 0.5 / 480, 0, 0], np.float32)
     truth.joints = truth.joints + step
     (moved,) = estimator.estimate(np.roll(depth, 20, axis=1), camera, 0.0).skeletons
     assert np.abs(moved.points - still.points - step).max() < 1e-5
@@ -223,18 +219,12 @@ def test_left_hands_are_seen_mirrored(estimator: PoseEstimator, monkeypatch: pyt
     mirrored[:, 0] = 2 * center[0] - mirrored[:, 0]
     truth.joints = mirrored
     left = estimator._best(
-        estimator._observe(torch.from_numpy(frame.depth), CAMERA, center[None], _clock(estimator))
+        estimator._observe(torch.from_numpy(frame.depth), CAMERA, center[None], _Stopwatch(torch.device("cpu")))
     )
     assert left is not None and plain is not None and truth.seen is not None
     assert np.abs(left.points - right.points).max() < 1e-4
     assert torch.equal(truth.seen, plain.flip(-1))
     np.testing.assert_allclose(left.covariances, right.covariances, atol=1e-7)
-
-
-def _clock(estimator: PoseEstimator) -> object:
-    from v2v_ros.estimator import _Stopwatch
-
-    return _Stopwatch(torch.device("cpu"))
 
 
 def test_a_subject_that_goes_is_predicted_and_then_gone_and_another_gets_another_id(
@@ -271,12 +261,10 @@ def test_low_scores_are_not_reported_and_faint_joints_are_nan(
     assert len(estimator.estimate(frame.depth, CAMERA, 2.0).skeletons) == 1
 
 
-def test_a_hint_is_taken_where_nothing_stands_out(
-    estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hint_is_taken_where_nothing_stands_out(estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch) -> None:
     truth = with_truth(estimator, monkeypatch)
     wall = rendered([], wall=0.6)
-    truth.joints = np.tile(np.float32([0.05, 0.0, 0.6]), (21, 1))
+    truth.joints = np.tile(np.array([0.05, 0.0, 0.6], np.float32), (21, 1))
     assert estimator.estimate(wall, CAMERA, 0.0).skeletons == ()
     (found,) = estimator.estimate(wall, CAMERA, 0.03, np.array([0.05, 0.0, 0.6])).skeletons
     assert np.abs(found.points - truth.joints).max() < 1e-4

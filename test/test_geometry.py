@@ -102,9 +102,7 @@ def test_occupancy_marks_the_cells_of_the_points_and_no_others(
     cloud, middle, edge = torch.tensor([points]), torch.tensor([center]), 0.25
     volume = occupancy(cloud, middle, edge, grid)
     cells = grid_coordinates(cloud, middle, edge, grid)[0]
-    expected = {
-        (int(z), int(y), int(x)) for x, y, z in cells.tolist() if all(0 <= value < grid for value in (x, y, z))
-    }
+    expected = {(int(z), int(y), int(x)) for x, y, z in cells.tolist() if all(0 <= value < grid for value in (x, y, z))}
     assert {tuple(cell) for cell in volume[0, 0].nonzero().tolist()} == expected
     assert volume.shape == (1, 1, grid, grid, grid)
     assert set(volume.unique().tolist()) <= {0.0, 1.0}

@@ -19,9 +19,7 @@ inside = st.floats(0.625, SIZE - 0.625, width=32)
 
 @settings(deadline=None)
 @given(joint=st.tuples(inside, inside, inside), sigma=st.sampled_from([1.0, 1.3, 1.7, 2.5]))
-def test_decode_inverts_encode_within_a_hundredth_of_a_voxel(
-    joint: tuple[float, float, float], sigma: float
-) -> None:
+def test_decode_inverts_encode_within_a_hundredth_of_a_voxel(joint: tuple[float, float, float], sigma: float) -> None:
     coordinates = torch.tensor([[joint]])
     decoded, scores = decode(encode(coordinates, SIZE, sigma), sigma)
     # A voxel is half a heatmap cell.
@@ -31,9 +29,7 @@ def test_decode_inverts_encode_within_a_hundredth_of_a_voxel(
 
 @settings(deadline=None)
 @given(joint=st.tuples(inside, inside, inside), factor=st.floats(0.05, 0.9))
-def test_decode_does_not_depend_on_the_height_of_the_peak(
-    joint: tuple[float, float, float], factor: float
-) -> None:
+def test_decode_does_not_depend_on_the_height_of_the_peak(joint: tuple[float, float, float], factor: float) -> None:
     coordinates = torch.tensor([[joint]])
     decoded, _ = decode(factor * encode(coordinates, SIZE, SIGMA), SIGMA)
     assert (decoded - coordinates).abs().max() < 0.005

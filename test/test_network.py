@@ -62,7 +62,7 @@ def test_initial_weights_are_as_published() -> None:
 
 @pytest.mark.parametrize("change", [{"grid": 44}, {"grid": 0}, {"width": 0}, {"joints": 0}, {"sigma": 0.0}])
 def test_impossible_sizes_are_refused(change: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="multiple of 8|positive"):
+    with pytest.raises(ValueError, match=r"multiple of 8|positive"):
         NetworkConfig(**{"joints": 21, **change})  # type: ignore[arg-type]
 
 

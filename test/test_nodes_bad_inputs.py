@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 NAN = float("nan")
 
-BAD = {
+BAD: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "colour": ({"encoding": "rgb8"}, ("/depth/image_rect: ", "'rgb8'", "remap depth/image_rect")),
     "truncated": ({"data": array.array("B", bytes(100))}, ("/depth/image_rect: ", "truncated", "100 bytes")),
     "empty": ({"data": array.array("B")}, ("/depth/image_rect: ", "truncated")),
@@ -64,12 +64,15 @@ def test_an_image_without_depth_gives_an_empty_array(bench: Bench, encoding: str
     bench.ros.wait(lambda: bench.skeletons)
     assert bench.skeletons[0].header == header
     assert list(bench.skeletons[0].skeletons) == []
-    level, message, _ = bench.wait_diagnosis("0 skeletons")
+    level, _, _ = bench.wait_diagnosis("0 skeletons")
     assert level == b"\x00"
     bench.assert_recovers()
 
 
 MILLIMETRES = np.where(np.arange(4800).reshape(60, 80) % 3, 600, 0).astype("<u2")
+
+
+METRES = MILLIMETRES.astype(np.float32) / np.float32(1000)
 
 
 def padded(pixels: np.ndarray) -> bytes:
@@ -108,7 +111,7 @@ def test_compressed_depth_is_understood(make_bench: Callable[..., Bench], encodi
     from v2v_ros.nodes.synthetic_camera_node import camera_info
 
     bench = make_bench(depth_transport="compressedDepth")
-    depth = MILLIMETRES if encoding == "16UC1" else (MILLIMETRES / 1000).astype(np.float32)
+    depth = MILLIMETRES if encoding == "16UC1" else METRES
     format_, data = encode_compressed_depth(depth, encoding, codec)
 
     def send(content: bytes) -> None:
@@ -141,7 +144,7 @@ def test_missing_camera_info_is_named_and_its_arrival_heals(make_bench: Callable
     from v2v_ros.nodes.synthetic_camera_node import image_message
 
     bench = make_bench(camera_info_timeout=0.3)
-    image: Image = image_message(bench.header(), MILLIMETRES.astype(np.float32) / 1000, "16UC1")
+    image: Image = image_message(bench.header(), METRES, "16UC1")
 
     def send() -> bool:
         image.header = bench.header()
@@ -163,7 +166,7 @@ def test_camera_info_with_another_stamp_serves(bench: Bench) -> None:
 
     bench.send(seconds=10.0)
     bench.ros.wait(lambda: len(bench.skeletons) == 1)
-    bench.images.publish(image_message(bench.header(10.5), MILLIMETRES.astype(np.float32) / 1000, "16UC1"))
+    bench.images.publish(image_message(bench.header(10.5), METRES, "16UC1"))
     bench.ros.wait(lambda: len(bench.skeletons) == 2)
 
 

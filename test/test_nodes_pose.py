@@ -23,6 +23,14 @@ def names_of(bench: Bench) -> tuple[set[str], set[str]]:
     return published, subscribed
 
 
+def has_come(bench: Bench, stamp: float) -> Callable[[], bool]:
+    return lambda: bench.results()[-1:] == [pytest.approx(stamp)]
+
+
+def received(images: int) -> Callable[[dict[str, str]], bool]:
+    return lambda values: values["images received"] == str(images)
+
+
 def set_parameter(bench: Bench, name: str, value: Any) -> Any:
     from rcl_interfaces.srv import SetParameters
     from rclpy.parameter import Parameter
@@ -108,7 +116,7 @@ def test_time_that_goes_back_starts_anew(bench: Bench) -> None:
 
     for stamp in (START, START + 1, START + 0.2):
         bench.send(stamp)
-        bench.ros.wait(lambda at=stamp: bench.results()[-1:] == [pytest.approx(at)])
+        bench.ros.wait(has_come(bench, stamp))
     assert bench.estimator.resets == 1
     assert bench.skeletons[-1].skeletons[0].id == "hand_2"
     # Camera_info of the time before the jump is not used any more: with none of the new time, the image is refused.
@@ -139,9 +147,7 @@ def test_simulated_time(make_bench: Callable[..., Bench]) -> None:
 
     bench = make_bench(use_sim_time=True, max_age=0.5)
     clock = bench.ros.publisher(Clock, "/clock")
-    level, message, _ = bench.wait_diagnosis(
-        "/clock"
-    )  # diagnostics come although the node's clock stands still
+    level, message, _ = bench.wait_diagnosis("/clock")  # diagnostics come although the node's clock stands still
     assert level == b"\x01"
     assert "--clock" in message
     bench.send(START)  # its age is not known: it is processed
@@ -166,7 +172,7 @@ def test_a_busy_node_takes_the_newest_image_and_counts_the_others(bench: Bench) 
     bench.ros.wait(lambda: bench.estimator.depths)
     for index in range(1, 6):
         bench.send(START + index)
-        bench.wait_values(lambda values, n=index + 1: values["images received"] == str(n))
+        bench.wait_values(received(index + 1))
     bench.estimator.gate.set()
     bench.ros.wait(lambda: len(bench.skeletons) == 2)
     assert bench.results() == [START, START + 5]
@@ -176,13 +182,11 @@ def test_a_busy_node_takes_the_newest_image_and_counts_the_others(bench: Bench) 
 
 def test_nothing_is_computed_when_nobody_listens(make_bench: Callable[..., Bench]) -> None:
     bench = make_bench(publish_tf=False)
-    subscription = next(
-        one for one in bench.ros.node.subscriptions if one.topic_name == "/v2v_pose/skeletons"
-    )
+    subscription = next(one for one in bench.ros.node.subscriptions if one.topic_name == "/v2v_pose/skeletons")
     bench.ros.call(lambda: bench.ros.node.destroy_subscription(subscription))
     bench.ros.wait(lambda: bench.ros.node.count_subscribers("/v2v_pose/skeletons") == 0)
     bench.send()
-    level, message, values = bench.wait_diagnosis("idle: nobody subscribes")
+    level, _, values = bench.wait_diagnosis("idle: nobody subscribes")
     assert level == b"\x00"
     assert values["images received"] == "1"
     assert not bench.estimator.depths
@@ -196,7 +200,7 @@ def test_enable_pauses_and_goes_on(bench: Bench) -> None:
 
     assert bench.ros.request(SetBool, "v2v_pose/enable", SetBool.Request(data=False)).success
     bench.send()
-    level, _, values = bench.wait_diagnosis("paused by ~/enable")
+    level, _, _ = bench.wait_diagnosis("paused by ~/enable")
     assert level == b"\x00"
     bench.wait_values(lambda values: values["images received"] == "1")
     assert not bench.estimator.depths
@@ -230,7 +234,8 @@ def test_a_hint_is_used_when_frame_and_time_fit(bench: Bench) -> None:
         hint.header.frame_id = frame_id
         hint.point.x, hint.point.y, hint.point.z = 0.1, 0.2, 0.6
         hints.publish(hint)
-        bench.ros.wait(lambda: bench.node._processing.hint == hint)
+        processing: Any = bench.node._processing
+        bench.ros.wait(lambda: processing.hint == hint)
         bench.send(image_time)
         bench.ros.wait(lambda: bench.results()[-1:] == [pytest.approx(image_time)])
         return bench.estimator.hints[-1]
@@ -311,9 +316,7 @@ def test_down_and_up_again(bench: Bench) -> None:
 
         def down() -> bool:
             published, subscribed = names_of(bench)
-            return not {"/tf", "/v2v_pose/skeletons", "/depth/image_rect", "/center"} & (
-                published | subscribed
-            )
+            return not {"/tf", "/v2v_pose/skeletons", "/depth/image_rect", "/center"} & (published | subscribed)
 
         bench.ros.wait(down)
         assert (bench.node._estimator is None) == bool(cycle)
@@ -363,9 +366,7 @@ def test_incompatible_qos_is_named(make_bench: Callable[..., Bench], ros: Ros) -
     bench = make_bench(camera_info_timeout=0.2, **{name: "reliable"})
     ros.call(lambda: ros.node.destroy_publisher(bench.images))
     ros.publisher(Image, "depth/image_rect", newest_only())
-    level, message, _ = bench.wait_diagnosis(
-        "no depth images on /depth/image_rect", "incompatible QoS (reliability)"
-    )
+    level, message, _ = bench.wait_diagnosis("no depth images on /depth/image_rect", "incompatible QoS (reliability)")
     assert level == b"\x02"
     assert name in message
 
@@ -401,6 +402,7 @@ def test_weights_that_cannot_be_used(ros: Ros, make_weights: Callable[..., Path]
     assert (status.level, str(path) in status.message) == (b"\x02", True)
     path.write_bytes(make_weights("good").read_bytes())
     assert "no depth images" in configure() or node._lifecycle == "active"
+    assert node._estimator is not None
     assert node._estimator.weights_id == "good"
 
 
@@ -419,9 +421,7 @@ def test_an_unexpected_error_while_configuring_is_shown(ros: Ros, capfd: pytest.
 def test_namespace(ros: Ros, make_bench: Callable[..., Bench]) -> None:
     from v2v_ros.nodes.pose_node import PoseNode
 
-    node = ros.add(
-        PoseNode(context=ros.context, namespace="/left_arm", make_estimator=lambda node: make_fake())
-    )
+    node = ros.add(PoseNode(context=ros.context, namespace="/left_arm", make_estimator=lambda node: make_fake()))
     ros.call(node.autostart)
     ros.wait(lambda: ros.node.count_publishers("/left_arm/v2v_pose/skeletons"))
     ros.wait(lambda: ros.node.count_subscribers("/left_arm/depth/image_rect"))

@@ -198,9 +198,7 @@ class TestTransformations:
     def test_euler_angles(self, x: float, y: float, z: float) -> None:
         expected = Rotation.from_euler("xyz", (x, y, z))
         assert_same_rotation(tf_transformations.quaternion_from_euler(x, y, z), expected)
-        np.testing.assert_allclose(
-            tf_transformations.euler_matrix(x, y, z)[:3, :3], expected.as_matrix(), atol=1e-12
-        )
+        np.testing.assert_allclose(tf_transformations.euler_matrix(x, y, z)[:3, :3], expected.as_matrix(), atol=1e-12)
         back = tf_transformations.euler_from_quaternion(expected.as_quat())
         assert_same_rotation(tf_transformations.quaternion_from_euler(*back), expected)
 
@@ -278,9 +276,7 @@ class TestCvBridge:
         np.testing.assert_array_equal(back, pixels)
 
     @given(images(), st.booleans(), st.integers(0, 5))
-    def test_padded_rows_and_both_byte_orders(
-        self, image: tuple[str, NDArray[Any]], big: bool, padding: int
-    ) -> None:
+    def test_padded_rows_and_both_byte_orders(self, image: tuple[str, NDArray[Any]], big: bool, padding: int) -> None:
         encoding, pixels = image
         rows = pixels.astype(pixels.dtype.newbyteorder(">" if big else "<")).reshape(len(pixels), -1)
         data = b"".join(row.tobytes() + b"\xaa" * padding for row in rows)

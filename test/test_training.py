@@ -10,12 +10,13 @@ import torch
 
 from v2v_ros import weights
 from v2v_ros.evaluation.metrics import joint_errors, success_rate
+from v2v_ros.heatmaps import decode
 from v2v_ros.network import NetworkConfig
 from v2v_ros.training.data import SyntheticHands, held_out
 
 pytest.importorskip("pytorch_lightning")
 
-from v2v_ros.training.train import TrainingConfig, train
+from v2v_ros.training.train import HELD_OUT_SEED, TrainingConfig, train
 
 SMALL = NetworkConfig(21, 16, 2)
 
@@ -95,3 +96,19 @@ def test_bodies_and_missing_checkpoints_are_refused_with_a_reason(tmp_path: Path
         train(TrainingConfig(skeleton="body15"), tmp_path / "x.safetensors")
     with pytest.raises(ValueError, match=r"no checkpoint to resume from .*without --resume"):
         train(CONFIG, tmp_path / "x.safetensors", resume=True)
+
+
+def test_the_shipped_weights_hold_their_error_on_held_out_hands(shipped_weights: str) -> None:
+    loaded = weights.load(shipped_weights, "hand21")
+    network = loaded.build()
+    errors, scores, empty = [], [], []
+    with torch.inference_mode():
+        for batch in held_out(loaded.config, loaded.cube_edge, 256, 32, HELD_OUT_SEED):
+            coordinates, found = decode(network(batch.grids), loaded.config.sigma)
+            present = batch.coordinates.isfinite().all(dim=(1, 2))
+            errors.append((joint_errors(coordinates, batch.coordinates) * batch.millimetres_per_cell)[present])
+            scores.append(found.mean(1)[present])
+            empty.append(found.mean(1)[~present])
+    assert torch.cat(errors).mean() < 15.0  # mm
+    # The score tells hands from other things.
+    assert torch.cat(scores).median() > 2 * torch.cat(empty).median()

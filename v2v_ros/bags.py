@@ -114,13 +114,9 @@ def iter_depth(bag: str | Path, depth_topic: str, info_topic: str) -> Iterator[B
             header = image.header
             yield BagFrame((header.stamp.sec, header.stamp.nanosec), header.frame_id, depth, intrinsics)
         if not used:
-            raise BagError(
-                f"{bag}: no usable image on {depth_topic}: {(problems or ['it has no messages'])[0]}"
-            )
+            raise BagError(f"{bag}: no usable image on {depth_topic}: {(problems or ['it has no messages'])[0]}")
         if problems:
-            log.warning(
-                "%s: %s: skipped %d of %d images", bag, depth_topic, len(problems), used + len(problems)
-            )
+            log.warning("%s: %s: skipped %d of %d images", bag, depth_topic, len(problems), used + len(problems))
 
 
 def write_skeletons(
@@ -265,9 +261,7 @@ def _decode(image: Any, message_type: str) -> NDArray[np.float32]:
 def _intrinsics(info: Any, height: int, width: int) -> Intrinsics:
     """Of the rectified image: P, as image_geometry takes it, or K when the driver leaves P empty."""
     if (info.width, info.height) not in ((width, height), (0, 0)):
-        raise ValueError(
-            f"the camera info is of {info.width}x{info.height} pixels, the image of {width}x{height}"
-        )
+        raise ValueError(f"the camera info is of {info.width}x{info.height} pixels, the image of {width}x{height}")
     p, k = info.p, info.k
     fx, fy, cx, cy = (p[0], p[5], p[2], p[6]) if p[0] else (k[0], k[4], k[2], k[5])
     return Intrinsics(float(fx), float(fy), float(cx), float(cy), width, height)

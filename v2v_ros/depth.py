@@ -140,9 +140,7 @@ def encode_compressed_depth(
     """
     item = _item_type(encoding)
     if depth.ndim != 2 or depth.dtype != np.dtype(item):
-        raise DepthError(
-            f"{encoding} takes a [H, W] array of {np.dtype(item)}, got {depth.shape} of {depth.dtype}"
-        )
+        raise DepthError(f"{encoding} takes a [H, W] array of {np.dtype(item)}, got {depth.shape} of {depth.dtype}")
     _check_size(*depth.shape)
     quant_a = quant_b = 0.0
     if item == "u2":
@@ -236,9 +234,7 @@ def _view(data: Any) -> memoryview:
         # Not contiguous, or memory of a device behind rosidl_buffer.Buffer (from ROS Lyrical on).
         if hasattr(data, "tobytes"):
             return memoryview(data.tobytes())
-    raise DepthError(
-        f"cannot read image data of type {type(data).__name__}: expected bytes or an array of uint8"
-    )
+    raise DepthError(f"cannot read image data of type {type(data).__name__}: expected bytes or an array of uint8")
 
 
 def _inverse_depth_table(quant_a: float, quant_b: float) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Pictures for people: depth in grey, skeletons on top. Needs Pillow, which is imported when something is drawn."""
+"""Pictures for people: depth in grey, skeletons on top. Pillow is imported when something is drawn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .skeletons import Skeleton
 
 Color = tuple[float, float, float]
 
-# A colour per finger or side, told apart on dark grey also by people who see few colours (after Okabe and Ito).
+# A colour per finger or side, told apart also by people who see few colours (after Okabe and Ito).
 _COLORS: dict[str, Color] = {
     "thumb": (0.90, 0.62, 0.00),
     "index": (0.34, 0.71, 0.91),
@@ -64,7 +64,7 @@ def colorize(depth: NDArray[np.float32], near: float, far: float) -> NDArray[np.
 
 def draw_skeletons(
     image: NDArray[np.uint8],
-    points_list: Sequence[NDArray[np.float32]],
+    points_list: Sequence[NDArray[np.floating]],
     skeleton: Skeleton,
     intrinsics: Intrinsics,
     *,
@@ -74,7 +74,7 @@ def draw_skeletons(
 
     Args:
         image: uint8 [H, W, 3], RGB; it is not changed.
-        points_list: Per skeleton float [J, 3], metres in the optical frame; NaN joints and their bones are left out.
+        points_list: Per skeleton float [J, 3], metres in the optical frame; NaN joints are left out.
         intrinsics: Of the picture.
         thin: White hairlines without joints, for a second set of skeletons such as the truth.
 
@@ -149,7 +149,7 @@ def zoom(
         pixels: Side of the view.
 
     Returns:
-        float32 [pixels, pixels] metres, the nearest pixel's depth, NaN outside of the image; and the view's intrinsics.
+        float32 [pixels, pixels] metres, NaN outside of the image; and the view's intrinsics.
     """
     x, y, z = (float(value) for value in center)
     scale = pixels * z / (intrinsics.fx * edge)
@@ -183,7 +183,7 @@ def save_png(path: Path, image: NDArray[np.uint8]) -> None:
 
 
 def _project(points: NDArray[np.float64], intrinsics: Intrinsics) -> NDArray[np.float64]:
-    """Pixels [J, 2]; NaN for joints that are not there, not in front of the camera, or far outside the picture."""
+    """Pixels [J, 2]; NaN for joints that are missing, behind the camera or far outside the picture."""
     z = np.where(points[:, 2] > 1e-3, points[:, 2], np.nan)[:, None]
     pixels = points[:, :2] / z * (intrinsics.fx, intrinsics.fy) + (intrinsics.cx, intrinsics.cy)
     far_off = (np.abs(pixels) > 10 * max(intrinsics.width, intrinsics.height)).any(axis=1)
@@ -191,17 +191,14 @@ def _project(points: NDArray[np.float64], intrinsics: Intrinsics) -> NDArray[np.
     return pixels
 
 
-def _bounds(
-    pixels: NDArray[np.float64], margin: float, camera: Intrinsics
-) -> tuple[int, int, int, int] | None:
+def _bounds(pixels: NDArray[np.float64], margin: float, camera: Intrinsics) -> tuple[int, int, int, int] | None:
     """Left, top, right, bottom of the part of the picture that will be drawn on; None when there is none."""
     pixels = pixels[np.isfinite(pixels).all(axis=1)]
     if not len(pixels):
         return None
     left, top = np.maximum(np.floor(pixels.min(axis=0) - margin), 0).astype(int)
-    right, bottom = np.minimum(np.ceil(pixels.max(axis=0) + margin), (camera.width, camera.height)).astype(
-        int
-    )
+    size = (camera.width, camera.height)
+    right, bottom = np.minimum(np.ceil(pixels.max(axis=0) + margin), size).astype(int)
     return (int(left), int(top), int(right), int(bottom)) if left < right and top < bottom else None
 
 

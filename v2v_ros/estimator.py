@@ -200,7 +200,7 @@ class PoseEstimator:
             points = torch.where(estimated[..., None], points, torch.nan)
             scores = torch.where(estimated, scores, 0.0)
             arrays = [array.cpu().numpy() for array in (points, scores, moments)]
-        return [Observation(*each, center=kept[index]) for index, each in enumerate(zip(*arrays, strict=True))]
+        return [Observation(*each) for each in zip(*arrays, kept, strict=True)]
 
     def _best(self, observations: list[Observation]) -> Observation | None:
         best = max(observations, key=lambda each: each.score, default=None)

@@ -173,9 +173,7 @@ def _parse(entry: object, where: str, folder: Path) -> FrameRecord:
 
     name = entry.get("path")
     if not isinstance(name, str) or not name.lower().endswith(SUFFIXES):
-        raise FrameListError(
-            f"{where}: path: expected a file that ends in {', '.join(SUFFIXES)}, got {name!r}"
-        )
+        raise FrameListError(f"{where}: path: expected a file that ends in {', '.join(SUFFIXES)}, got {name!r}")
     if not (folder / name).is_file():
         raise FrameListError(f"{where}: path: no such file: {folder / name}")
 

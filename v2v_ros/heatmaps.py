@@ -41,7 +41,7 @@ def decode(heatmaps: torch.Tensor, sigma: float) -> tuple[torch.Tensor, torch.Te
     Returns:
         coordinates float [B, J, 3] (x, y, z) in cells, and scores float [B, J] in [0, 1]: the highest value.
     """
-    batch, joints, size = heatmaps.shape[:3]
+    size = heatmaps.shape[-1]
     scores, index = heatmaps.flatten(2).max(dim=2)
     peak = torch.stack((index % size, index // size % size, index // size**2), dim=-1)
     middle = peak.clamp(1, size - 2)  # the 3x3x3 window stays in the grid

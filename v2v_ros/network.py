@@ -88,7 +88,9 @@ class Basic(nn.Sequential):
 
     def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
         super().__init__(
-            BlockConv3d(outputs) if (inputs, kernel) == (1, 7) else nn.Conv3d(inputs, outputs, kernel, padding=kernel // 2),
+            BlockConv3d(outputs)
+            if (inputs, kernel) == (1, 7)
+            else nn.Conv3d(inputs, outputs, kernel, padding=kernel // 2),
             nn.BatchNorm3d(outputs),
             nn.ReLU(inplace=True),
         )

@@ -49,8 +49,8 @@ class TorchRuntime:
             self._dtype = torch.float16
         else:
             self._dtype = torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
-        folded = fold_batch_norm(network)
-        self._network = folded.to(device, self._dtype, memory_format=torch.channels_last_3d).eval()
+        folded = fold_batch_norm(network).to(device, self._dtype)
+        self._network = folded.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
     @property
     def description(self) -> str:

@@ -48,7 +48,7 @@ class Observation:
     @property
     def middle(self) -> np.ndarray:
         """float64 [3]: mean of the joints, the centre of the next cube."""
-        return np.nanmean(self.points, axis=0, dtype=np.float64)
+        return np.asarray(np.nanmean(self.points, axis=0, dtype=np.float64))
 
 
 HOLD_SECONDS = 0.25  # how long a subject that cannot be seen is still reported

@@ -113,7 +113,7 @@ def load(name: str | Path, skeleton: str | None = None) -> Weights:
         content = path.read_bytes()
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118: not a dict
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise WeightsError(
             f"weights file '{path}' cannot be read ({error}); it is damaged or not a {SUFFIX} file: fetch it again"

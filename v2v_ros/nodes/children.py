@@ -25,7 +25,7 @@ class Child:
     Args:
         module: In ``v2v_ros.nodes``.
         arguments: What comes after ``--ros-args``.
-        folder: For its log. It is also its working folder, so that no source tree there hides the installed package.
+        folder: For its log; also its working folder, so that no source tree hides the installed package.
     """
 
     def __init__(self, module: str, arguments: Sequence[str], folder: Path) -> None:
@@ -64,7 +64,7 @@ class Child:
 
 @contextmanager
 def private_network() -> Iterator[None]:
-    """Environment of this process and of its children: a ROS domain of their own that never leaves this machine.
+    """Give this process and its children a ROS domain of their own that never leaves this machine.
 
     What the user has set stays as it is.
     """

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from .statistics import Figures
+from .statistics import WINDOW, Figures
 from .transport import FASTDDS_LARGE_DATA, FASTDDS_VARIABLE, LARGE_MESSAGE
 
 OK, WARN, ERROR, STALE = (
@@ -22,8 +22,12 @@ OK, WARN, ERROR, STALE = (
 )
 
 _FUTURE = 0.5  # seconds that a stamp may lie ahead of the clock: /clock often ticks slowly
-_LOST = 0.2  # share of the images below which most are taken for lost
+_FEW = 0.7  # share of the images below which many are taken for lost
 _RECENT = 5.0  # seconds that a failure is worth a warning
+_FAST_DDS = (
+    f'Fast DDS loses large messages; set {FASTDDS_VARIABLE}="{FASTDDS_LARGE_DATA}" '
+    "for the camera's process and for this one"
+)
 
 
 @dataclass(frozen=True)
@@ -96,16 +100,19 @@ def diagnose(state: NodeState) -> tuple[bytes, str]:
     if not figures.processed:
         return OK, "waiting for the first image"
     many = "" if figures.subjects == 1 else "s"
-    return OK, (
-        f"{figures.output_rate:.1f} Hz of {figures.image_rate:.1f} Hz, {figures.subjects} skeleton{many}"
-    )
+    return OK, (f"{figures.output_rate:.1f} Hz of {figures.image_rate:.1f} Hz, {figures.subjects} skeleton{many}")
 
 
 def input_problem(state: NodeState) -> tuple[bytes, str] | None:
     """What input is missing, why, and what to do about it; None when all of it comes."""
     figures = state.figures
-    if figures.image_silence > state.patience or _mostly_lost(state):
+    if figures.image_silence > state.patience:
         return ERROR, _missing_images(state)
+    if _many_lost(state):
+        return WARN, (
+            f"only {figures.image_rate:.1f} of {figures.info_rate:.1f} images per second arrive on "
+            f"{state.image_topic} (as many as camera_info on {state.info_topic}): {_FAST_DDS}"
+        )
     if figures.images and not figures.infos and figures.info_silence > state.patience:
         return ERROR, (
             f"images arrive on {state.image_topic} but no camera_info on {state.info_topic} "
@@ -134,28 +141,19 @@ def _missing_images(state: NodeState) -> str:
             "find the topic with: ros2 topic list, and remap depth/image_rect to it)"
         )
     small = 0 < figures.image_bytes < LARGE_MESSAGE
-    if (
-        figures.infos
-        and figures.info_silence < state.patience
-        and "fastrtps" in state.middleware
-        and not small
-    ):
-        return (
-            f"camera_info arrives on {state.info_topic} ({figures.info_rate:.1f} Hz) but (nearly) no images on "
-            f"{state.image_topic} ({figures.image_rate:.1f} Hz): Fast DDS loses large messages; set "
-            f'{FASTDDS_VARIABLE}="{FASTDDS_LARGE_DATA}" for the camera\'s process and for this one'
-        )
+    if figures.infos and figures.info_silence < state.patience and "fastrtps" in state.middleware and not small:
+        return f"{what}, but camera_info arrives on {state.info_topic} ({figures.info_rate:.1f} Hz): {_FAST_DDS}"
     return f"{what}: its publisher is silent (publishers: {state.image_publishers}); look at the camera's own log"
 
 
-def _mostly_lost(state: NodeState) -> bool:
+def _many_lost(state: NodeState) -> bool:
+    """Cameras publish camera_info with every image, and so small a message is hardly ever lost."""
     figures = state.figures
     return (
         "fastrtps" in state.middleware
-        and figures.since > 3.0
+        and figures.since > WINDOW
         and figures.image_bytes >= LARGE_MESSAGE
-        and figures.info_rate > 2.0
-        and figures.image_rate < _LOST * figures.info_rate
+        and figures.image_rate < _FEW * figures.info_rate
     )
 
 

@@ -45,12 +45,16 @@ def decode(message: Image | CompressedImage, topic: str) -> NDArray[np.float32]:
         raise FrameError(f"{topic}: {error}") from error
 
 
-def intrinsics(info: CameraInfo, height: int, width: int, topic: str) -> Intrinsics:
+def intrinsics(info: CameraInfo, shape: tuple[int, ...], topic: str) -> Intrinsics:
     """Intrinsics of the rectified image: from P, or from K when P is empty.
+
+    Args:
+        shape: Height and width of the depth image.
 
     Raises:
         FrameError: They are not usable, or are for an image of another size.
     """
+    height, width = shape
     p, k = info.p, info.k
     fx, cx, fy, cy = (p[0], p[2], p[5], p[6]) if p[0] != 0 else (k[0], k[2], k[4], k[5])
     if (info.height, info.width) != (height, width):

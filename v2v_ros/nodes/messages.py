@@ -127,7 +127,7 @@ def transforms(header: Header, estimate: Estimate, skeleton: Skeleton) -> list[T
             transform=_transform(one.points[joint], _bone_direction(one.points, skeleton, joint)),
         )
         for one in estimate.skeletons
-        for joint in np.flatnonzero(_valid(one.points))
+        for joint in np.flatnonzero(_valid(one.points)).tolist()
     ]
 
 
@@ -147,8 +147,7 @@ def point_cloud(
         height=1,
         width=len(cloud),
         fields=[
-            PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1)
-            for i, name in enumerate("xyz")
+            PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, name in enumerate("xyz")
         ],
         is_bigendian=False,
         point_step=12,
@@ -159,12 +158,11 @@ def point_cloud(
 
 
 def _valid(points: NDArray[np.float32]) -> NDArray[np.bool_]:
-    return np.isfinite(points).all(axis=-1)
+    valid: NDArray[np.bool_] = np.all(np.isfinite(points), axis=-1)
+    return valid
 
 
-def _bone_direction(
-    points: NDArray[np.float32], skeleton: Skeleton, joint: int
-) -> NDArray[np.float64] | None:
+def _bone_direction(points: NDArray[np.float32], skeleton: Skeleton, joint: int) -> NDArray[np.float64] | None:
     """Unit vector [3] along the bone to a joint, or from it when it has no usable parent; None without any bone."""
     to_joint = [(parent, child) for parent, child in skeleton.bones if child == joint]
     from_joint = [(parent, child) for parent, child in skeleton.bones if parent == joint]

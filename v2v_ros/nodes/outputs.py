@@ -55,12 +55,8 @@ class Outputs:
         self._markers = publisher(MarkerArray, "~/markers")
         self._cloud = publisher(PointCloud2, "~/cloud")
         self._stats = publisher(InferenceStats, "~/stats")
-        self._tf = node.create_publisher(
-            TFMessage, "/tf", reliable(100), qos_overriding_options=overridable()
-        )
-        self._info = node.create_publisher(
-            SkeletonInfo, "~/info", latched(), qos_overriding_options=overridable()
-        )
+        self._tf = node.create_publisher(TFMessage, "/tf", reliable(100), qos_overriding_options=overridable())
+        self._info = node.create_publisher(SkeletonInfo, "~/info", latched(), qos_overriding_options=overridable())
         self._info.publish(messages.skeleton_info(estimator))
 
     def wanted(self, settings: PoseSettings) -> bool:

@@ -72,9 +72,7 @@ class OverlayNode(Node):
         self._inputs: list[Any] = []
         self._info_topic = self.resolve_topic_name("depth/camera_info")
         self._image_topic = self.resolve_topic_name("depth/image_rect")
-        self._image = self.create_publisher(
-            Image, "~/image", reliable(), qos_overriding_options=overridable()
-        )
+        self._image = self.create_publisher(Image, "~/image", reliable(), qos_overriding_options=overridable())
         self._worker: Worker[tuple[Image, SkeletonArray]] = Worker(self._draw, self._on_error, "drawer")
         self._timer = self.create_timer(_LOOK, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -124,24 +122,20 @@ class OverlayNode(Node):
         if info is None or self._skeleton is None:
             missing = "depth/camera_info" if info is None else "info"
             raise FrameError(
-                f"nothing has come on {self.resolve_topic_name(missing)}: remap {missing} to the topic of the "
-                f"{'camera' if info is None else 'pose node'}"
+                f"nothing has come on {self.resolve_topic_name(missing)}: "
+                f"remap {missing} to the topic of the {'camera' if info is None else 'pose node'}"
             )
         points = [
             np.array([(point.x, point.y, point.z) for point in one.points], np.float32).reshape(-1, 3)
             for one in skeletons.skeletons
         ]
-        camera = intrinsics(info, *depth.shape, self._info_topic)
+        camera = intrinsics(info, depth.shape, self._info_topic)
         drawn = draw_skeletons(picture, points, self._skeleton, camera)
         self._image.publish(self._bridge.cv2_to_imgmsg(drawn[:, :, ::-1], "bgr8", header=image.header))
 
     def _on_error(self, error: Exception) -> None:
         if self.context.ok():
-            text = (
-                str(error)
-                if isinstance(error, FrameError | RuntimeError)
-                else f"{type(error).__name__}: {error}"
-            )
+            text = str(error) if isinstance(error, FrameError | RuntimeError) else f"{type(error).__name__}: {error}"
             self._reports.error("draw", text)
 
 

@@ -1,9 +1,10 @@
-"""Parameters as a table: name, default, text, what is allowed, and whether it may change while the node runs."""
+"""Parameters as a table: name, default, text, what is allowed, whether they may change at run time."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,11 +55,7 @@ class Spec:
         if not self.choices or not isinstance(value, str):
             return ""
         allowed = re.fullmatch(self.pattern, value) if self.pattern else value in self.choices
-        return (
-            ""
-            if allowed
-            else f"parameter '{self.name}' cannot be '{value}': use one of {', '.join(self.choices)}"
-        )
+        return "" if allowed else f"parameter '{self.name}' cannot be '{value}': use one of {', '.join(self.choices)}"
 
 
 POSE_PARAMETERS = (
@@ -66,7 +63,7 @@ POSE_PARAMETERS = (
     Spec(
         "weights",
         "",
-        "Name of shipped weights, or path of a .safetensors file; empty: the shipped weights for the skeleton.",
+        "Name of shipped weights, or path of a .safetensors file; empty: the shipped ones for the skeleton.",
         read_only=True,
     ),
     Spec(
@@ -80,8 +77,8 @@ POSE_PARAMETERS = (
     Spec(
         "depth_transport",
         "raw",
-        "'raw' reads sensor_msgs/Image from depth/image_rect; 'compressedDepth' reads sensor_msgs/CompressedImage "
-        "from depth/image_rect/compressedDepth.",
+        "'raw' reads sensor_msgs/Image from depth/image_rect; "
+        "'compressedDepth' reads sensor_msgs/CompressedImage from depth/image_rect/compressedDepth.",
         choices=("raw", "compressedDepth"),
         read_only=True,
     ),
@@ -154,13 +151,11 @@ def check_pose(values: Mapping[str, Any]) -> str:
     return "" if near < far else f"parameter 'min_depth' ({near:g} m) must be below 'max_depth' ({far:g} m)"
 
 
-def declare(
-    node: Node, specs: Sequence[Spec], check: Callable[[Mapping[str, Any]], str] | None = None
-) -> None:
+def declare(node: Node, specs: Sequence[Spec], check: Callable[[Mapping[str, Any]], str] | None = None) -> None:
     """Declare parameters, and from then on refuse values that are not allowed, with the reason.
 
     Args:
-        check: Gets the values of all declared parameters as they would be; returns why they do not go together.
+        check: Gets the values of all parameters as they would be; returns why they do not go together.
 
     Raises:
         rclpy.exceptions.ParameterException: A value given at the start is not allowed.
@@ -172,10 +167,8 @@ def declare(
         reasons = [by_name[name].refusal(value) for name, value in new.items()]
         if check is not None and not any(reasons):
             declared = {name: node.get_parameter(name).value for name in by_name if node.has_parameter(name)}
-            try:
+            with suppress(TypeError):  # a value of the wrong type; rclpy says so itself
                 reasons.append(check(declared | new))
-            except TypeError:
-                pass  # a value of the wrong type; rclpy says so itself
         reason = "; ".join(filter(None, reasons))
         return SetParametersResult(successful=not reason, reason=reason)
 

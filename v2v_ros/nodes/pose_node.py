@@ -96,7 +96,7 @@ class PoseNode(LifecycleNode):
         self._diagnostics = self.create_publisher(
             DiagnosticArray, "/diagnostics", reliable(), qos_overriding_options=overridable()
         )
-        # Not the node's clock: it stands still while simulated time does not come, which must be reported too.
+        # Not the node's clock: it stands still while no simulated time comes, which must be reported too.
         self._diagnostics_timer = self.create_timer(
             self.get_parameter("diagnostics_period").value,
             self._publish_diagnostics,
@@ -148,9 +148,7 @@ class PoseNode(LifecycleNode):
             self._subscribe(self._image_type, self._image_topic, self._on_image, self._on_incompatible),
         ]
         self._lifecycle = "active"
-        self.get_logger().info(
-            f"active: depth images from {self._topics.image}, camera_info from {self._topics.info}"
-        )
+        self.get_logger().info(f"active: depth images from {self._topics.image}, camera_info from {self._topics.info}")
         return SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -242,9 +240,7 @@ class PoseNode(LifecycleNode):
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._enabled = request.data
         response.success = True
-        response.message = (
-            "images are processed" if request.data else "paused: images are counted, not processed"
-        )
+        response.message = "images are processed" if request.data else "paused: images are counted, not processed"
         return response
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -261,7 +257,6 @@ class PoseNode(LifecycleNode):
 
     def _state(self) -> NodeState:
         dropped, failed = self._losses()
-        clock = self.get_clock()
         return NodeState(
             node=self.get_fully_qualified_name(),
             lifecycle=self._lifecycle,
@@ -270,7 +265,7 @@ class PoseNode(LifecycleNode):
             failure=self._failure,
             enabled=self._enabled,
             wanted=self._wanted,
-            clock_missing=clock.ros_time_is_active and clock.now().nanoseconds == 0,
+            clock_missing=self.get_parameter("use_sim_time").value and self.get_clock().now().nanoseconds == 0,
             image_publishers=self.count_publishers(self._topics.image),
             info_publishers=self.count_publishers(self._topics.info),
             incompatible=self._incompatible,

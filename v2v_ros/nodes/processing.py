@@ -98,7 +98,7 @@ class Processing:
                 "remap depth/camera_info to the camera's topic, or make the camera publish it"
             )
         depth = decode(message, self._topics.image)
-        camera = intrinsics(info, *depth.shape, self._topics.info)
+        camera = intrinsics(info, depth.shape, self._topics.info)
         decoded = time.perf_counter()
         self._configure(settings)
         stamp = to_seconds(message.header.stamp)
@@ -117,9 +117,7 @@ class Processing:
     def _is_next(self, header: Header) -> bool:
         """Whether an image is newer than the last one; starts anew when time has gone back."""
         if header.stamp.sec == 0 and header.stamp.nanosec == 0:
-            raise FrameError(
-                f"{self._topics.image}: the images have no time stamp (it is 0): the driver must set it"
-            )
+            raise FrameError(f"{self._topics.image}: the images have no time stamp (it is 0): the driver must set it")
         order = self._order.check(to_seconds(header.stamp))
         if order == "duplicate":
             self._statistics.duplicate()
@@ -146,8 +144,8 @@ class Processing:
         if hint.header.frame_id != header.frame_id:
             self._reports.warn(
                 "hint",
-                f"points on {self._topics.center} are ignored: they are in frame '{hint.header.frame_id}', but the "
-                f"images are in '{header.frame_id}'; transform them before they are published",
+                f"points on {self._topics.center} are ignored: they are in frame '{hint.header.frame_id}', "
+                f"but the images are in '{header.frame_id}'; transform them before they are published",
             )
             return None
         return np.array((hint.point.x, hint.point.y, hint.point.z))

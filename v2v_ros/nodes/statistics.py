@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-_WINDOW = 5.0  # seconds that rates and medians look back
+WINDOW = 5.0  # seconds that rates and medians look back
 _LENGTH = 600  # entries kept; enough for the window at 120 Hz
 
 
@@ -107,11 +107,9 @@ class Statistics:
     def figures(self) -> Figures:
         with self._lock:
             now = self._now()
-            recent = [(age, seconds) for at, age, seconds in self._frames if at > now - _WINDOW]
-            stages = {
-                stage: None for _, seconds in recent for stage in seconds
-            }  # a dictionary keeps the order
-            window = min(_WINDOW, max(now - self._start, 1e-3))
+            recent = [(age, seconds) for at, age, seconds in self._frames if at > now - WINDOW]
+            stages = {stage: None for _, seconds in recent for stage in seconds}  # a dictionary keeps the order
+            window = min(WINDOW, max(now - self._start, 1e-3))
             return Figures(
                 since=now - self._start,
                 **self._counts,

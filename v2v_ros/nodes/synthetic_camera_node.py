@@ -28,9 +28,7 @@ from .transport import overridable, reliable
 
 PARAMETERS = (
     Spec("kind", "hand", "What to render.", choices=("hand", "body"), read_only=True),
-    Spec(
-        "rate", 30.0, "Images per second, if rendering is fast enough.", limits=(0.1, 200.0), read_only=True
-    ),
+    Spec("rate", 30.0, "Images per second, if rendering is fast enough.", limits=(0.1, 200.0), read_only=True),
     Spec("width", 640, "Width of the images [pixels].", limits=(16, 4096), read_only=True),
     Spec("height", 480, "Height of the images [pixels].", limits=(16, 4096), read_only=True),
     Spec("focal", 0.0, "Focal length [pixels]; 0: 0.742 widths.", limits=(0.0, 10000.0), read_only=True),
@@ -102,8 +100,8 @@ class SyntheticCameraNode(Node):
             if late > 10 and not told:
                 told = True
                 self.get_logger().warning(
-                    f"rendering an image takes {1000 * took:.0f} ms on this machine: fewer than {1 / self._period:g} "
-                    "per second are published; lower the parameters rate, width and height"
+                    f"rendering an image takes {1000 * took:.0f} ms on this machine: fewer than "
+                    f"{1 / self._period:g} per second are published; lower the parameters rate, width, height"
                 )
 
     def _publish(self, frame: SyntheticFrame) -> None:

@@ -44,5 +44,5 @@ def latched() -> QoSProfile:
 
 
 def overridable() -> QoSOverridingOptions:
-    """Lets parameters ``qos_overrides.<topic>.<publisher|subscription>.<policy>`` change a profile at the start."""
+    """Lets parameters ``qos_overrides.<topic>.<publisher|subscription>.<policy>`` change a profile."""
     return QoSOverridingOptions.with_default_policies()

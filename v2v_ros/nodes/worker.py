@@ -22,9 +22,7 @@ class Worker(Generic[Item]):
         failed: Items whose processing raised.
     """
 
-    def __init__(
-        self, process: Callable[[Item], None], on_error: Callable[[Exception], None], name: str
-    ) -> None:
+    def __init__(self, process: Callable[[Item], None], on_error: Callable[[Exception], None], name: str) -> None:
         self.dropped = 0
         self.failed = 0
         self._process = process

@@ -37,9 +37,7 @@ class SensorNoise:
             draw = torch.rand(batch, generator=generator, device=generator.device)
             return strength * high * draw.square()  # good sensors are as common as poor ones are bad
 
-        return SensorNoise(
-            uniform(0.008), uniform(0.010), uniform(0.006), uniform(1.0), uniform(0.5), uniform(0.10)
-        )
+        return SensorNoise(uniform(0.008), uniform(0.010), uniform(0.006), uniform(1.0), uniform(0.5), uniform(0.10))
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,9 @@ def sample_hand_scenes(
     # The crop's window follows the subject: its principal point lies where the true camera's axis would.
     principal = (pixels - 1) / 2 - focal[:, None] * pose.position[:, :2] / z[:, None]
     cameras = Cameras(focal, principal, pixels, pixels)
-    depth = torch.minimum(render_spheres(Spheres.join([hand, clutter]), cameras), render_planes(points, normals, cameras))
+    depth = torch.minimum(
+        render_spheres(Spheres.join([hand, clutter]), cameras), render_planes(points, normals, cameras)
+    )
     draws = NoiseFields.draw(batch, pixels, pixels, generator)
     depth = apply_noise(depth, SensorNoise.sample(batch, generator), draws)
     labelled = torch.where(present[:, None, None], joints, torch.nan)
@@ -100,9 +102,7 @@ def _clutter(
     blob_radii = (0.008 + 0.035 * rand(8)) * some(0.7, 8) * ~present[:, None]
     spheres = Spheres(
         torch.cat((torso, rows.flatten(1, 2), blob), dim=1),
-        torch.cat(
-            (torso_radius * some(0.35, 1), radii.expand(-1, -1, 6).flatten(1, 2), blob_radii), dim=1
-        ),
+        torch.cat((torso_radius * some(0.35, 1), radii.expand(-1, -1, 6).flatten(1, 2), blob_radii), dim=1),
     )
 
     # A wall behind, a table below (or beside: the camera may be turned).

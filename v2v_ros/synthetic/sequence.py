@@ -73,9 +73,7 @@ class SyntheticSequence:
         width, height = intrinsics.width, intrinsics.height
         # Random numbers for every pixel cost more than the picture: draw once, larger, and cut at random places.
         self._draws = NoiseFields.draw(1, height + _SPARE, width + _SPARE, self._generator)
-        self._cameras = Cameras(
-            intrinsics.fx * one, torch.tensor([[intrinsics.cx, intrinsics.cy]]), width, height
-        )
+        self._cameras = Cameras(intrinsics.fx * one, torch.tensor([[intrinsics.cx, intrinsics.cy]]), width, height)
         self._background = render_planes(
             torch.tensor([[[0.0, 0.0, 1.2 if kind == "hand" else 4.0]]]),
             torch.tensor([[[0.15, -0.05, -1.0]]]),

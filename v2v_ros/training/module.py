@@ -27,7 +27,8 @@ class PoseTraining(lightning.LightningModule):
 
     def __init__(self, config: NetworkConfig, learning_rate: float, steps: int) -> None:
         super().__init__()
-        self.network = V2VPoseNet(config).to(memory_format=torch.channels_last_3d)
+        self.network = V2VPoseNet(config)
+        self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.config, self.learning_rate, self.steps = config, learning_rate, steps
         self._errors: list[torch.Tensor] = []
         self._scores: list[torch.Tensor] = []

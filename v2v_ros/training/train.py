@@ -18,7 +18,7 @@ from .. import weights
 from ..network import NetworkConfig
 from ..skeletons import get_skeleton
 from ..weights import Weights
-from .data import SyntheticHands, held_out
+from .data import Batch, SyntheticHands, held_out
 from .module import PoseTraining
 
 HELD_OUT_SEED = 2**31  # beyond every training seed
@@ -122,10 +122,8 @@ def train(config: TrainingConfig, output: Path, *, resume: bool = False, progres
     training = DataLoader(
         SyntheticHands(network, skeleton.cube_edge, config.batch, data_seed, device), batch_size=None, num_workers=0
     )
-    validation = DataLoader(
-        held_out(network, skeleton.cube_edge, config.validation_samples, 32, HELD_OUT_SEED),  # type: ignore[arg-type]
-        batch_size=None,
-    )
+    fixed = held_out(network, skeleton.cube_edge, config.validation_samples, 32, HELD_OUT_SEED)
+    validation: DataLoader[Batch] = DataLoader(fixed, batch_size=None)  # type: ignore[arg-type]
     trainer = lightning.Trainer(
         max_steps=steps,
         precision=config.precision,  # type: ignore[arg-type]

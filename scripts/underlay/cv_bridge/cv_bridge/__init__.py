@@ -46,9 +46,7 @@ class CvBridge:
             image = image.reshape(img_msg.height, img_msg.width, channels)
         return _convert(image, img_msg.encoding, desired_encoding)
 
-    def cv2_to_imgmsg(
-        self, cvim: NDArray[Any], encoding: str = "passthrough", header: Header | None = None
-    ) -> Image:
+    def cv2_to_imgmsg(self, cvim: NDArray[Any], encoding: str = "passthrough", header: Header | None = None) -> Image:
         """Message of an array [H,W] or [H,W,C]; "passthrough" names the encoding after the array's type.
 
         Raises CvBridgeError if the encoding is not known or does not fit the array.
