@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
@@ -14,6 +14,15 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 SHARE = Path(get_package_share_directory("v2v_ros"))
 FRAME = "synthetic_camera_depth_optical_frame"
+
+
+def check(context: LaunchContext) -> None:
+    """Refuse a bad rate now: launch would leave behind the nodes that it had started by then."""
+    rate = LaunchConfiguration("rate").perform(context)
+    try:
+        float(rate)
+    except ValueError:
+        raise RuntimeError(f"rate:={rate} is not a number of images per second") from None
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -36,6 +45,7 @@ def generate_launch_description() -> LaunchDescription:
                 description="Also draw the skeletons into the depth image",
             ),
             DeclareLaunchArgument("fixed_frame", default_value=FRAME, description="Fixed frame of RViz"),
+            OpaqueFunction(function=check),
             # Before the camera, which needs the transport that is set there too.
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(str(SHARE / "launch" / "pose.launch.py")),

@@ -7,6 +7,8 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -84,15 +86,27 @@ class Ros:
 
 
 @pytest.fixture
-def ros(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ros]:
+def ros(tmp_path: Path) -> Iterator[Ros]:
     """A ROS domain of its own that does not leave this machine; child processes of the test share it."""
+    with own_domain(tmp_path) as one:
+        yield one
+
+
+@contextmanager
+def own_domain(folder: Path) -> Iterator[Ros]:
+    """As the fixture, for fixtures of wider scope."""
     pytest.importorskip("rclpy")
+    from v2v_ros.nodes.children import private_network
+
     domain = next(_DOMAINS)
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    one = Ros(domain)
-    yield one
-    one.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROS_DOMAIN_ID", str(domain))
+        with private_network(folder):
+            one = Ros(domain)
+            try:
+                yield one
+            finally:
+                one.close()
 
 
 CAMERA = Intrinsics(60.0, 60.0, 39.5, 29.5, 80, 60)
@@ -152,7 +166,7 @@ class FakeEstimator:
 class Bench:
     """A pose node with a fake estimator, a camera for it, and the ends of its outputs."""
 
-    def __init__(self, ros: Ros, **parameters: Any) -> None:
+    def __init__(self, ros: Ros, connect: bool = True, **parameters: Any) -> None:
         from diagnostic_msgs.msg import DiagnosticArray
         from rclpy.parameter import Parameter
         from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -178,7 +192,8 @@ class Bench:
         self.skeletons = ros.collect(SkeletonArray, "v2v_pose/skeletons")
         self.diagnostics = ros.collect(DiagnosticArray, "/diagnostics")
         ros.call(self.node.autostart)
-        self.wait_connected()
+        if connect:
+            self.wait_connected()
 
     def wait_connected(self) -> None:
         self.ros.wait(lambda: self.images.get_subscription_count() and self.infos.get_subscription_count())

@@ -174,7 +174,7 @@ class TestCameraInfo:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"width": 640, "height": 480}, "camera info is of 640x480 pixels, the image of 3x2"),
+            ({"width": 640, "height": 480}, "for images of 640x480, but the depth image has 3x2"),
             ({"k": np.zeros(9), "p": np.zeros(12)}, "focal lengths must be positive"),
             ({"p": np.full(12, np.nan)}, "finite"),
         ],

@@ -107,6 +107,8 @@ def test_errors_take_one_line_and_exit_with_1(
         (["predict", str(frame_list), *output, *weights, "--device", "cuda:99"], "cuda:99"),
         (["predict", str(tmp_path / "x"), *output, *weights, "--depth-topic", "/d"], "--info-topic"),
         (["train", "--output", str(tmp_path / "b.safetensors"), "--skeleton", "body15"], "body15"),
+        (["predict", str(frame_list), "--output", str(tmp_path / "o.mcap"), *weights], ".json"),
+        (["predict", str(frame_list), "--output", str(tmp_path / "none" / "o.json"), *weights], "folder"),
         (["benchmark", "--weights", "nothing"], "nothing"),
     ]:
         assert main(arguments) == 1
@@ -114,6 +116,32 @@ def test_errors_take_one_line_and_exit_with_1(
         assert error.startswith(f"v2v {arguments[0]}: error:") and named in error
         assert error.count("\n") == 1, error
     assert not (tmp_path / "o.json").exists()
+
+
+def test_recorded_hands_get_skeletons_and_recorded_empty_scenes_none(
+    test_data: Path, tmp_path: Path, shipped_weights: str
+) -> None:
+    found = {}
+    for name in ("hands_sr305", "empty_scenes"):
+        output = tmp_path / f"{name}.json"
+        arguments = ["--output", str(output), "--weights", shipped_weights, "--quiet"]
+        assert main(["predict", str(test_data / f"{name}.json"), *arguments]) == 0
+        found[name] = [len(frame["skeletons"]) for frame in json.loads(output.read_text())["frames"]]
+    assert found["empty_scenes"] == [0, 0, 0]
+    assert len(found["hands_sr305"]) == 19 and sum(found["hands_sr305"]) >= 17
+
+
+def test_ids_that_look_like_paths_have_pictures_of_their_own(
+    frame_list: Path, tmp_path: Path, make_weights: Callable[..., Path]
+) -> None:
+    content = json.loads(frame_list.read_text())
+    for index, frame in enumerate(content["frames"]):
+        frame["id"] = f"sequence{index}/0001"
+    frame_list.write_text(json.dumps(content))
+    pictures = tmp_path / "pictures"
+    arguments = ["--output", str(tmp_path / "o.json"), "--weights", str(make_weights()), "--pictures", str(pictures)]
+    assert main(["predict", str(frame_list), *arguments, "--quiet"]) == 0
+    assert sorted(path.name for path in pictures.iterdir()) == [f"sequence{i}_0001.png" for i in range(4)]
 
 
 def test_a_bag_without_topics_is_answered_with_its_topics(

@@ -28,6 +28,8 @@ def test_near_is_light_far_is_dark_invalid_is_black() -> None:
     assert picture.dtype == np.uint8
     assert picture.shape == (1, 6, 3)
     light = picture[0].astype(int).sum(axis=-1)
+    for far in np.linspace(0.5, 3.0, 50):  # the far end is dark, but never taken for invalid
+        assert colorize(np.full((1, 1), 9.0, np.float32), 0.3, far).min() > 0
     assert light[0] == light[1] > light[2] > light[3] == light[4] > light[5] == 0
 
 

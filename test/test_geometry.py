@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v2v_ros.camera import Intrinsics, Region, cube_region, deproject, project
+from v2v_ros.camera import Intrinsics, Region, cube_region, deproject, from_camera_info, project
 from v2v_ros.skeletons import SKELETONS, Skeleton, get_skeleton
 from v2v_ros.voxels import grid_coordinates, metric_coordinates, occupancy
 
@@ -93,6 +94,9 @@ def test_a_cube_out_of_view_has_an_empty_region() -> None:
     assert cube_region((5.0, 0.0, 1.0), 0.2, CAMERA).empty
     assert cube_region((0.0, 0.0, -1.0), 0.2, CAMERA).empty
     assert cube_region((0.0, 0.0, 0.05), 0.2, CAMERA) == Region(0, 0, 640, 480)
+    for center in ((-5.0, -5.0, 1.0), (5.0, 5.0, 1.0)):
+        region = cube_region(center, 0.2, CAMERA)
+        assert np.zeros((480, 640))[region.top : region.bottom, region.left : region.right].size == 0
 
 
 @given(points=st.lists(point, min_size=1, max_size=30), center=point, grid=st.sampled_from([8, 48, 88]))
@@ -147,3 +151,23 @@ def test_a_batch_is_voxelized_as_its_members_are_alone() -> None:
     for index in range(4):
         alone = occupancy(points[index : index + 1], centers[index : index + 1], 0.25, 48)
         assert torch.equal(together[index : index + 1], alone)
+
+
+class Info:
+    """As much of a sensor_msgs/msg/CameraInfo as is read."""
+
+    width, height = 640, 480
+    k = (500.0, 0.0, 320.0, 0.0, 501.0, 240.0, 0.0, 0.0, 1.0)
+    p = (475.0, 0.0, 319.0, 0.0, 0.0, 476.0, 239.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+def test_intrinsics_come_from_p_or_from_k_when_p_is_empty() -> None:
+    info = Info()
+    assert from_camera_info(info, (480, 640)) == Intrinsics(475.0, 476.0, 319.0, 239.0, 640, 480)
+    info.p = (0.0,) * 12
+    assert from_camera_info(info, (480, 640)) == Intrinsics(500.0, 501.0, 320.0, 240.0, 640, 480)
+    with pytest.raises(ValueError, match=r"640x480, but the depth image has 320x240"):
+        from_camera_info(info, (240, 320))
+    info.k = (0.0,) * 9
+    with pytest.raises(ValueError, match=r"no usable intrinsics .*calibrated"):
+        from_camera_info(info, (480, 640))

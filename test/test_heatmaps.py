@@ -14,7 +14,7 @@ from v2v_ros.paper import Augmentation, PaperGeometry
 from v2v_ros.voxels import occupancy
 
 SIZE, SIGMA = 44, 1.7
-inside = st.floats(0.625, SIZE - 0.625, width=32)
+inside = st.floats(0, SIZE, width=32)
 
 
 @settings(deadline=None)
@@ -24,7 +24,7 @@ def test_decode_inverts_encode_within_a_hundredth_of_a_voxel(joint: tuple[float,
     decoded, scores = decode(encode(coordinates, SIZE, sigma), sigma)
     # A voxel is half a heatmap cell.
     assert (decoded - coordinates).abs().max() < 0.005
-    assert 0.6 < scores.item() <= 1.0
+    assert 0.4 < scores.item() <= 1.0
 
 
 @settings(deadline=None)

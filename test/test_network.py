@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,33 +25,49 @@ def test_the_full_network_has_the_published_number_of_parameters(joints: int, co
     assert sum(parameter.numel() for parameter in network.parameters()) == count
 
 
-def test_every_layer_has_the_published_place_size_and_width() -> None:
-    """Sizes of what every convolution puts out, in the order of the paper's figure."""
+def test_every_stage_has_the_published_sizes_and_widths() -> None:
+    """(channels, cells) of what every convolution puts out, stage by stage; a residual block whose width changes has a
+    third convolution, on its skip connection."""
     with torch.device("meta"):
         network = V2VPoseNet(NetworkConfig(21))
-    sizes: dict[str, tuple[int, int]] = {}
+    stages: dict[str, list[tuple[int, int]]] = {}
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
+            sizes = stages.setdefault(name.split(".")[0], [])
 
-            def record(_: nn.Module, __: object, out: torch.Tensor, name: str = name) -> None:
-                sizes[name] = (out.shape[1], out.shape[-1])
+            def record(_: nn.Module, __: object, out: torch.Tensor, sizes: list[tuple[int, int]] = sizes) -> None:
+                sizes.append((out.shape[1], out.shape[-1]))
 
             module.register_forward_hook(record)
-    out = network(torch.zeros(1, 1, 88, 88, 88, device="meta"))
-    assert out.shape == (1, 21, 44, 44, 44)
-    # Residual blocks have two convolutions, a third where the width changes.
-    expected = [
-        *[(16, 88)],
-        *[(32, 44)] * (3 + 2 + 2),
-        *[(64, 22)] * 3,
-        *[(128, 11)] * (3 + 2 + 2),
-        *[(64, 22)] * (1 + 2),
-        *[(64, 22)] * 2,
-        *[(32, 44)] * (1 + 2),
-        *[(32, 44)] * (2 + 1 + 1),
-        *[(21, 44)],
-    ]
-    assert sorted(sizes.values()) == sorted(expected)
+    assert network(torch.zeros(1, 1, 88, 88, 88, device="meta")).shape == (1, 21, 44, 44, 44)
+    assert stages == {
+        "front": [(16, 88), *[(32, 44)] * 3, *[(32, 44)] * 2, *[(32, 44)] * 2],
+        "outer_skip": [(32, 44)] * 2,
+        "outer_down": [(64, 22)] * 3,
+        "inner_skip": [(64, 22)] * 2,
+        "inner": [*[(128, 11)] * 3, *[(128, 11)] * 2, *[(128, 11)] * 2, (64, 22)],
+        "outer_up": [(64, 22), (64, 22), (32, 44)],
+        "back": [(32, 44), (32, 44), (32, 44), (32, 44), (21, 44)],
+    }
+
+
+@torch.inference_mode()
+def test_both_skip_connections_are_added(network: V2VPoseNet) -> None:
+    x = grids(2)
+    front = network.front(x)
+    down = network.outer_down(front)
+    for silenced, expected in [
+        ("outer_up", lambda: network.back(network.outer_skip(front))),
+        ("inner", lambda: network.back(network.outer_up(network.inner_skip(down)) + network.outer_skip(front))),
+    ]:
+        upsample = getattr(network, silenced)[-1]
+        norm = upsample[1]
+        kept = norm.weight.clone(), norm.bias.clone()
+        norm.weight.zero_()
+        norm.bias.zero_()
+        torch.testing.assert_close(network(x), expected())
+        norm.weight.copy_(kept[0])
+        norm.bias.copy_(kept[1])
 
 
 def test_initial_weights_are_as_published() -> None:
@@ -60,7 +77,19 @@ def test_initial_weights_are_as_published() -> None:
     assert all(m.bias.abs().max() == 0 for m in network.modules() if isinstance(m, nn.Conv3d) and m.bias is not None)
 
 
-@pytest.mark.parametrize("change", [{"grid": 44}, {"grid": 0}, {"width": 0}, {"joints": 0}, {"sigma": 0.0}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"grid": 44},
+        {"grid": 0},
+        {"grid": 8000},
+        {"width": 0},
+        {"joints": 0},
+        {"sigma": 0.0},
+        {"sigma": math.nan},
+        {"sigma": math.inf},
+    ],
+)
 def test_impossible_sizes_are_refused(change: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"multiple of 8|positive"):
         NetworkConfig(**{"joints": 21, **change})  # type: ignore[arg-type]
@@ -211,16 +240,34 @@ def test_files_of_other_programs_and_wrong_contents_are_refused(untrained_weight
             weights.load(untrained_weights)
 
 
-def test_a_lying_network_size_is_refused_before_memory_is_taken(untrained_weights: Path) -> None:
-    good = weights.load(untrained_weights)
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"network": json.dumps({"joints": 21, "grid": 88, "width": 100_000})},
+        {"network": json.dumps({"joints": 21, "grid": 80_000, "width": 1})},
+        {"network": json.dumps({"joints": 21, "grid": 16, "width": 1, "sigma": math.nan})},
+        {"network": json.dumps({"joints": 14, "grid": 16, "width": 1})},
+        {"network": "[]"},
+        {"cube_edge": "nan"},
+        {"cube_edge": "-1"},
+        {"skeleton": "hand99"},
+        {"training": "7"},
+        {"training": "{"},
+    ],
+    ids=str,
+)
+def test_lying_headers_are_refused_before_memory_is_taken(untrained_weights: Path, lie: dict[str, str]) -> None:
     metadata = {
         "format": "v2v_ros.weights.1",
         "id": "x",
         "skeleton": "hand21",
-        "network": json.dumps({"joints": 21, "grid": 88, "width": 100_000}),
+        "network": json.dumps({"joints": 21, "grid": 16, "width": 1}),
         "cube_edge": "0.25",
         "training": "{}",
     }
-    save_file(good.state, untrained_weights, metadata)
-    with pytest.raises(WeightsError, match="damaged"):
+    state = load_file(untrained_weights)
+    save_file(state, untrained_weights, metadata)
+    weights.load(untrained_weights)
+    save_file(state, untrained_weights, metadata | lie)
+    with pytest.raises(WeightsError, match=r"untrained.safetensors' is damaged"):
         weights.load(untrained_weights)

@@ -17,8 +17,8 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from v2v_ros.camera import Intrinsics
 from v2v_ros.msg import SkeletonArray, SkeletonInfo
-from v2v_ros.nodes.inputs import decode, intrinsics
-from v2v_ros.nodes.overlay_node import OverlayNode, Pairs
+from v2v_ros.nodes.inputs import Pairs, decode, intrinsics
+from v2v_ros.nodes.overlay_node import OverlayNode
 from v2v_ros.nodes.synthetic_camera_node import SyntheticCameraNode, image_message
 from v2v_ros.nodes.transport import latched
 from v2v_ros.skeletons import get_skeleton
@@ -179,6 +179,7 @@ def test_the_overlay_says_which_topic_is_silent(
     infos.publish(SkeletonInfo(name="hand21"))
     node._infos.add(CameraInfo(width=99, height=6))
     ros.wait(lambda: said("/depth/camera_info is for images of 99x6, but the depth image has 8x6"))
+    assert node._worker.stop(10.0)  # it must not write to the log of the next test
 
 
 def test_an_image_survives_encoding() -> None:

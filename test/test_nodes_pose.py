@@ -229,13 +229,13 @@ def test_a_hint_is_used_when_frame_and_time_fit(bench: Bench) -> None:
     hints = bench.ros.publisher(PointStamped, "center")
     bench.ros.wait(hints.get_subscription_count)
 
-    def send(hint_time: float, frame_id: str, image_time: float) -> Any:
+    def send(hint_time: float, frame_id: str, image_time: float, z: float = 0.6) -> Any:
         hint = PointStamped(header=bench.header(hint_time))
         hint.header.frame_id = frame_id
-        hint.point.x, hint.point.y, hint.point.z = 0.1, 0.2, 0.6
+        hint.point.x, hint.point.y, hint.point.z = 0.1, 0.2, z
         hints.publish(hint)
         processing: Any = bench.node._processing
-        bench.ros.wait(lambda: processing.hint == hint)
+        bench.ros.wait(lambda: processing.hint is not None and processing.hint.header == hint.header)
         bench.send(image_time)
         bench.ros.wait(lambda: bench.results()[-1:] == [pytest.approx(image_time)])
         return bench.estimator.hints[-1]
@@ -243,6 +243,8 @@ def test_a_hint_is_used_when_frame_and_time_fit(bench: Bench) -> None:
     assert send(START, "camera_optical", START + 0.4) == pytest.approx([0.1, 0.2, 0.6])
     assert send(START, "camera_optical", START + 0.6) is None
     assert send(START + 1, "base_link", START + 1) is None
+    assert send(START + 2, "camera_optical", START + 2, z=float("nan")) is None
+    assert send(START + 3, "camera_optical", START + 3) is not None
 
 
 def test_parameters_reach_the_estimator_while_it_runs(bench: Bench) -> None:
@@ -320,6 +322,7 @@ def test_down_and_up_again(bench: Bench) -> None:
 
         bench.ros.wait(down)
         assert (bench.node._estimator is None) == bool(cycle)
+        assert bench.estimator.resets == cycle + 1  # what was tracked is not there any more
         if cycle:
             bench.ros.call(bench.node.trigger_configure)
         bench.ros.call(bench.node.trigger_activate)
@@ -355,6 +358,17 @@ def test_qos_is_overridden_by_parameters(make_bench: Callable[..., Bench]) -> No
     bench.ros.call(bench.node.trigger_activate)
     bench.wait_connected()
     bench.assert_recovers()
+
+
+@pytest.mark.parametrize("topic", ["/depth/image_rect.subscription", "/v2v_pose/cloud.publisher"])
+def test_a_qos_override_that_does_not_exist_is_shown(make_bench: Callable[..., Bench], topic: str) -> None:
+    name = f"qos_overrides.{topic}.reliability"
+    bench = make_bench(connect=False, **{name: "perfect"})
+    level, _, values = bench.wait_diagnosis("cannot be activated", "perfect")
+    assert level == b"\x02"
+    assert values["lifecycle state"] == "inactive"
+    bench.ros.wait(lambda: bench.ros.node.count_publishers("/v2v_pose/skeletons") == 0)
+    bench.ros.wait(lambda: bench.ros.node.count_subscribers("/depth/camera_info") == 0)
 
 
 def test_incompatible_qos_is_named(make_bench: Callable[..., Bench], ros: Ros) -> None:

@@ -205,6 +205,8 @@ def test_sequences_move_smoothly_and_their_joints_lie_behind_the_surface(kind: s
     assert np.isfinite(seen).mean() > 0.6
 
 
-def test_an_unknown_kind_is_refused() -> None:
+def test_an_unknown_kind_and_pixels_that_are_not_square_are_refused() -> None:
     with pytest.raises(ValueError, match="'hand' or 'body'"):
         SyntheticSequence("foot")
+    with pytest.raises(ValueError, match="square pixels"):
+        SyntheticSequence("hand", intrinsics=Intrinsics(475.0, 380.0, 319.5, 239.5, 640, 480))

@@ -67,9 +67,10 @@ def test_a_run_learns_leaves_its_files_and_can_be_resumed(tmp_path: Path) -> Non
     assert (run / "metrics.csv").is_file() and (run / "last.ckpt").is_file()
 
     longer = TrainingConfig(**{**vars(CONFIG), "samples": 480})
+    minutes = loaded.training["minutes"]
     train(longer, output, resume=True, progress=False)
     again = weights.load(output)
-    assert again.training["samples"] == 480
+    assert again.training["samples"] == 480 and again.training["minutes"] >= minutes
     assert any(not torch.equal(again.state[key], value) for key, value in loaded.state.items())
 
 
@@ -91,11 +92,30 @@ def test_a_network_can_learn_its_data_by_heart() -> None:
     assert losses[-1] < 0.3 * losses[0]
 
 
-def test_bodies_and_missing_checkpoints_are_refused_with_a_reason(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"no synthetic training data for skeleton 'body15' yet"):
-        train(TrainingConfig(skeleton="body15"), tmp_path / "x.safetensors")
+def test_the_last_steps_of_a_run_are_exported_and_its_figures_kept_on_resuming(tmp_path: Path) -> None:
+    output = tmp_path / "tiny.safetensors"
+    odd = TrainingConfig(**{**vars(CONFIG), "samples": 208, "validation_interval": 160})
+    train(odd, output, progress=False)
+    assert weights.load(output).training["samples"] == 208
+    figures = (tmp_path / "tiny_run" / "metrics.csv").read_bytes()
+    train(TrainingConfig(**{**vars(odd), "samples": 320}), output, resume=True, progress=False)
+    assert (tmp_path / "tiny_run" / "metrics.csv").read_bytes() == figures
+    assert (tmp_path / "tiny_run" / "resumed_1" / "metrics.csv").is_file()
+
+
+def test_what_cannot_be_trained_is_refused_with_a_reason_and_leaves_nothing(tmp_path: Path) -> None:
+    good = tmp_path / "x.safetensors"
+    for config, output, reason in [
+        (TrainingConfig(skeleton="body15"), good, r"no synthetic training data for skeleton 'body15' yet"),
+        (TrainingConfig(grid=50), good, "multiple of 8"),
+        (TrainingConfig(seed=HELD_OUT_SEED), good, "the seed must be from 0"),
+        (CONFIG, tmp_path / "mine", "ends in .safetensors"),
+    ]:
+        with pytest.raises(ValueError, match=reason):
+            train(config, output)
     with pytest.raises(ValueError, match=r"no checkpoint to resume from .*without --resume"):
-        train(CONFIG, tmp_path / "x.safetensors", resume=True)
+        train(CONFIG, good, resume=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_shipped_weights_hold_their_error_on_held_out_hands(shipped_weights: str) -> None:

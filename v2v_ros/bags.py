@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .camera import Intrinsics
+from .camera import Intrinsics, from_camera_info
 from .depth import decode_compressed_depth, decode_image
 from .skeletons import get_skeleton
 
@@ -104,7 +104,7 @@ def iter_depth(bag: str | Path, depth_topic: str, info_topic: str) -> Iterator[B
                 image = reader.deserialize(raw, message_type)
                 depth = _decode(image, message_type)
                 info = infos[max(0, bisect_right(stamps, _nanoseconds(image)) - 1)]
-                intrinsics = _intrinsics(info, *depth.shape)
+                intrinsics = from_camera_info(info, depth.shape)
             except ValueError as problem:
                 if str(problem) not in problems:
                     log.warning("%s: %s: skipping images: %s", bag, depth_topic, problem)
@@ -256,12 +256,3 @@ def _decode(image: Any, message_type: str) -> NDArray[np.float32]:
     if message_type == COMPRESSED_IMAGE:
         return decode_compressed_depth(image.format, image.data)
     return decode_image(image.encoding, image.height, image.width, image.step, image.is_bigendian, image.data)
-
-
-def _intrinsics(info: Any, height: int, width: int) -> Intrinsics:
-    """Of the rectified image: P, as image_geometry takes it, or K when the driver leaves P empty."""
-    if (info.width, info.height) not in ((width, height), (0, 0)):
-        raise ValueError(f"the camera info is of {info.width}x{info.height} pixels, the image of {width}x{height}")
-    p, k = info.p, info.k
-    fx, fy, cx, cy = (p[0], p[5], p[2], p[6]) if p[0] else (k[0], k[4], k[2], k[5])
-    return Intrinsics(float(fx), float(fy), float(cx), float(cy), width, height)

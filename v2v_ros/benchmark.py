@@ -67,7 +67,7 @@ def benchmark(
     warm_up = max(3, frames // 10)
     result: dict[str, Any] = {
         "machine": {
-            "processor": platform.processor() or platform.machine(),
+            "processor": _processor(),
             "threads": torch.get_num_threads(),
             "device": estimator.device,
             "runtime": estimator.runtime,
@@ -85,6 +85,16 @@ def benchmark(
     result["network_ms"] = _compare_networks(weights, device)
     result["camera_share"] = round(result["tracking"]["total"]["p50"] * _CAMERA_RATE / 1000, 3)
     return result
+
+
+def _processor() -> str:
+    """Name of the processor; Linux tells it in a file only."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
 
 
 def _compare_networks(weights: str | Path, device: str) -> dict[str, float]:

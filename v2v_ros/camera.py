@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -34,6 +35,33 @@ class Intrinsics:
             raise ValueError(f"focal lengths must be positive, got fx={self.fx}, fy={self.fy}")
         if self.width <= 0 or self.height <= 0:
             raise ValueError(f"the image size must be positive, got {self.width}x{self.height}")
+
+
+def from_camera_info(info: Any, shape: tuple[int, ...]) -> Intrinsics:
+    """Intrinsics of a rectified image: from P, as image_geometry takes them, or from K when P is empty.
+
+    Args:
+        info: A sensor_msgs/msg/CameraInfo, of whatever library.
+        shape: (height, width) of the image it belongs to.
+
+    Raises:
+        ValueError: It is for images of another size, or its intrinsics are not usable.
+    """
+    height, width = shape
+    # Some drivers leave the size at 0.
+    if (info.height, info.width) not in ((height, width), (0, 0)):
+        raise ValueError(
+            f"it is for images of {info.width}x{info.height}, but the depth image has {width}x{height}: "
+            "take the camera_info that belongs to this depth image"
+        )
+    p, k = info.p, info.k
+    fx, cx, fy, cy = (p[0], p[2], p[5], p[6]) if p[0] != 0 else (k[0], k[2], k[4], k[5])
+    try:
+        return Intrinsics(float(fx), float(fy), float(cx), float(cy), width, height)
+    except ValueError as error:
+        raise ValueError(
+            f"no usable intrinsics ({error}): the camera must be calibrated, and its driver must fill K or P"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -108,7 +136,7 @@ def cube_region(center: tuple[float, float, float], edge: float, intrinsics: Int
         low, high = middle - edge / 2, middle + edge / 2
         first = principal + focal * low / (near if low < 0 else far)
         last = principal + focal * high / (near if high > 0 else far)
-        return max(0, math.ceil(first)), min(size, math.floor(last) + 1)
+        return min(size, max(0, math.ceil(first))), max(0, min(size, math.floor(last) + 1))
 
     left, right = bounds(x, intrinsics.fx, intrinsics.cx, intrinsics.width)
     top, bottom = bounds(y, intrinsics.fy, intrinsics.cy, intrinsics.height)

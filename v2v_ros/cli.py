@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .progress import Progress
 
 _DESCRIPTION = """Metric 3D skeletons of hands and bodies from depth images, with V2V-PoseNet.
 
 Start with 'v2v demo' (needs ROS 2), or 'v2v predict FRAMES.json --output OUT.json' (does not)."""
+
+
+_SKELETON = "hand21"
 
 
 class CommandError(Exception):
@@ -59,11 +63,12 @@ def _missing(error: ModuleNotFoundError) -> str:
 
 def _demo(options: argparse.Namespace) -> dict[str, Any]:
     from .nodes.demo import run_demo
+    from .weights import default_for
 
-    with _Bar(options.quiet, total=options.seconds, unit="s") as bar:
+    with Progress(options.seconds, "s", quiet=options.quiet) as bar:
         result = run_demo(
             options.seconds,
-            weights=options.weights,
+            weights=options.weights or default_for(_SKELETON),
             device=options.device,
             rate=options.rate,
             width=options.width,
@@ -100,21 +105,23 @@ def _predict(options: argparse.Namespace) -> dict[str, Any]:
         raise CommandError("a bag needs both --depth-topic and --info-topic")
     if not bag and (options.input.is_dir() or options.input.suffix in (".mcap", ".db3")):
         raise CommandError(_topics_hint(options.input))
-    estimator = PoseEstimator(
-        options.weights or weights.default_for(options.skeleton),
-        device=options.device,
-        skeleton=options.skeleton,
-        side=Side[options.side.upper()],
-    )
+    suffix = ".mcap" if bag else ".json"
+    if options.output.suffix != suffix:
+        raise CommandError(f"'{options.output}': the output of this input is {suffix}: choose such a name")
+    if not options.output.absolute().parent.is_dir():
+        raise CommandError(f"'{options.output}': the folder does not exist: make it first")
+    if options.weights is None:
+        options.weights = weights.default_for(options.skeleton or _SKELETON)
+    side = Side[options.side.upper()]
+    estimator = PoseEstimator(options.weights, device=options.device, skeleton=options.skeleton, side=side)
     if options.score_threshold is not None:
         estimator.score_threshold = options.score_threshold
-    predictor = Predictor(estimator, sequence=options.sequence or bag, pictures=options.pictures)
+    sequence = options.sequence or bag
+    predictor = Predictor(estimator, sequence=sequence, pictures=options.pictures, quiet=options.quiet)
     if bag:
-        predictor.bag(
-            options.input, options.depth_topic, options.info_topic, options.output, progress=not options.quiet
-        )
+        predictor.bag(options.input, options.depth_topic, options.info_topic, options.output)
     else:
-        predictor.frame_list(options.input, options.output, progress=not options.quiet)
+        predictor.frame_list(options.input, options.output)
     figures = predictor.summary.to_dict()
     if not options.quiet:
         print(
@@ -144,9 +151,12 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
 
 def _benchmark(options: argparse.Namespace) -> dict[str, Any]:
     from .benchmark import STAGES, benchmark
+    from .weights import default_for
 
-    with _Bar(options.quiet, total=2 * (options.frames + max(3, options.frames // 10)), unit="frame") as bar:
-        figures = benchmark(options.weights, device=options.device, frames=options.frames, tick=bar.step)
+    weights = options.weights or default_for(_SKELETON)
+    total = 2 * (options.frames + max(3, options.frames // 10))
+    with Progress(total, "frame", quiet=options.quiet) as bar:
+        figures = benchmark(weights, device=options.device, frames=options.frames, tick=bar.step)
     _print_rows([(name, str(value)) for name, value in figures["machine"].items()])
     print(f"\n{'milliseconds':14}" + "".join(f"{kind:>30}" for kind in ("tracking p50/p90/p99", "searching")))
     for stage in STAGES:
@@ -204,35 +214,6 @@ def _info(_: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-class _Bar:
-    """A progress bar, or none when quiet or when its library is missing."""
-
-    def __init__(self, quiet: bool, *, total: float, unit: str) -> None:
-        self._bar: Any = None
-        if not quiet:
-            try:
-                from tqdm import tqdm
-            except ModuleNotFoundError:
-                return
-            form = "{percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} {unit}"
-            self._bar = tqdm(total=total, unit=unit, leave=False, bar_format=form, disable=None)
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def to(self, value: float) -> None:
-        if self._bar is not None:
-            self._bar.update(min(value, self._bar.total) - self._bar.n)
-
-    def step(self) -> None:
-        if self._bar is not None:
-            self._bar.update(1)
-
-
 def _print_rows(rows: list[tuple[str, str]]) -> None:
     width = max((len(name) for name, _ in rows), default=0)
     for name, value in rows:
@@ -257,11 +238,8 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--verbose", action="store_true", help="show the whole trace of an error")
         return sub
 
-    def network_options(sub: argparse.ArgumentParser, weights: str | None = "hand21_lite") -> None:
-        default = f" (default: {weights})" if weights else ""
-        sub.add_argument(
-            "--weights", default=weights, help=f"name of shipped weights or path of a file{default}; see 'v2v info'"
-        )
+    def network_options(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--weights", help="name of shipped weights or path of a file (default: see 'v2v info')")
         sub.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
 
     demo = command(
@@ -287,8 +265,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     predict.add_argument("input", type=Path, help="frame list (.json), or a bag (folder, .mcap or .db3)")
     predict.add_argument("--output", type=Path, required=True, help=".json for a frame list, .mcap for a bag")
-    network_options(predict, weights=None)
-    predict.add_argument("--skeleton", default="hand21", help="what to estimate (default: hand21)")
+    network_options(predict)
+    predict.add_argument("--skeleton", help=f"what to estimate (default: that of the weights, else {_SKELETON})")
     predict.add_argument("--side", choices=("right", "left"), default="right", help="which hand (right)")
     predict.add_argument("--score-threshold", type=float, help="report skeletons from this score on")
     predict.add_argument("--sequence", action="store_true", help="keep tracks from frame to frame (bags: always)")

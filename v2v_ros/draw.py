@@ -59,7 +59,7 @@ def colorize(depth: NDArray[np.float32], near: float, far: float) -> NDArray[np.
     far = max(far, near + 1e-3)
     scale = np.float32(254 / (far - near))
     index = 255 - (depth.clip(near, far) - np.float32(near)) * scale  # 1 is far, 255 is near
-    return _GREYS[np.nan_to_num(index, copy=False, nan=0).astype(np.uint8)]
+    return _GREYS[np.nan_to_num(np.rint(index), copy=False, nan=0).astype(np.uint8)]
 
 
 def draw_skeletons(

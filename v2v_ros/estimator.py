@@ -22,7 +22,7 @@ from .voxels import metric_coordinates, occupancy
 __all__ = ["Estimate", "PoseEstimator", "Side", "SkeletonEstimate", "TrackingState"]
 
 DEPTH_RANGE = {"hand": (0.15, 1.5), "body": (0.5, 5.0)}  # metres; where a subject is looked for
-_FEWEST_POINTS = 50  # a cube with fewer is empty
+_FEWEST_VOXELS = 50  # a cube with fewer occupied ones is empty
 _JOINT_SCORE = 0.05  # a joint below is not estimated
 
 
@@ -39,7 +39,7 @@ class SkeletonEstimate:
         cube_edge: Of the cube.
         points: float32 [J, 3]; NaN for a joint that is not estimated.
         scores: float32 [J] in [0, 1]; 0 for a joint that is not estimated.
-        covariances: float32 [J, 6]: xx, xy, xz, yy, yz, zz in square metres.
+        covariances: float32 [J, 6]: xx, xy, xz, yy, yz, zz in square metres; NaN for a joint that is not estimated.
     """
 
     id: str
@@ -64,17 +64,18 @@ class Estimate:
 class PoseEstimator:
     """Finds a hand or a body in depth images and follows it.
 
-    One subject at a time: the nearest that the network recognises.
+    One subject at a time: the one that the network is surest of, or that a hint points at.
 
     Args:
         weights: Name of shipped weights or path of a weights file.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         skeleton: When given, weights for any other skeleton are refused.
-        side: Which hand to expect; ignored for bodies. The networks know right hands and see left ones mirrored.
+        side: Which hand to expect; UNKNOWN for bodies, whatever is asked. The networks know right hands and see left
+            ones mirrored.
         score_threshold: Skeletons with a lower score are not reported.
         min_depth, max_depth: Range in which a new subject is looked for, metres; None: by the kind of subject.
 
-    The last four can be changed at any time as attributes.
+    The last four can be changed between frames as attributes.
 
     Raises:
         WeightsError: The weights cannot be used.
@@ -108,12 +109,21 @@ class PoseEstimator:
         self.runtime = self._run.description
         self.device = str(torch_device)
         nearest, farthest = DEPTH_RANGE[self.skeleton.kind]
-        self.side = side if self.skeleton.kind == "hand" else Side.UNKNOWN
+        self.side = side
         self.score_threshold = score_threshold
         self.min_depth = nearest if min_depth is None else min_depth
         self.max_depth = farthest if max_depth is None else max_depth
 
         self._run(torch.zeros(1, 1, config.grid, config.grid, config.grid, device=torch_device))  # warm up
+
+    @property
+    def side(self) -> Side:
+        """Which hand is expected."""
+        return self._side
+
+    @side.setter
+    def side(self, side: Side) -> None:
+        self._side = side if self.skeleton.kind == "hand" else Side.UNKNOWN
 
     def reset(self) -> None:
         """Forget the subject; the next one gets a new id."""
@@ -125,30 +135,39 @@ class PoseEstimator:
         """Find the subject in one frame.
 
         Args:
-            depth: float32 [H, W] metres along z, NaN where invalid.
+            depth: float [H, W] metres along z, NaN where invalid.
             intrinsics: Of the image.
             stamp: Seconds; differences to the frames before drive the prediction.
             center: float [3] metres, a hint where a subject is; used while none is tracked.
 
         Raises:
-            ValueError: The image's size is not that of the intrinsics.
+            ValueError: The image is not of floats or not of the intrinsics' size, or the hint is not finite.
         """
+        if depth.dtype.kind != "f":
+            raise ValueError(f"depth must be float32 metres, got {depth.dtype}; divide millimetres by 1000")
+        if center is not None and (np.shape(center) != (3,) or not np.isfinite(center).all()):
+            raise ValueError(f"center must be three finite numbers in metres, got {center}")
         if depth.shape != (intrinsics.height, intrinsics.width):
             raise ValueError(
                 f"the depth image is {depth.shape[1]}x{depth.shape[0]} but the intrinsics are for "
                 f"{intrinsics.width}x{intrinsics.height}"
             )
+        depth = np.require(depth, np.float32, ["C", "W"])  # PyTorch takes neither views backwards nor read-only ones
         clock = _Stopwatch(self._device)
         image = torch.from_numpy(depth).to(self._device)
+        if self._track is not None and self._track.expired(stamp):
+            self._track = None
         seen: Observation | None = None
         if self._track is not None:
             seen = self._best(self._observe(image, intrinsics, self._track.predict(stamp)[None], clock))
         if seen is None:
             with clock.stage("locate"):
                 centers = self._candidates(depth, intrinsics, center)
-            seen = self._best(self._observe(image, intrinsics, centers, clock))
+            observations = self._observe(image, intrinsics, centers, clock)
+            hinted = observations[:1] if center is not None else []
+            seen = self._best(hinted) or self._best(observations)
             if seen is not None:  # look again, with the subject in the middle of the cube
-                seen = self._best(self._observe(image, intrinsics, seen.middle[None], clock))
+                seen = self._best(self._observe(image, intrinsics, seen.centroid[None], clock))
         with clock.stage("track"):
             skeletons = self._follow(seen, stamp)
         return Estimate(skeletons, clock.seconds)
@@ -179,7 +198,7 @@ class PoseEstimator:
                 points = deproject(crop, intrinsics, region).view(1, -1, 3)
                 middle = torch.tensor(center[None], dtype=image.dtype, device=image.device)
                 grid = occupancy(points, middle, self._edge, self._config.grid)
-                if grid.sum() >= _FEWEST_POINTS:
+                if grid.sum() >= _FEWEST_VOXELS:
                     kept.append(center)
                     grids.append(grid)
         if not kept:
@@ -190,7 +209,7 @@ class PoseEstimator:
             heatmaps = self._run(batch.flip(-1) if mirrored else batch)
         with clock.stage("joints"), torch.inference_mode():
             coordinates, scores = decode(heatmaps, self._config.sigma)
-            moments = covariance(heatmaps) * (self._edge / self._config.heatmap) ** 2
+            moments = covariance(heatmaps) * (self._edge / self._config.heatmap) ** 2  # square metres
             if mirrored:
                 coordinates[..., 0] = self._config.heatmap - coordinates[..., 0]
                 moments[..., 1:3] *= -1  # xy and xz
@@ -198,20 +217,21 @@ class PoseEstimator:
             points = metric_coordinates(coordinates, middles, self._edge, self._config.heatmap)
             estimated = scores >= _JOINT_SCORE
             points = torch.where(estimated[..., None], points, torch.nan)
+            moments = torch.where(estimated[..., None], moments, torch.nan)
             scores = torch.where(estimated, scores, 0.0)
             arrays = [array.cpu().numpy() for array in (points, scores, moments)]
         return [Observation(*each) for each in zip(*arrays, kept, strict=True)]
 
     def _best(self, observations: list[Observation]) -> Observation | None:
         best = max(observations, key=lambda each: each.score, default=None)
-        return best if best is not None and best.score >= self.score_threshold else None
+        # A score of 0 means that no joint was estimated, whatever the threshold.
+        return best if best is not None and best.score > 0 and best.score >= self.score_threshold else None
 
     def _follow(self, seen: Observation | None, stamp: float) -> tuple[SkeletonEstimate, ...]:
         track = self._track
         if seen is None:
             reported = track.miss(stamp) if track is not None else None
-            if track is None or reported is None or reported.score < self.score_threshold / 2:
-                self._track = None
+            if track is None or reported is None:
                 return ()
         else:
             reported = seen

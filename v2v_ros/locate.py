@@ -43,6 +43,7 @@ SIZES = {
 _RASTER_ROWS = 120  # the image is thinned out to about this many rows
 _DIRECTIONS = 16
 _SHIFTS = 6
+_MOST_SEEDS = 24
 
 
 def locate(
@@ -69,18 +70,21 @@ def locate(
     thin = depth[::stride, ::stride]
     inside = (thin >= min_depth) & (thin <= max_depth)  # false for NaN
     surface = np.where(inside, thin, np.inf)
-    points = _deproject(thin, intrinsics, stride)[inside]
+    cloud = _deproject(thin, intrinsics, stride)
+    points = cloud[inside]
     if not points.size:
         return np.zeros((0, 3))
     # A pixel of the raster shows this much surface per square metre of distance.
     pixel_area = stride**2 / (intrinsics.fx * intrinsics.fy)
 
     rows, columns = np.nonzero(_stands_out(surface, intrinsics.fx / stride, size))
-    seeds = _deproject(thin, intrinsics, stride)[rows, columns]
+    seeds = cloud[rows, columns]
     seeds = seeds[np.argsort(seeds[:, 2])]
+    tries = _MOST_SEEDS  # a sensor that sees nothing but speckle has seeds everywhere
     # What is found for each seed, with none too close to one before it; every seed is used up by its finding.
     found: list[np.ndarray] = []
-    while seeds.size and len(found) < limit:
+    while seeds.size and len(found) < limit and tries:
+        tries -= 1
         center, near = _middle(points, seeds[0], size.radius)
         area = pixel_area * float((points[near, 2] ** 2).sum())
         apart = all(np.linalg.norm(center - other) > size.separation for other in found)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import nn
+
+LARGEST_GRID = 256  # cells per axis; a larger one takes gigabytes for every channel
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,12 @@ class NetworkConfig:
     sigma: float = 1.7
 
     def __post_init__(self) -> None:
-        if self.joints < 1 or self.width < 1 or self.sigma <= 0:
+        if self.joints < 1 or self.width < 1 or not 0 < self.sigma < math.inf:
             raise ValueError(f"joints, width and sigma must be positive, got {self}")
-        if self.grid < 8 or self.grid % 8:
-            raise ValueError(f"the grid must be a positive multiple of 8 (three poolings halve it), got {self.grid}")
+        if self.grid % 8 or not 8 <= self.grid <= LARGEST_GRID:
+            raise ValueError(
+                f"the grid must be a multiple of 8 (three poolings halve it) up to {LARGEST_GRID}, got {self.grid}"
+            )
 
     @property
     def heatmap(self) -> int:
@@ -167,7 +172,8 @@ class V2VPoseNet(nn.Module):
 
     def _initialize(self) -> None:
         # N(0, 0.001) as published. Wider initialisations start with heatmaps far above the targets' range of
-        # [0, 1] and were seen not to recover in thousands of steps.
+        # [0, 1] and were seen not to recover in thousands of steps. (Batch normalisation starts with a scale of 1,
+        # today's default; the published code drew it from U(0, 1), the default of its time.)
         for module in self.modules():
             if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
                 nn.init.normal_(module.weight, std=0.001)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
 from . import bags, frames
 from .camera import Intrinsics
 from .estimator import Estimate, PoseEstimator
+from .progress import Progress
 
 FRAME_SECONDS = 1 / 30  # between the frames of a list, which has no stamps
-_Item = TypeVar("_Item")
 
 
 @dataclass
@@ -38,15 +37,19 @@ class Predictor:
         estimator: Makes the skeletons.
         sequence: Keep tracks from frame to frame; otherwise each frame stands alone.
         pictures: Folder for a picture of every frame, or None.
+        quiet: No progress bar.
     """
 
-    def __init__(self, estimator: PoseEstimator, *, sequence: bool, pictures: Path | None = None) -> None:
+    def __init__(
+        self, estimator: PoseEstimator, *, sequence: bool, pictures: Path | None = None, quiet: bool = False
+    ) -> None:
         self.estimator = estimator
         self.sequence = sequence
         self.pictures = pictures
+        self.quiet = quiet
         self.summary = Summary()
 
-    def frame_list(self, path: Path, output: Path, *, progress: bool) -> None:
+    def frame_list(self, path: Path, output: Path) -> None:
         """Predict the frames of a list into a JSON file (docs/formats.md).
 
         Raises:
@@ -55,16 +58,18 @@ class Predictor:
         records = frames.load_frame_list(path)
 
         def predictions() -> Iterator[tuple[str, Estimate]]:
-            for index, record in enumerate(_progress(records, len(records), progress)):
-                depth = frames.read_depth(record)
-                hint = None if record.center is None else np.array(record.center)
-                stamp = index * FRAME_SECONDS
-                yield record.id, self._predict(record.id, depth, record.intrinsics(depth), stamp, hint)
+            with Progress(len(records), "frame", quiet=self.quiet) as progress:
+                for index, record in enumerate(records):
+                    depth = frames.read_depth(record)
+                    hint = None if record.center is None else np.array(record.center)
+                    stamp = index * FRAME_SECONDS
+                    yield record.id, self._predict(record.id, depth, record.intrinsics(depth), stamp, hint)
+                    progress.step()
 
         skeleton = self.estimator.skeleton
         frames.write_predictions(output, skeleton.name, skeleton.joint_names, list(predictions()))
 
-    def bag(self, path: Path, depth_topic: str, info_topic: str, output: Path, *, progress: bool) -> None:
+    def bag(self, path: Path, depth_topic: str, info_topic: str, output: Path) -> None:
         """Predict the depth images of a bag into a bag of ``SkeletonArray`` messages.
 
         Raises:
@@ -73,11 +78,13 @@ class Predictor:
         total = sum(topic.message_count for topic in bags.list_topics(path) if topic.name == depth_topic)
 
         def predictions() -> Iterator[tuple[tuple[int, int], str, Estimate]]:
-            for frame in _progress(bags.iter_depth(path, depth_topic, info_topic), total, progress):
-                seconds, nanoseconds = frame.stamp
-                name = f"{seconds}.{nanoseconds:09d}"
-                stamp = seconds + nanoseconds * 1e-9
-                yield frame.stamp, frame.frame_id, self._predict(name, frame.depth, frame.intrinsics, stamp)
+            with Progress(total, "frame", quiet=self.quiet) as progress:
+                for frame in bags.iter_depth(path, depth_topic, info_topic):
+                    seconds, nanoseconds = frame.stamp
+                    name = f"{seconds}.{nanoseconds:09d}"
+                    stamp = seconds + nanoseconds * 1e-9
+                    yield frame.stamp, frame.frame_id, self._predict(name, frame.depth, frame.intrinsics, stamp)
+                    progress.step()
 
         bags.write_skeletons(output, self.estimator.skeleton.name, predictions())
 
@@ -92,7 +99,8 @@ class Predictor:
         self.summary.frames += 1
         self.summary.with_skeleton += bool(estimate.skeletons)
         if self.pictures is not None:
-            self._picture(self.pictures / f"{Path(name).name}.png", depth, intrinsics, estimate)
+            plain = name.replace("/", "_").replace("\\", "_")  # ids may look like paths
+            self._picture(self.pictures / f"{plain}.png", depth, intrinsics, estimate)
         return estimate
 
     def _picture(self, path: Path, depth: np.ndarray, intrinsics: Intrinsics, estimate: Estimate) -> None:
@@ -103,11 +111,3 @@ class Predictor:
         image = draw.colorize(depth, float(near), float(far))
         points = [found.points for found in estimate.skeletons]
         draw.save_png(path, draw.draw_skeletons(image, points, self.estimator.skeleton, intrinsics))
-
-
-def _progress(items: Iterable[_Item], total: int, shown: bool) -> Iterable[_Item]:
-    if not shown:
-        return items
-    from tqdm import tqdm
-
-    return tqdm(items, total=total, unit="frame", disable=None)  # None: not into files and pipes

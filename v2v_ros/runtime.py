@@ -33,6 +33,15 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def cpu_multiplies_bfloat16() -> bool:
+    """Whether this CPU has instructions for bfloat16; without them it is slower than float32.
+
+    PyTorch's own question before it takes bfloat16 is only whether it can be emulated.
+    """
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # private, hence not everywhere
+    return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
+
+
 class TorchRuntime:
     """Runs a network eagerly on a CPU or a GPU.
 
@@ -48,7 +57,7 @@ class TorchRuntime:
         if device.type == "cuda":
             self._dtype = torch.float16
         else:
-            self._dtype = torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
+            self._dtype = torch.bfloat16 if cpu_multiplies_bfloat16() else torch.float32
         folded = fold_batch_norm(network).to(device, self._dtype)
         self._network = folded.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 

@@ -31,7 +31,7 @@ class Observation:
     Attributes:
         points: float32 [J, 3] metres; NaN where not estimated.
         scores: float32 [J] in [0, 1].
-        covariances: float32 [J, 6] square metres: xx, xy, xz, yy, yz, zz.
+        covariances: float32 [J, 6] square metres: xx, xy, xz, yy, yz, zz; NaN where not estimated.
         center: float64 [3] metres, of the cube that was looked into.
     """
 
@@ -46,7 +46,7 @@ class Observation:
         return float(self.scores.mean())
 
     @property
-    def middle(self) -> np.ndarray:
+    def centroid(self) -> np.ndarray:
         """float64 [3]: mean of the joints, the centre of the next cube."""
         return np.asarray(np.nanmean(self.points, axis=0, dtype=np.float64))
 
@@ -67,15 +67,19 @@ class Track:
         self._seen = stamp
         self._velocity = np.zeros(3)
 
+    def expired(self, stamp: float) -> bool:
+        """Whether the subject has not been seen for too long, or time has gone back."""
+        return not 0 <= stamp - self._seen < HOLD_SECONDS
+
     def predict(self, stamp: float) -> np.ndarray:
-        """float64 [3] metres: where the middle of the subject should be at a time."""
-        return self.observation.middle + self._motion(stamp)
+        """float64 [3] metres: where the centroid of the subject should be at a time."""
+        return self.observation.centroid + self._motion(stamp)
 
     def update(self, observation: Observation, stamp: float) -> None:
         """Take in what was seen at a time."""
         elapsed = stamp - self._seen
         if elapsed > 0:
-            velocity = (observation.middle - self.observation.middle) / elapsed
+            velocity = (observation.centroid - self.observation.centroid) / elapsed
             speed = float(np.linalg.norm(velocity))
             velocity *= min(1.0, _FASTEST / max(speed, 1e-9))
             self._velocity += _SMOOTHING * (velocity - self._velocity)
@@ -85,18 +89,17 @@ class Track:
 
     def miss(self, stamp: float) -> Observation | None:
         """What to report when the subject was not seen: its last pose moved on, or None when it is lost."""
-        age = stamp - self._seen
-        if not 0 <= age < HOLD_SECONDS:
+        if self.expired(stamp):
             return None
         self.state = TrackingState.PREDICTED
         last = self.observation
-        fading = np.float32(1 - age / HOLD_SECONDS)
+        fading = np.float32(1 - (stamp - self._seen) / HOLD_SECONDS)
         points = last.points + self._motion(stamp).astype(np.float32)
         return Observation(points, last.scores * fading, last.covariances / max(fading, 0.1), self.predict(stamp))
 
     def is_same(self, observation: Observation, stamp: float, edge: float) -> bool:
         """Whether something seen elsewhere can be this subject."""
-        return float(np.linalg.norm(observation.middle - self.predict(stamp))) < _SAME_SUBJECT * edge
+        return float(np.linalg.norm(observation.centroid - self.predict(stamp))) < _SAME_SUBJECT * edge
 
     def _motion(self, stamp: float) -> np.ndarray:
         return self._velocity * min(max(0.0, stamp - self._seen), HOLD_SECONDS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,8 +138,11 @@ def load(name: str | Path, skeleton: str | None = None) -> Weights:
             V2VPoseNet(weights.config).load_state_dict(weights.state, assign=True)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(f"weights file '{path}' is damaged: {error}; fetch it again") from error
-    if weights.config.joints != len(weights.skeleton.joint_names) or weights.cube_edge <= 0:
-        raise WeightsError(f"weights file '{path}' is damaged: its network does not fit its skeleton; fetch it again")
+    fits = weights.config.joints == len(weights.skeleton.joint_names) and 0 < weights.cube_edge < math.inf
+    if not fits or not isinstance(weights.training, dict):
+        raise WeightsError(
+            f"weights file '{path}' is damaged: its network, skeleton and cube do not fit together; fetch it again"
+        )
     if not all(value.isfinite().all() for value in weights.state.values()):
         raise WeightsError(f"weights file '{path}' holds values that are not finite; fetch it again")
     if skeleton is not None and weights.skeleton.name != skeleton:

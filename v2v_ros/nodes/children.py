@@ -7,10 +7,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-
-from .transport import FASTDDS_LARGE_DATA, FASTDDS_VARIABLE
 
 _GRACE = 5.0  # seconds to end after SIGINT
 
@@ -41,11 +39,16 @@ class Child:
                 start_new_session=True,  # Ctrl-C comes to the parent alone, which then ends its children
             )
 
+    @property
+    def exit_status(self) -> int | None:
+        """None while the process runs."""
+        return self._process.poll()
+
     def check(self) -> None:
         """Raise ChildError if the process is not running any more."""
-        code = self._process.poll()
-        if code is not None:
-            raise ChildError(f"{self.name} has ended with exit status {code}; its last words:\n{self.tail()}")
+        status = self.exit_status
+        if status is not None:
+            raise ChildError(f"{self.name} has ended with exit status {status}; its last words:\n{self.tail()}")
 
     def tail(self, lines: int = 10) -> str:
         """The last lines of its log."""
@@ -53,27 +56,62 @@ class Child:
 
     def stop(self) -> None:
         """End the process: by SIGINT, and by force if that does not help."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
-        try:
-            self._process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        stop_all([self])
+
+
+def stop_all(children: Sequence[Child]) -> None:
+    """End processes side by side, also when this is interrupted."""
+    try:
+        for child in children:
+            if child.exit_status is None:
+                child._process.send_signal(signal.SIGINT)
+        for child in children:
+            with suppress(subprocess.TimeoutExpired):
+                child._process.wait(_GRACE)
+    finally:
+        for child in children:
+            child._process.kill()  # does nothing to a process that has ended
+            child._process.wait()
+
+
+# Loopback only, and shared memory with room for images. Confining Fast DDS by ROS's own variables
+# (ROS_AUTOMATIC_DISCOVERY_RANGE, ROS_LOCALHOST_ONLY) replaces its transports by ones that lose images.
+_FASTDDS_PROFILE = """<?xml version="1.0" encoding="UTF-8"?>
+<dds xmlns="http://www.eprosima.com"><profiles>
+  <transport_descriptors>
+    <transport_descriptor>
+      <transport_id>memory</transport_id><type>SHM</type><segment_size>16777216</segment_size>
+    </transport_descriptor>
+    <transport_descriptor>
+      <transport_id>loopback</transport_id><type>UDPv4</type>
+      <interfaceWhiteList><address>127.0.0.1</address></interfaceWhiteList>
+    </transport_descriptor>
+  </transport_descriptors>
+  <participant profile_name="this_machine_only" is_default_profile="true"><rtps>
+    <userTransports><transport_id>memory</transport_id><transport_id>loopback</transport_id></userTransports>
+    <useBuiltinTransports>false</useBuiltinTransports>
+  </rtps></participant>
+</profiles></dds>
+"""
 
 
 @contextmanager
-def private_network() -> Iterator[None]:
-    """Give this process and its children a ROS domain of their own that never leaves this machine.
+def private_network(folder: Path) -> Iterator[None]:
+    """Give this process and its children a ROS domain of their own that does not leave this machine.
 
-    What the user has set stays as it is.
+    A domain or a Fast DDS profile that the user has set stays as it is.
+
+    Args:
+        folder: For a file that must stay while the network is used.
     """
-    wanted = {
-        # Up to 101 a domain's ports are below those that the system gives to anybody.
-        "ROS_DOMAIN_ID": str(50 + os.getpid() % 50),
-        FASTDDS_VARIABLE: FASTDDS_LARGE_DATA,
-    }
-    if os.environ.get("ROS_DISTRO") == "humble":
+    # Up to 101 a domain's ports are below those that the system gives to anybody.
+    wanted = {"ROS_DOMAIN_ID": str(50 + os.getpid() % 50)}
+    if os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp").startswith("rmw_fastrtps"):
+        profile = folder / "fastdds.xml"
+        profile.write_text(_FASTDDS_PROFILE)
+        # Two names for the same: of Fast DDS 2 (until Jazzy) and 3.
+        wanted |= dict.fromkeys(("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"), str(profile))
+    elif os.environ.get("ROS_DISTRO") == "humble":
         wanted["ROS_LOCALHOST_ONLY"] = "1"
     else:
         wanted["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"

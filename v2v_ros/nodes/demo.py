@@ -18,7 +18,7 @@ from v2v_ros.camera import Intrinsics
 from v2v_ros.draw import colorize, draw_skeletons, save_png, zoom
 from v2v_ros.skeletons import Skeleton, get_skeleton
 
-from .children import Child, ChildError, private_network
+from .children import Child, ChildError, private_network, stop_all
 from .observer import Frame, Observer, wait
 
 NAMESPACE = "/v2v_demo"
@@ -101,7 +101,7 @@ def run_demo(
             *parameters(skeleton=skeleton.name, weights=path, device=device),
         ],
     }
-    with private_network(), tempfile.TemporaryDirectory(prefix="v2v_demo_") as folder:
+    with tempfile.TemporaryDirectory(prefix="v2v_demo_") as folder, private_network(Path(folder)):
         children: list[Child] = []
         try:
             for module, arguments in nodes.items():
@@ -116,8 +116,7 @@ def run_demo(
         except ChildError as error:
             raise DemoError(str(error)) from error
         finally:
-            for child in children:
-                child.stop()
+            stop_all(children)
     return result
 
 

@@ -12,7 +12,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from .statistics import WINDOW, Figures
-from .transport import FASTDDS_LARGE_DATA, FASTDDS_VARIABLE, LARGE_MESSAGE
+from .transport import LARGE_MESSAGE
 
 OK, WARN, ERROR, STALE = (
     DiagnosticStatus.OK,
@@ -22,12 +22,8 @@ OK, WARN, ERROR, STALE = (
 )
 
 _FUTURE = 0.5  # seconds that a stamp may lie ahead of the clock: /clock often ticks slowly
-_FEW = 0.7  # share of the images below which many are taken for lost
+_FEW = 0.8  # share of the images below which many are taken for lost
 _RECENT = 5.0  # seconds that a failure is worth a warning
-_FAST_DDS = (
-    f'Fast DDS loses large messages; set {FASTDDS_VARIABLE}="{FASTDDS_LARGE_DATA}" '
-    "for the camera's process and for this one"
-)
 
 
 @dataclass(frozen=True)
@@ -42,9 +38,11 @@ class NodeState:
         wanted: Somebody uses an output.
         clock_missing: Simulated time is used, but none has come.
         image_topic, info_topic: Resolved names.
+        image_name: Name of the image topic before remapping.
         image_publishers, info_publishers: How many publishers there are.
         incompatible: Quality-of-service policy in which a publisher of the images does not match; empty if none.
         middleware: Identifier of the RMW implementation.
+        remedy: What to set in the environment for large messages.
         patience: Seconds without messages that are normal.
         dropped, failed: Images overtaken by newer ones; images that could not be processed.
         info: Skeleton, weights, network, runtime and device, in words.
@@ -54,6 +52,7 @@ class NodeState:
     lifecycle: str
     image_topic: str
     info_topic: str
+    image_name: str = "depth/image_rect"
     failure: str = ""
     enabled: bool = True
     wanted: bool = True
@@ -62,6 +61,7 @@ class NodeState:
     info_publishers: int = 0
     incompatible: str = ""
     middleware: str = ""
+    remedy: str = ""
     patience: float = 1.0
     dropped: int = 0
     failed: int = 0
@@ -111,7 +111,7 @@ def input_problem(state: NodeState) -> tuple[bytes, str] | None:
     if _many_lost(state):
         return WARN, (
             f"only {figures.image_rate:.1f} of {figures.info_rate:.1f} images per second arrive on "
-            f"{state.image_topic} (as many as camera_info on {state.info_topic}): {_FAST_DDS}"
+            f"{state.image_topic} (as many as camera_info on {state.info_topic}): {_fast_dds(state)}"
         )
     if figures.images and not figures.infos and figures.info_silence > state.patience:
         return ERROR, (
@@ -138,12 +138,16 @@ def _missing_images(state: NodeState) -> str:
     if not state.image_publishers:
         return (
             f"{what}: is the camera running, and is the topic right? (publishers: 0; "
-            "find the topic with: ros2 topic list, and remap depth/image_rect to it)"
+            "find the topic with: ros2 topic list, and remap {state.image_name} to it)"
         )
     small = 0 < figures.image_bytes < LARGE_MESSAGE
     if figures.infos and figures.info_silence < state.patience and "fastrtps" in state.middleware and not small:
-        return f"{what}, but camera_info arrives on {state.info_topic} ({figures.info_rate:.1f} Hz): {_FAST_DDS}"
+        return f"{what}, but camera_info arrives on {state.info_topic} ({figures.info_rate:.1f} Hz): {_fast_dds(state)}"
     return f"{what}: its publisher is silent (publishers: {state.image_publishers}); look at the camera's own log"
+
+
+def _fast_dds(state: NodeState) -> str:
+    return f"Fast DDS loses large messages; {state.remedy} for the camera's process and for this one"
 
 
 def _many_lost(state: NodeState) -> bool:

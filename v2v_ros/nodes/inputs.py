@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -117,3 +119,29 @@ class Order:
             return "late"
         self._last = stamp
         return "restart" if stamp < last else "next"
+
+
+class Pairs:
+    """Brings two messages of the same stamp together, whichever comes first.
+
+    Args:
+        kept: How many may wait on each side; the oldest go first.
+    """
+
+    def __init__(self, kept: int) -> None:
+        self._kept = kept
+        self._waiting: tuple[OrderedDict[Hashable, Any], OrderedDict[Hashable, Any]] = (
+            OrderedDict(),
+            OrderedDict(),
+        )
+
+    def add(self, side: int, stamp: Hashable, message: Any) -> tuple[Any, Any] | None:
+        """Add a message of side 0 or 1; returns (message of side 0, message of side 1) when both are there."""
+        other = self._waiting[1 - side].pop(stamp, None)
+        if other is not None:
+            return (message, other) if side == 0 else (other, message)
+        own = self._waiting[side]
+        own[stamp] = message
+        while len(own) > self._kept:
+            own.popitem(last=False)
+        return None

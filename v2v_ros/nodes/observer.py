@@ -18,7 +18,7 @@ from sensor_msgs.msg import Image
 
 from v2v_ros.msg import InferenceStats, SkeletonArray
 
-from .inputs import decode, to_seconds
+from .inputs import Pairs, decode, to_seconds
 from .transport import newest_only, reliable
 
 _KEPT = 60  # messages that wait for their counterpart
@@ -70,7 +70,7 @@ class Observer:
         self.stats: list[InferenceStats] = []
         self.images = 0
         self.failure = ""
-        self._truths: OrderedDict[Stamp, NDArray[np.float32]] = OrderedDict()
+        self._pairs = Pairs(_KEPT)
         self._depths: OrderedDict[Stamp, Image] = OrderedDict()
         self._depth_period = math.inf
         self._next_depth = math.inf
@@ -103,10 +103,12 @@ class Observer:
 
     def _on_truth(self, message: SkeletonArray) -> None:
         self.images += 1
-        _keep(self._truths, message, _points(message))
+        self._pair(0, message, _points(message))
 
     def _on_image(self, message: Image) -> None:
-        _keep(self._depths, message, message)
+        self._depths[_stamp_of(message)] = message
+        while len(self._depths) > _KEPT:
+            self._depths.popitem(last=False)
 
     def _on_stats(self, message: InferenceStats) -> None:
         self.stats.append(message)
@@ -118,18 +120,21 @@ class Observer:
                 self.failure = status.message
 
     def _on_skeletons(self, message: SkeletonArray) -> None:
-        now = 1e-9 * self._node.get_clock().now().nanoseconds
-        stamp = (message.header.stamp.sec, message.header.stamp.nanosec)
-        truth = self._truths.pop(stamp, None)
-        if truth is None:
+        latency = 1e-9 * self._node.get_clock().now().nanoseconds - to_seconds(message.header.stamp)
+        self._pair(1, message, (latency, _points(message) if message.skeletons else None))
+
+    def _pair(self, side: int, message: SkeletonArray, content: Any) -> None:
+        stamp = _stamp_of(message)
+        pair = self._pairs.add(side, stamp, content)
+        if pair is None:
             return
+        truth, (latency, joints) = pair
         image = self._depths.pop(stamp, None)
         depth = None
         if image is not None and time.monotonic() >= self._next_depth:
             self._next_depth += self._depth_period
             depth = decode(image, "depth/image_rect")
-        joints = _points(message) if message.skeletons else None
-        self.frames.append(Frame(stamp, now - to_seconds(message.header.stamp), truth, joints, depth))
+        self.frames.append(Frame(stamp, latency, truth, joints, depth))
 
 
 def wait(
@@ -156,10 +161,8 @@ def wait(
     return passed
 
 
-def _keep(waiting: OrderedDict[Stamp, Any], message: Any, value: Any) -> None:
-    waiting[(message.header.stamp.sec, message.header.stamp.nanosec)] = value
-    while len(waiting) > _KEPT:
-        waiting.popitem(last=False)
+def _stamp_of(message: Image | SkeletonArray) -> Stamp:
+    return message.header.stamp.sec, message.header.stamp.nanosec
 
 
 def _points(message: SkeletonArray) -> NDArray[np.float32]:

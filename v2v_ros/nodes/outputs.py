@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
@@ -48,15 +50,17 @@ class Outputs:
         self._skeleton = estimator.skeleton
         self._shown: set[str] = set()  # ids of the skeletons that have markers
 
-        def publisher(kind: type, topic: str):  # type: ignore[no-untyped-def]
-            return node.create_publisher(kind, topic, reliable(), qos_overriding_options=overridable())
-
-        self._skeletons = publisher(SkeletonArray, "~/skeletons")
-        self._markers = publisher(MarkerArray, "~/markers")
-        self._cloud = publisher(PointCloud2, "~/cloud")
-        self._stats = publisher(InferenceStats, "~/stats")
-        self._tf = node.create_publisher(TFMessage, "/tf", reliable(100), qos_overriding_options=overridable())
-        self._info = node.create_publisher(SkeletonInfo, "~/info", latched(), qos_overriding_options=overridable())
+        self._publishers: list[Publisher] = []
+        try:
+            self._skeletons = self._publisher(SkeletonArray, "~/skeletons", reliable())
+            self._markers = self._publisher(MarkerArray, "~/markers", reliable())
+            self._cloud = self._publisher(PointCloud2, "~/cloud", reliable())
+            self._stats = self._publisher(InferenceStats, "~/stats", reliable())
+            self._tf = self._publisher(TFMessage, "/tf", reliable(100))
+            self._info = self._publisher(SkeletonInfo, "~/info", latched())
+        except Exception:
+            self.destroy()
+            raise
         self._info.publish(messages.skeleton_info(estimator))
 
     def wanted(self, settings: PoseSettings) -> bool:
@@ -100,8 +104,13 @@ class Outputs:
     def destroy(self) -> None:
         if self._shown and self._node.context.ok():
             self._markers.publish(messages.delete_all_markers(Header()))
-        for publisher in (self._skeletons, self._markers, self._cloud, self._stats, self._tf, self._info):
+        for publisher in self._publishers:
             self._node.destroy_publisher(publisher)
+
+    def _publisher(self, kind: type, topic: str, qos: QoSProfile) -> Publisher:
+        publisher = self._node.create_publisher(kind, topic, qos, qos_overriding_options=overridable())
+        self._publishers.append(publisher)
+        return publisher
 
     def _markers_wanted(self, settings: PoseSettings) -> bool:
         return settings.publish_markers and self._markers.get_subscription_count() > 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -16,7 +14,7 @@ from v2v_ros.draw import colorize, draw_skeletons
 from v2v_ros.msg import SkeletonArray, SkeletonInfo
 from v2v_ros.skeletons import Skeleton
 
-from .inputs import CameraInfos, FrameError, decode, intrinsics
+from .inputs import CameraInfos, FrameError, Pairs, decode, intrinsics
 from .parameters import Spec, declare
 from .reports import Reports
 from .runner import run
@@ -32,28 +30,6 @@ _KEPT = 30  # images that wait for their skeletons
 _LOOK = 0.5  # seconds between looks for subscribers
 
 
-class Pairs:
-    """Brings an image and the skeletons of the same stamp together, whichever comes first."""
-
-    def __init__(self, kept: int = _KEPT) -> None:
-        self._kept = kept
-        self._waiting: tuple[OrderedDict[Hashable, Any], OrderedDict[Hashable, Any]] = (
-            OrderedDict(),
-            OrderedDict(),
-        )
-
-    def add(self, side: int, stamp: Hashable, message: Any) -> tuple[Any, Any] | None:
-        """Add a message of side 0 or 1; returns (message of side 0, message of side 1) when both are there."""
-        other = self._waiting[1 - side].pop(stamp, None)
-        if other is not None:
-            return (message, other) if side == 0 else (other, message)
-        own = self._waiting[side]
-        own[stamp] = message
-        while len(own) > self._kept:
-            own.popitem(last=False)
-        return None
-
-
 class OverlayNode(Node):
     """Subscribes to images and skeletons while there are subscribers to ``~/image``.
 
@@ -67,7 +43,7 @@ class OverlayNode(Node):
         self._reports = Reports(self.get_logger())
         self._bridge = CvBridge()
         self._infos = CameraInfos()
-        self._pairs = Pairs()
+        self._pairs = Pairs(_KEPT)
         self._skeleton: Skeleton | None = None
         self._inputs: list[Any] = []
         self._info_topic = self.resolve_topic_name("depth/camera_info")
@@ -84,7 +60,7 @@ class OverlayNode(Node):
         """Subscribe when somebody looks, and no longer than that: the pose node, too, works only on demand."""
         watched = self._image.get_subscription_count() > 0
         if watched and not self._inputs:
-            self._pairs = Pairs()
+            self._pairs = Pairs(_KEPT)
             self._inputs = [
                 self.create_subscription(kind, topic, callback, qos, qos_overriding_options=overridable())
                 for kind, topic, callback, qos in (

@@ -29,13 +29,8 @@ from .processing import Processing, Topics
 from .reports import Reports
 from .runner import run
 from .statistics import Statistics
-from .transport import newest_only, overridable, reliable
+from .transport import large_message_remedy, overridable, reliable, subscribe
 from .worker import Worker
-
-try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
-except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 _STOP_TIMEOUT = 10.0  # seconds; an image is processed in less, even on a slow CPU
@@ -127,12 +122,24 @@ class PoseNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         assert self._estimator is not None
+        try:
+            self._start(self._estimator)
+        except Exception as error:  # such as a QoS override that does not exist; rclpy would hide it
+            self._stop()
+            self._failure = f"cannot be activated: {error}"
+            self.get_logger().error(self._failure)
+            return FAILURE
+        self._failure, self._lifecycle = "", "active"
+        self.get_logger().info(f"active: depth images from {self._topics.image}, camera_info from {self._topics.info}")
+        return SUCCESS
+
+    def _start(self, estimator: PoseEstimator) -> None:
         self._statistics = Statistics()
         self._incompatible = ""
         self._enabled = True
-        self._outputs = Outputs(self, self._estimator)
+        self._outputs = Outputs(self, estimator)
         self._processing = Processing(
-            self._estimator,
+            estimator,
             self._outputs,
             self._statistics,
             self._reports,
@@ -142,17 +149,17 @@ class PoseNode(LifecycleNode):
             self._losses,
         )
         self._worker = Worker(self._processing.process, self._on_failed_image, "worker")
-        self._inputs = [
-            self._subscribe(CameraInfo, "depth/camera_info", self._on_info),
-            self._subscribe(PointStamped, "center", self._on_center),
-            self._subscribe(self._image_type, self._image_topic, self._on_image, self._on_incompatible),
-        ]
-        self._lifecycle = "active"
-        self.get_logger().info(f"active: depth images from {self._topics.image}, camera_info from {self._topics.info}")
-        return SUCCESS
+        for subscription in (
+            (CameraInfo, "depth/camera_info", self._on_info),
+            (PointStamped, "center", self._on_center),
+            (self._image_type, self._image_topic, self._on_image, self._on_incompatible),
+        ):
+            self._inputs.append(subscribe(self, *subscription))
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._stop()
+        if self._estimator is not None:
+            self._estimator.reset()
         self._lifecycle = "inactive"
         return SUCCESS
 
@@ -162,7 +169,7 @@ class PoseNode(LifecycleNode):
         self._estimator = None
         if on_gpu:
             torch.cuda.empty_cache()
-        self._lifecycle = "unconfigured"
+        self._failure, self._lifecycle = "", "unconfigured"
         return SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -189,22 +196,6 @@ class PoseNode(LifecycleNode):
         if self._outputs is not None:
             self._outputs.destroy()
         self._outputs = None
-
-    def _subscribe(
-        self,
-        kind: type,
-        topic: str,
-        callback: Callable[[Any], None],
-        on_incompatible: Callable[[Any], None] | None = None,
-    ) -> Any:
-        return self.create_subscription(
-            kind,
-            topic,
-            callback,
-            newest_only(),
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=on_incompatible),
-            qos_overriding_options=overridable(),
-        )
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         self._statistics.image_received(len(message.data))
@@ -262,6 +253,7 @@ class PoseNode(LifecycleNode):
             lifecycle=self._lifecycle,
             image_topic=self._topics.image,
             info_topic=self._topics.info,
+            image_name=self._image_topic,
             failure=self._failure,
             enabled=self._enabled,
             wanted=self._wanted,
@@ -270,6 +262,7 @@ class PoseNode(LifecycleNode):
             info_publishers=self.count_publishers(self._topics.info),
             incompatible=self._incompatible,
             middleware=rclpy.get_rmw_implementation_identifier(),
+            remedy=large_message_remedy(),
             patience=PoseSettings.read(self).camera_info_timeout,
             dropped=dropped,
             failed=failed,

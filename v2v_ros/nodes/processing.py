@@ -148,7 +148,11 @@ class Processing:
                 f"but the images are in '{header.frame_id}'; transform them before they are published",
             )
             return None
-        return np.array((hint.point.x, hint.point.y, hint.point.z))
+        center = np.array((hint.point.x, hint.point.y, hint.point.z))
+        if not np.isfinite(center).all():
+            self._reports.warn("hint", f"points on {self._topics.center} are ignored: they are not finite numbers")
+            return None
+        return center
 
     def _configure(self, settings: PoseSettings) -> None:
         estimator = self._estimator

@@ -28,6 +28,9 @@ def run(make: Callable[[], Node], args: list[str] | None = None) -> None:
         sys.exit(f"bad parameter: {error}")
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except RuntimeError:  # rclpy's RCLError: a callback may be publishing when the signal comes
+        if rclpy.ok():
+            raise
     finally:
         if node is not None:
             node.destroy_node()

@@ -65,9 +65,9 @@ class SyntheticCameraNode(Node):
         self._publishers_by_topic = [
             self.create_publisher(kind, topic, reliable(1), qos_overriding_options=overridable())
             for kind, topic in (
-                (Image, "depth/image_rect"),
                 (CameraInfo, "depth/camera_info"),
                 (SkeletonArray, "~/truth"),
+                (Image, "depth/image_rect"),
             )
         ]
         self._stopping = threading.Event()
@@ -109,9 +109,9 @@ class SyntheticCameraNode(Node):
         for publisher, message in zip(
             self._publishers_by_topic,
             (
-                image_message(header, frame.depth, self._encoding),
                 camera_info(header, self._intrinsics),
                 truth(header, self._sequence.skeleton, frame.joints),
+                image_message(header, frame.depth, self._encoding),
             ),
             strict=True,
         ):

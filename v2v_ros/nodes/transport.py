@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
 
-FASTDDS_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
-FASTDDS_LARGE_DATA = "LARGE_DATA?max_msg_size=4MB&sockets_size=4MB&non_blocking=true"
-"""With its default transports, Fast DDS loses most best-effort messages over 512 KiB between two processes.
-This value cures it, when the processes on both sides have it."""
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
 
 LARGE_MESSAGE = 512 * 1024
+"""With its default transports, Fast DDS loses many best-effort messages over this size between two processes."""
+
+_LARGE_DATA = 'FASTDDS_BUILTIN_TRANSPORTS="LARGE_DATA?max_msg_size=4MB&sockets_size=4MB&non_blocking=true"'
+_PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE="$(ros2 pkg prefix --share v2v_ros)/config/fastdds.xml"'
+
+
+def large_message_remedy() -> str:
+    """What to set in the environment, on both sides, so that Fast DDS carries large messages."""
+    remedy = _PROFILE if os.environ.get("ROS_DISTRO") == "humble" else _LARGE_DATA
+    for variable, harmless in (("ROS_LOCALHOST_ONLY", "0"), ("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")):
+        if os.environ.get(variable, harmless) not in ("", harmless):
+            # With these, rmw_fastrtps chooses the transports itself.
+            return f"unset {variable}, which makes Fast DDS ignore the following, and set {remedy}"
+    return f"set {remedy}"
 
 
 def newest_only() -> QoSProfile:
@@ -46,3 +66,25 @@ def latched() -> QoSProfile:
 def overridable() -> QoSOverridingOptions:
     """Lets parameters ``qos_overrides.<topic>.<publisher|subscription>.<policy>`` change a profile."""
     return QoSOverridingOptions.with_default_policies()
+
+
+def subscribe(
+    node: Node,
+    kind: type,
+    topic: str,
+    callback: Callable[[Any], None],
+    on_incompatible: Callable[[Any], None] | None = None,
+) -> Subscription:
+    """Subscribe to the newest message of a topic.
+
+    Args:
+        on_incompatible: Gets the event when a publisher offers a quality of service that does not match.
+    """
+    return node.create_subscription(
+        kind,
+        topic,
+        callback,
+        newest_only(),
+        event_callbacks=SubscriptionEventCallbacks(incompatible_qos=on_incompatible),
+        qos_overriding_options=overridable(),
+    )

@@ -46,7 +46,7 @@ class SyntheticSequence:
         noise: Strength of the sensor noise; 0 is a perfect camera.
 
     Raises:
-        ValueError: The kind is neither.
+        ValueError: The kind is neither, or the camera's pixels are not square.
     """
 
     def __init__(
@@ -54,13 +54,14 @@ class SyntheticSequence:
     ) -> None:
         if kind not in ("hand", "body"):
             raise ValueError(f"kind must be 'hand' or 'body', got '{kind}'")
+        if intrinsics.fx != intrinsics.fy:
+            raise ValueError(f"synthetic cameras have square pixels: fx and fy must be equal, got {intrinsics}")
         self.kind = kind
         self.skeleton: Skeleton = HAND21 if kind == "hand" else BODY15
         self.intrinsics = intrinsics
         self._seed = seed
         self._generator = torch.Generator().manual_seed(seed)
         self._shape = sample_shape(1, self._generator)
-        self._keyframes: list[HandPose] = []
         one = torch.ones(1)
         self._noise = SensorNoise(
             white=0.003 * noise * one,

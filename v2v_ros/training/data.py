@@ -12,6 +12,8 @@ from ..network import NetworkConfig
 from ..synthetic.scenes import HandScenes, sample_hand_scenes
 from ..voxels import grid_coordinates, occupancy
 
+_PIXELS_PER_CELL = 7  # in three cells: the crop is a fifth wider than the cube, so about two pixels a cell
+
 
 class Batch(NamedTuple):
     """What a training step eats.
@@ -43,6 +45,12 @@ def to_batch(scenes: HandScenes, generator: torch.Generator, config: NetworkConf
     )
 
 
+def sample_batch(config: NetworkConfig, edge: float, batch: int, generator: torch.Generator) -> Batch:
+    """Scenes with as many pixels as the grid can show, voxelized."""
+    pixels = _PIXELS_PER_CELL * config.grid // 3
+    return to_batch(sample_hand_scenes(batch, generator, pixels=pixels, edge=edge), generator, config, edge)
+
+
 class SyntheticHands(IterableDataset[Batch]):
     """Endless batches of synthetic hands, made on the device that trains on them."""
 
@@ -52,13 +60,10 @@ class SyntheticHands(IterableDataset[Batch]):
     def __iter__(self) -> Iterator[Batch]:
         generator = torch.Generator(self.device).manual_seed(self.seed)
         while True:
-            yield to_batch(sample_hand_scenes(self.batch, generator, edge=self.edge), generator, self.config, self.edge)
+            yield sample_batch(self.config, self.edge, self.batch, generator)
 
 
 def held_out(config: NetworkConfig, edge: float, samples: int, batch: int, seed: int) -> list[Batch]:
     """A fixed set of samples; ``seed`` must be none that training uses."""
     generator = torch.Generator().manual_seed(seed)
-    return [
-        to_batch(sample_hand_scenes(batch, generator, edge=edge), generator, config, edge)
-        for _ in range(max(1, samples // batch))
-    ]
+    return [sample_batch(config, edge, batch, generator) for _ in range(max(1, samples // batch))]
