@@ -207,9 +207,7 @@ class TestBadFrames:
         assert "skipping images: damaged message" in texts[1]
         assert texts[2] == f"{path}: {DEPTH_TOPIC}: skipped 3 of 6 images"
 
-    def test_nothing_is_logged_when_all_is_well(
-        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_nothing_is_logged_when_all_is_well(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         read(write_bag(tmp_path / "bag", info(0), image(1)))
         assert not caplog.records
 
@@ -299,9 +297,7 @@ class TestBagErrors:
                 refused += 1
         assert refused > 0
 
-    def test_without_the_library_the_remedy_is_named(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_without_the_library_the_remedy_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in [name for name in sys.modules if name.split(".")[0] == "rosbags"]:
             monkeypatch.delitem(sys.modules, name)
         monkeypatch.setitem(sys.modules, "rosbags", None)
@@ -429,9 +425,7 @@ class TestWrite:
             ("out.mcap", "hand5", "unknown skeleton 'hand5'"),
         ],
     )
-    def test_refused_before_anything_is_computed(
-        self, tmp_path: Path, name: str, skeleton: str, message: str
-    ) -> None:
+    def test_refused_before_anything_is_computed(self, tmp_path: Path, name: str, skeleton: str, message: str) -> None:
         def frames() -> Iterator[Any]:
             pytest.fail("the frames were asked for")
             yield

@@ -22,9 +22,7 @@ from v2v_ros.depth import DepthError, decode_compressed_depth, decode_image, enc
 from v2v_ros.rvl import decode_rvl
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, max_side=12)
-MILLIMETRES = hnp.arrays(
-    np.uint16, SHAPES, elements=st.one_of(st.just(0), st.integers(0, 65535)), fill=st.nothing()
-)
+MILLIMETRES = hnp.arrays(np.uint16, SHAPES, elements=st.one_of(st.just(0), st.integers(0, 65535)), fill=st.nothing())
 # Every bit pattern, so signalling NaN, subnormal numbers and both infinities too.
 FLOATS = hnp.arrays(np.uint32, SHAPES, fill=st.nothing()).map(lambda bits: bits.view(np.float32))
 CODECS = pytest.mark.parametrize("codec", ["png", "rvl"])
@@ -166,9 +164,7 @@ class TestCompressed:
         np.testing.assert_array_equal(depth, expected_metres(pixels))
 
     @CODECS
-    @given(
-        pixels=hnp.arrays(np.float32, SHAPES, elements=st.floats(0.1875, 9.875, width=32), fill=st.nothing())
-    )
+    @given(pixels=hnp.arrays(np.float32, SHAPES, elements=st.floats(0.1875, 9.875, width=32), fill=st.nothing()))
     def test_metres_are_within_half_a_step_of_inverse_depth(self, codec: str, pixels: NDArray[Any]) -> None:
         depth = decode_compressed_depth(*encode_compressed_depth(pixels, "32FC1", codec))
         assert depth.dtype == np.float32
@@ -227,9 +223,7 @@ class TestCompressed:
     def test_quantisation_must_be_finite(self) -> None:
         _, data = encode_compressed_depth(metres([[1]]), "32FC1", "rvl")
         with pytest.raises(DepthError, match="not finite"):
-            decode_compressed_depth(
-                "32FC1; compressedDepth rvl", struct.pack("<iff", 1, np.nan, 1) + data[12:]
-            )
+            decode_compressed_depth("32FC1; compressedDepth rvl", struct.pack("<iff", 1, np.nan, 1) + data[12:])
 
     def test_nothing_negative_or_infinite_comes_out(self) -> None:
         # v = B divides by zero, v < B is behind the camera.
@@ -312,17 +306,13 @@ class TestHostile:
     @pytest.mark.parametrize("size", [(60000, 60000), (2**32 - 1, 2**32 - 1), (2**32 - 1, 1), (0, 5), (5, 0)])
     def test_rvl_header_with_an_impossible_size(self, size: Any) -> None:
         with pytest.raises(DepthError, match="image size"):
-            decode_compressed_depth(
-                "16UC1; compressedDepth rvl", bytes(12) + struct.pack("<II", *size) + bytes(8)
-            )
+            decode_compressed_depth("16UC1; compressedDepth rvl", bytes(12) + struct.pack("<II", *size) + bytes(8))
 
     @pytest.mark.parametrize("size", [(60000, 60000), (2**31 - 1, 2**31 - 1), (0, 5)])
     def test_png_header_with_an_impossible_size(self, size: Any) -> None:
         header = struct.pack(">IIBBBBB", *size, 16, 0, 0, 0, 0)
         with pytest.raises(DepthError, match="image size"):
-            decode_compressed_depth(
-                "16UC1", bytes(12) + png(("IHDR", header), ("IDAT", zlib.compress(bytes(99))))
-            )
+            decode_compressed_depth("16UC1", bytes(12) + png(("IHDR", header), ("IDAT", zlib.compress(bytes(99)))))
 
     def test_png_with_a_second_larger_header(self) -> None:
         small = struct.pack(">IIBBBBB", 2, 1, 16, 0, 0, 0, 0)
@@ -332,9 +322,7 @@ class TestHostile:
             decode_compressed_depth("16UC1", bytes(12) + data)
 
     def test_a_lying_rvl_header_costs_no_memory(self) -> None:
-        data = (
-            bytes(12) + struct.pack("<II", 4096, 4096) + encode_compressed_depth(scene(), codec="rvl")[1][20:]
-        )
+        data = bytes(12) + struct.pack("<II", 4096, 4096) + encode_compressed_depth(scene(), codec="rvl")[1][20:]
         tracemalloc.start()
         try:
             with pytest.raises(DepthError, match="ends after 307200 of 16777216 pixels"):

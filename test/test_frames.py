@@ -174,9 +174,7 @@ class TestReadDepth:
         with pytest.raises(FrameListError, match=r"a.exr: frame 'a': .*named Z, found B, G, R"):
             self.read(tmp_path, "a.exr")
 
-    def test_exr_without_the_library_names_the_remedy(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_exr_without_the_library_names_the_remedy(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "a.exr").touch()
         monkeypatch.setitem(sys.modules, "OpenEXR", None)
         with pytest.raises(FrameListError, match=r"a.exr: frame 'a': .*pip install 'v2v_ros\[offline\]'"):
@@ -222,9 +220,7 @@ class TestReadDepth:
         with pytest.raises(FrameListError, match=r"a.npy: frame 'a': "):
             self.read(tmp_path, "a.npy")
 
-    @pytest.mark.parametrize(
-        "damage", [lambda data: data[:40], lambda data: data[:-1], lambda data: b"PK\3\4"]
-    )
+    @pytest.mark.parametrize("damage", [lambda data: data[:40], lambda data: data[:-1], lambda data: b"PK\3\4"])
     def test_damaged_npy(self, tmp_path: Path, damage: Any) -> None:
         path = tmp_path / "a.npy"
         np.save(path, STORED)

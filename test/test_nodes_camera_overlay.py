@@ -178,7 +178,7 @@ def test_the_overlay_says_which_topic_is_silent(
     ros.wait(lambda: said("nothing has come on /depth/camera_info: remap depth/camera_info to the topic of the camera"))
     infos.publish(SkeletonInfo(name="hand21"))
     node._infos.add(CameraInfo(width=99, height=6))
-    ros.wait(lambda: said("/depth/camera_info is for images of 99x6, but the depth image has 8x6"))
+    ros.wait(lambda: said("/depth/camera_info: it is for images of 99x6, but the depth image has 8x6"))
     assert node._worker.stop(10.0)  # it must not write to the log of the next test
 
 

@@ -33,7 +33,7 @@ HEALTHY = NodeState(
     image_publishers=1,
     info_publishers=1,
     middleware="rmw_fastrtps_cpp",
-    remedy="set LARGE_DATA",
+    remedy="set LARGE_MEMORY",
     patience=1.0,
     figures=Figures(
         since=20.0,
@@ -56,7 +56,7 @@ def state(figures: dict[str, Any] | None = None, **changes: Any) -> NodeState:
     return replace(HEALTHY, figures=replace(HEALTHY.figures, **(figures or {})), **changes)
 
 
-LARGE_DATA = "Fast DDS loses large messages; set LARGE_DATA for the camera's process and for this one"
+LARGE_MEMORY = "Fast DDS loses large messages; set LARGE_MEMORY for the camera's process"
 
 CASES: dict[str, tuple[NodeState, bytes, tuple[str, ...]]] = {
     "healthy": (state(), OK, ("29.5 Hz of 30.0 Hz, 1 skeleton",)),
@@ -92,14 +92,14 @@ CASES: dict[str, tuple[NodeState, bytes, tuple[str, ...]]] = {
     "all large images lost": (
         state({"images": 0, "image_silence": 3.0, "image_bytes": 0, "image_rate": 0.0}),
         ERROR,
-        ("no depth images", "but camera_info arrives on /camera/depth/camera_info (30.0 Hz)", LARGE_DATA),
+        ("no depth images", "but camera_info arrives on /camera/depth/camera_info (30.0 Hz)", LARGE_MEMORY),
     ),
     "many large images lost": (
         state({"image_rate": 14.0}),
         WARN,
         (
             "only 14.0 of 30.0 images per second arrive on /camera/depth/image_rect",
-            LARGE_DATA,
+            LARGE_MEMORY,
         ),
     ),
     "small images are slower": (state({"image_rate": 14.0, "image_bytes": 9600}), OK, ("14.0 Hz",)),
@@ -233,7 +233,7 @@ def test_silence_counts_from_the_beginning() -> None:
 def test_the_remedy_for_large_images_fits_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ROS_LOCALHOST_ONLY", "ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_DISTRO"):
         monkeypatch.delenv(name, raising=False)
-    jazzy = 'set FASTDDS_BUILTIN_TRANSPORTS="LARGE_DATA?max_msg_size=4MB&sockets_size=4MB&non_blocking=true"'
+    jazzy = 'set FASTDDS_BUILTIN_TRANSPORTS="DEFAULT?sockets_size=4MB"'
     assert large_message_remedy() == jazzy
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     confined = large_message_remedy()

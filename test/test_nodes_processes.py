@@ -257,7 +257,7 @@ def test_the_demonstration_ends_its_nodes_when_it_is_interrupted(ros: Ros) -> No
     assert len(nodes) == 2
     demo.send_signal(signal.SIGINT)
     _, errors = demo.communicate(timeout=SLOW)
-    assert "KeyboardInterrupt" in errors
+    assert demo.returncode != 0, errors  # of KeyboardInterrupt, or of an rclpy call that it came into
     assert not any(Path("/proc", node).exists() for node in nodes)
 
 

@@ -147,7 +147,7 @@ def _missing_images(state: NodeState) -> str:
 
 
 def _fast_dds(state: NodeState) -> str:
-    return f"Fast DDS loses large messages; {state.remedy} for the camera's process and for this one"
+    return f"Fast DDS loses large messages; {state.remedy} for the camera's process"
 
 
 def _many_lost(state: NodeState) -> bool:

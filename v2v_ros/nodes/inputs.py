@@ -13,7 +13,7 @@ from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from v2v_ros.camera import Intrinsics
+from v2v_ros.camera import Intrinsics, from_camera_info
 from v2v_ros.depth import DepthError, decode_compressed_depth, decode_image
 
 _KEPT = 30  # camera_info messages; an image comes at most a few frames after its own
@@ -48,7 +48,7 @@ def decode(message: Image | CompressedImage, topic: str) -> NDArray[np.float32]:
 
 
 def intrinsics(info: CameraInfo, shape: tuple[int, ...], topic: str) -> Intrinsics:
-    """Intrinsics of the rectified image: from P, or from K when P is empty.
+    """Intrinsics of the rectified image (:func:`~v2v_ros.camera.from_camera_info`).
 
     Args:
         shape: Height and width of the depth image.
@@ -56,21 +56,10 @@ def intrinsics(info: CameraInfo, shape: tuple[int, ...], topic: str) -> Intrinsi
     Raises:
         FrameError: They are not usable, or are for an image of another size.
     """
-    height, width = shape
-    p, k = info.p, info.k
-    fx, cx, fy, cy = (p[0], p[2], p[5], p[6]) if p[0] != 0 else (k[0], k[2], k[4], k[5])
-    if (info.height, info.width) != (height, width):
-        raise FrameError(
-            f"{topic} is for images of {info.width}x{info.height}, but the depth image has {width}x{height}: "
-            "remap depth/camera_info to the topic that belongs to this depth image"
-        )
     try:
-        return Intrinsics(fx, fy, cx, cy, width, height)
+        return from_camera_info(info, shape)
     except ValueError as error:
-        raise FrameError(
-            f"{topic} has no usable intrinsics ({error}): the camera must be calibrated, "
-            "and its driver must fill K or P"
-        ) from error
+        raise FrameError(f"{topic}: {error} (remap depth/camera_info to take another topic)") from error
 
 
 class CameraInfos:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 
@@ -32,6 +33,8 @@ def run(make: Callable[[], Node], args: list[str] | None = None) -> None:
         if rclpy.ok():
             raise
     finally:
+        # Ctrl-C in a terminal comes twice under `ros2 launch`, from the terminal and from launch.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()

@@ -19,13 +19,13 @@ except ImportError:  # Humble
 LARGE_MESSAGE = 512 * 1024
 """With its default transports, Fast DDS loses many best-effort messages over this size between two processes."""
 
-_LARGE_DATA = 'FASTDDS_BUILTIN_TRANSPORTS="LARGE_DATA?max_msg_size=4MB&sockets_size=4MB&non_blocking=true"'
+_LARGE_MEMORY = 'FASTDDS_BUILTIN_TRANSPORTS="DEFAULT?sockets_size=4MB"'
 _PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE="$(ros2 pkg prefix --share v2v_ros)/config/fastdds.xml"'
 
 
 def large_message_remedy() -> str:
-    """What to set in the environment, on both sides, so that Fast DDS carries large messages."""
-    remedy = _PROFILE if os.environ.get("ROS_DISTRO") == "humble" else _LARGE_DATA
+    """What to set in the environment of the sending process, so that Fast DDS carries large messages."""
+    remedy = _PROFILE if os.environ.get("ROS_DISTRO") == "humble" else _LARGE_MEMORY
     for variable, harmless in (("ROS_LOCALHOST_ONLY", "0"), ("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")):
         if os.environ.get(variable, harmless) not in ("", harmless):
             # With these, rmw_fastrtps chooses the transports itself.
