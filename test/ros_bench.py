@@ -155,7 +155,7 @@ class FakeEstimator:
             cube_edge=0.25,
             points=points.astype(np.float32),
             scores=scores.astype(np.float32),
-            covariances=np.full((joints, 6), 1e-5, np.float32),
+            covariances=np.where(np.isfinite(points[:, :1]), 1e-5, np.nan).repeat(6, axis=1).astype(np.float32),
         )
         return Estimate((one,), seconds)
 

@@ -37,7 +37,7 @@ def estimate_of(points: np.ndarray, name: str = "hand_7", **changes: object) -> 
         "cube_edge": 0.25,
         "points": points.astype(np.float32),
         "scores": np.where(valid, 0.5, 0.0).astype(np.float32),
-        "covariances": np.tile(np.arange(6, dtype=np.float32), (len(points), 1)),
+        "covariances": np.where(valid[:, None], np.arange(6, dtype=np.float32), np.nan),
     }
     return Estimate((SkeletonEstimate(**(values | changes)),), {})  # type: ignore[arg-type]
 

@@ -42,7 +42,7 @@ def skeleton_array(header: Header, estimate: Estimate, skeleton: Skeleton) -> ms
                 cube_edge=float(one.cube_edge),
                 points=[_point(point) for point in one.points],
                 scores=_floats(one.scores),
-                covariances=_floats(np.where(_valid(one.points)[:, None], one.covariances, np.nan)),
+                covariances=_floats(one.covariances),
             )
             for one in estimate.skeletons
         ],
