@@ -143,8 +143,10 @@ def chosen_camera(value: Callable[[str], str]) -> dict[str, Any]:
         camera["frame_id"] = frame_id
     if rectify := value("rectify"):
         camera["rectify"] = rectify == "true"
-    if camera["rectify"] and value("depth_transport") == "compressedDepth":
-        raise RuntimeError("only raw images can be rectified: use depth_transport:=raw, or rectify:=false")
+    if value("depth_transport") == "compressedDepth":
+        for wanted, needs in ((camera["rectify"], "rectify"), (value("overlay") == "true", "overlay")):
+            if wanted:
+                raise RuntimeError(f"{needs} reads raw images only: use depth_transport:=raw, or {needs}:=false")
     return camera
 
 

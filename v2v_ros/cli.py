@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.json is not None and figures is not None:
             from .files import write_atomically
 
-            write_atomically(options.json, (json.dumps(figures, indent=1) + "\n").encode())
+            write_atomically(options.json, (json.dumps(figures, indent=1, allow_nan=False) + "\n").encode())
     except KeyboardInterrupt:
         print("v2v: interrupted", file=sys.stderr)
         return 130
@@ -83,7 +83,7 @@ def _demo(options: argparse.Namespace) -> dict[str, Any]:
         ("frames", f"{figures['frames']}"),
         ("rate", f"{figures['rate_hz']:.1f} Hz"),
         ("hand found in", f"{100 * figures['detected_share']:.1f} % of the frames"),
-        ("mean joint error", f"{figures['mean_error_mm']:.1f} mm"),
+        ("mean joint error", "-" if figures["mean_error_mm"] is None else f"{figures['mean_error_mm']:.1f} mm"),
         ("latency p50, image to skeleton", f"{latency['p50']:.1f} ms"),
         ("latency p99, image to skeleton", f"{latency['p99']:.1f} ms"),
         *((f"  {stage}, median", f"{milliseconds:.2f} ms") for stage, milliseconds in stages.items()),

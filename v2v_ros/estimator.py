@@ -22,6 +22,8 @@ from .voxels import metric_coordinates, occupancy
 __all__ = ["Estimate", "PoseEstimator", "Side", "SkeletonEstimate", "TrackingState"]
 
 DEPTH_RANGE = {"hand": (0.15, 1.5), "body": (0.5, 5.0)}  # metres; where a subject is looked for
+# Between what the shipped weights say of recorded hands and of recorded scenes without one (docs/training.md).
+SCORE_THRESHOLD = 0.4
 _FEWEST_VOXELS = 50  # a cube with fewer occupied ones is empty
 _JOINT_SCORE = 0.05  # a joint below is not estimated
 
@@ -89,7 +91,7 @@ class PoseEstimator:
         device: str = "auto",
         skeleton: str | None = None,
         side: Side = Side.RIGHT,
-        score_threshold: float = 0.3,
+        score_threshold: float = SCORE_THRESHOLD,
         min_depth: float | None = None,
         max_depth: float | None = None,
     ) -> None:

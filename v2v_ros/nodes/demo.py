@@ -57,7 +57,9 @@ class DemoResult:
     stages_ms: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """For JSON, which has no NaN: an error that could not be measured is None."""
+        error = self.mean_error_mm if math.isfinite(self.mean_error_mm) else None
+        return {**asdict(self), "mean_error_mm": error}
 
 
 def run_demo(

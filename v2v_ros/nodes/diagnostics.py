@@ -73,6 +73,8 @@ def diagnose(state: NodeState) -> tuple[bytes, str]:
     """Level and one sentence for a person: what is wrong, where, and what to do about it."""
     if state.failure:
         return ERROR, state.failure
+    if state.lifecycle == "finalized":
+        return STALE, "shut down for good: start the process again"
     if state.lifecycle != "active":
         return STALE, (
             f"{state.lifecycle}: no images are processed; to start: ros2 lifecycle set {state.node} "
@@ -85,7 +87,7 @@ def diagnose(state: NodeState) -> tuple[bytes, str]:
     if not state.enabled:
         return OK, "paused by ~/enable"
     if not state.wanted:
-        return OK, "idle: nobody subscribes to the results and publish_tf is false"
+        return OK, "idle: nobody subscribes to the results"
     if figures.failing:
         return ERROR, f"the last image could not be processed: {figures.error}"
     if math.isfinite(figures.stale_age):
@@ -138,7 +140,7 @@ def _missing_images(state: NodeState) -> str:
     if not state.image_publishers:
         return (
             f"{what}: is the camera running, and is the topic right? (publishers: 0; "
-            "find the topic with: ros2 topic list, and remap {state.image_name} to it)"
+            f"find the topic with: ros2 topic list, and remap {state.image_name} to it)"
         )
     small = 0 < figures.image_bytes < LARGE_MESSAGE
     if figures.infos and figures.info_silence < state.patience and "fastrtps" in state.middleware and not small:

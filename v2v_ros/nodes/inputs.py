@@ -84,11 +84,12 @@ class CameraInfos:
             return exact if exact is not None else next(reversed(self._by_stamp.values()), None)
 
     def forget_after(self, stamp: Time) -> None:
-        """Forget what is of a later time: it was recorded before time went back."""
+        """Forget what is of a later time, recorded before time went back; but keep the last one for want of another."""
         latest = (stamp.sec, stamp.nanosec)
         with self._lock:
             for key in [key for key in self._by_stamp if key > latest]:
-                del self._by_stamp[key]
+                if len(self._by_stamp) > 1:
+                    del self._by_stamp[key]
 
 
 class Order:

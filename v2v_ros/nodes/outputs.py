@@ -66,7 +66,7 @@ class Outputs:
     def wanted(self, settings: PoseSettings) -> bool:
         """Somebody uses what an image would give."""
         return (
-            settings.publish_tf
+            self._tf_wanted(settings)
             or self._skeletons.get_subscription_count() > 0
             or self._cloud.get_subscription_count() > 0
             or self._stats.get_subscription_count() > 0
@@ -81,7 +81,7 @@ class Outputs:
         """
         if self._skeletons.get_subscription_count():
             self._skeletons.publish(messages.skeleton_array(frame.header, frame.estimate, self._skeleton))
-        if settings.publish_tf:
+        if self._tf_wanted(settings):
             transforms = messages.transforms(frame.header, frame.estimate, self._skeleton)
             if transforms:
                 self._tf.publish(TFMessage(transforms=transforms))
@@ -111,6 +111,9 @@ class Outputs:
         publisher = self._node.create_publisher(kind, topic, qos, qos_overriding_options=overridable())
         self._publishers.append(publisher)
         return publisher
+
+    def _tf_wanted(self, settings: PoseSettings) -> bool:
+        return settings.publish_tf and self._tf.get_subscription_count() > 0
 
     def _markers_wanted(self, settings: PoseSettings) -> bool:
         return settings.publish_markers and self._markers.get_subscription_count() > 0

@@ -76,6 +76,10 @@ class OverlayNode(Node):
             self._inputs = []
 
     def _on_skeleton_info(self, info: SkeletonInfo) -> None:
+        if len(info.bones) % 2:
+            topic = self.resolve_topic_name("info")
+            self._reports.error("info", f"{topic}: bones must be pairs of joints, got {len(info.bones)} numbers")
+            return
         self._skeleton = Skeleton(
             name=info.name,
             kind="",

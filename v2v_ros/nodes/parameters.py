@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from v2v_ros.estimator import DEPTH_RANGE
+from v2v_ros.estimator import DEPTH_RANGE, SCORE_THRESHOLD
 from v2v_ros.skeletons import SKELETONS, get_skeleton
 
 
@@ -85,7 +86,7 @@ POSE_PARAMETERS = (
     Spec("autostart", True, "Configure and activate the node by itself.", read_only=True),
     Spec("diagnostics_period", 1.0, "Seconds between diagnostics.", limits=(0.1, 60.0), read_only=True),
     Spec("side", "right", "Which hand to look for; ignored for bodies.", choices=("right", "left")),
-    Spec("score_threshold", 0.3, "Skeletons with a lower score are not reported.", limits=(0.0, 1.0)),
+    Spec("score_threshold", SCORE_THRESHOLD, "Skeletons with a lower score are not reported.", limits=(0.0, 1.0)),
     Spec(
         "min_depth",
         0.0,
@@ -104,7 +105,7 @@ POSE_PARAMETERS = (
         "Images older than this when their turn comes are dropped [s]; 0: none are.",
         limits=(0.0, 10.0),
     ),
-    Spec("publish_tf", True, "Publish a TF frame for every joint."),
+    Spec("publish_tf", True, "Publish a TF frame for every joint (only when somebody listens to TF)."),
     Spec("publish_markers", True, "Publish RViz markers (only when somebody subscribes)."),
     Spec(
         "camera_info_timeout",
@@ -145,8 +146,6 @@ def _depth_range(skeleton: str, values: Mapping[str, Any]) -> dict[str, float]:
 
 def check_pose(values: Mapping[str, Any]) -> str:
     """Why these values of the pose node's parameters do not go together; empty when they do."""
-    if "skeleton" not in values:
-        return ""
     near, far = _depth_range(values["skeleton"], values).values()
     return "" if near < far else f"parameter 'min_depth' ({near:g} m) must be below 'max_depth' ({far:g} m)"
 
@@ -162,16 +161,22 @@ def declare(node: Node, specs: Sequence[Spec], check: Callable[[Mapping[str, Any
     """
     by_name = {spec.name: spec for spec in specs}
 
+    def values() -> dict[str, Any]:
+        return {name: node.get_parameter(name).value for name in by_name}
+
     def validate(parameters: list[Parameter]) -> SetParametersResult:
         new = {parameter.name: parameter.value for parameter in parameters if parameter.name in by_name}
         reasons = [by_name[name].refusal(value) for name, value in new.items()]
-        if check is not None and not any(reasons):
-            declared = {name: node.get_parameter(name).value for name in by_name if node.has_parameter(name)}
+        # While they are declared one by one, those to come still have to be read from the start-up values.
+        if check is not None and not any(reasons) and all(map(node.has_parameter, by_name)):
             with suppress(TypeError):  # a value of the wrong type; rclpy says so itself
-                reasons.append(check(declared | new))
+                reasons.append(check(values() | new))
         reason = "; ".join(filter(None, reasons))
         return SetParametersResult(successful=not reason, reason=reason)
 
     node.add_on_set_parameters_callback(validate)
     for spec in specs:
         node.declare_parameter(spec.name, spec.default, spec.descriptor())
+    if check is not None and (reason := check(values())):
+        name = next((name for name in by_name if f"'{name}'" in reason), "")
+        raise InvalidParameterValueException(name, node.get_parameter(name).value, reason)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import rclpy
@@ -136,7 +137,6 @@ class PoseNode(LifecycleNode):
     def _start(self, estimator: PoseEstimator) -> None:
         self._statistics = Statistics()
         self._incompatible = ""
-        self._enabled = True
         self._outputs = Outputs(self, estimator)
         self._processing = Processing(
             estimator,
@@ -148,7 +148,7 @@ class PoseNode(LifecycleNode):
             lambda: PoseSettings.read(self),
             self._losses,
         )
-        self._worker = Worker(self._processing.process, self._on_failed_image, "worker")
+        self._worker = Worker(self._processing.process, partial(self._on_failed_image, self._statistics), "worker")
         for subscription in (
             (CameraInfo, "depth/camera_info", self._on_info),
             (PointStamped, "center", self._on_center),
@@ -157,7 +157,8 @@ class PoseNode(LifecycleNode):
             self._inputs.append(subscribe(self, *subscription))
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._stop()
+        if not self._stop():
+            return TransitionCallbackReturn.ERROR  # the estimator is still in use: the next configuration makes another
         if self._estimator is not None:
             self._estimator.reset()
         self._lifecycle = "inactive"
@@ -184,18 +185,20 @@ class PoseNode(LifecycleNode):
         self._stop()
         super().destroy_node()
 
-    def _stop(self) -> None:
-        """Undo exactly what activation did."""
+    def _stop(self) -> bool:
+        """Undo exactly what activation did; False when an image is still being processed."""
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs = []
-        if self._worker is not None and not self._worker.stop(_STOP_TIMEOUT):
+        stopped = self._worker is None or self._worker.stop(_STOP_TIMEOUT)
+        if not stopped:
             self.get_logger().error(f"an image is still being processed after {_STOP_TIMEOUT:.0f} s")
         self._worker = None
         self._processing = None
         if self._outputs is not None:
             self._outputs.destroy()
         self._outputs = None
+        return stopped
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         self._statistics.image_received(len(message.data))
@@ -212,19 +215,22 @@ class PoseNode(LifecycleNode):
 
     def _on_center(self, message: PointStamped) -> None:
         if self._processing is not None:
+            if message.header.stamp.sec == 0 and message.header.stamp.nanosec == 0:
+                message.header.stamp = self.get_clock().now().to_msg()  # typed by hand: meant for now
             self._processing.hint = message
 
     def _on_incompatible(self, event: Any) -> None:
         self._incompatible = qos_policy_name_from_kind(event.last_policy_kind).lower()
 
-    def _on_failed_image(self, error: Exception) -> None:
-        if not self.context.ok():
-            return  # publishing fails while everything ends
+    def _on_failed_image(self, statistics: Statistics, error: Exception) -> None:
+        # Publishing fails while everything ends, and in a thread that outlived its activation.
+        if not self.context.ok() or statistics is not self._statistics or self._worker is None:
+            return
         text = str(error)
         if not isinstance(error, FrameError):
             text = f"{self._topics.image}: {type(error).__name__}: {error}"
             self._reports.error("traceback", "".join(traceback.format_exception(error)))
-        self._statistics.failed(text)
+        statistics.failed(text)
         if not isinstance(error, MissingInfo):  # normal for a moment; the diagnostics complain when it lasts
             self._reports.error("failed", text)
 
