@@ -319,6 +319,7 @@ def test_of_several_candidates_the_surest_is_taken_and_a_hint_before_all() -> No
     assert estimator._best([weak]) is weak
     estimator.score_threshold = 0.9
     assert estimator._best([weak, strong]) is None
+    assert estimator._best([weak, strong], 0.5) is strong
 
 
 def test_a_hint_wins_over_a_better_candidate(estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch) -> None:

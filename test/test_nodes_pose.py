@@ -222,10 +222,12 @@ def test_a_depth_range_beyond_the_defaults_can_be_given_at_the_start(make_bench:
 def test_pausing_before_the_node_is_active_holds(make_bench: Callable[..., Bench]) -> None:
     from std_srvs.srv import SetBool
 
-    bench = make_bench(autostart=False)
+    bench = make_bench()
+    bench.ros.call(bench.node.trigger_deactivate)
     assert bench.ros.request(SetBool, "/v2v_pose/enable", SetBool.Request(data=False)).success
-    bench.ros.call(bench.node.trigger_configure)
     bench.ros.call(bench.node.trigger_activate)
+    bench.wait_connected()
+    bench.send()
     bench.wait_diagnosis("paused by ~/enable")
 
 

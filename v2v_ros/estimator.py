@@ -24,6 +24,7 @@ __all__ = ["Estimate", "PoseEstimator", "Side", "SkeletonEstimate", "TrackingSta
 DEPTH_RANGE = {"hand": (0.15, 1.5), "body": (0.5, 5.0)}  # metres; where a subject is looked for
 # Between what the shipped weights say of recorded hands and of recorded scenes without one (docs/training.md).
 SCORE_THRESHOLD = 0.4
+_FIRST_LOOK = 0.5  # share of the threshold that a candidate must reach, whose cube may be off by much of a hand
 _FEWEST_VOXELS = 50  # a cube with fewer occupied ones is empty
 _JOINT_SCORE = 0.05  # a joint below is not estimated
 
@@ -166,10 +167,12 @@ class PoseEstimator:
             with clock.stage("locate"):
                 centers = self._candidates(depth, intrinsics, center)
             observations = self._observe(image, intrinsics, centers, clock)
-            hinted = observations[:1] if center is not None else []
-            seen = self._best(hinted) or self._best(observations)
-            if seen is not None:  # look again, with the subject in the middle of the cube
-                seen = self._best(self._observe(image, intrinsics, seen.centroid[None], clock))
+            # The hint comes first, if its cube is not empty.
+            hinted = [one for one in observations[:1] if center is not None and np.array_equal(one.center, centers[0])]
+            for choice in (hinted, observations):
+                first = self._best(choice, _FIRST_LOOK * self.score_threshold)
+                if seen is None and first is not None:  # look again, with the subject in the middle of the cube
+                    seen = self._best(self._observe(image, intrinsics, first.centroid[None], clock))
         with clock.stage("track"):
             skeletons = self._follow(seen, stamp)
         return Estimate(skeletons, clock.seconds)
@@ -224,10 +227,11 @@ class PoseEstimator:
             arrays = [array.cpu().numpy() for array in (points, scores, moments)]
         return [Observation(*each) for each in zip(*arrays, kept, strict=True)]
 
-    def _best(self, observations: list[Observation]) -> Observation | None:
+    def _best(self, observations: list[Observation], threshold: float | None = None) -> Observation | None:
         best = max(observations, key=lambda each: each.score, default=None)
+        threshold = self.score_threshold if threshold is None else threshold
         # A score of 0 means that no joint was estimated, whatever the threshold.
-        return best if best is not None and best.score > 0 and best.score >= self.score_threshold else None
+        return best if best is not None and best.score > 0 and best.score >= threshold else None
 
     def _follow(self, seen: Observation | None, stamp: float) -> tuple[SkeletonEstimate, ...]:
         track = self._track
