@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v2v_ros.camera import Intrinsics, Region, cube_region, deproject, from_camera_info, project
+from v2v_ros.camera import Intrinsics, Region, cube_region, deproject, from_camera_info, points_in_cube, project
 from v2v_ros.skeletons import SKELETONS, Skeleton, get_skeleton
 from v2v_ros.voxels import grid_coordinates, metric_coordinates, occupancy
 
@@ -88,6 +88,19 @@ def test_the_region_of_a_cube_holds_every_pixel_that_sees_into_it(
     u, v = project(seen, CAMERA).tolist()
     if 0 <= u <= CAMERA.width - 1 and 0 <= v <= CAMERA.height - 1:
         assert region.left - 1 <= u <= region.right and region.top - 1 <= v <= region.bottom
+
+
+@given(center=point, edge=st.floats(0.1, 0.6))
+def test_the_points_in_a_cube_are_those_of_the_whole_image_that_lie_in_it(
+    center: tuple[float, float, float], edge: float
+) -> None:
+    depth = 0.2 + 2.0 * torch.rand(480, 640, generator=torch.Generator().manual_seed(3))
+    depth[:, ::7] = torch.nan
+    middle = torch.tensor([center])
+    found = points_in_cube(depth, CAMERA, center, edge)
+    everything = deproject(depth, CAMERA).view(1, -1, 3)
+    different = occupancy(found[None], middle, edge, 48) != occupancy(everything, middle, edge, 48)
+    assert different.sum() <= 2  # rounding at the faces of cells
 
 
 def test_a_cube_out_of_view_has_an_empty_region() -> None:

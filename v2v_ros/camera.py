@@ -98,6 +98,29 @@ def deproject(depth: torch.Tensor, intrinsics: Intrinsics, region: Region | None
     return torch.stack((x, y, depth), dim=-1)
 
 
+def points_in_cube(
+    depth: torch.Tensor, intrinsics: Intrinsics, center: tuple[float, float, float], edge: float
+) -> torch.Tensor:
+    """The points of an image that can lie in a cube: those of its image region and of its range of depths.
+
+    Pixels are thrown out before they become points, which is several times as fast as the other way round.
+
+    Args:
+        depth: float [H, W] metres along z, NaN where invalid.
+        center, edge: Of the cube, metres.
+
+    Returns:
+        float [P, 3] metres in the optical frame; a few may lie beside the cube.
+    """
+    region = cube_region(center, edge, intrinsics)
+    part = depth[region.top : region.bottom, region.left : region.right]
+    v, u = torch.nonzero((part - center[2]).abs() <= edge / 2, as_tuple=True)
+    z = part[v, u]
+    x = (u + (region.left - intrinsics.cx)) / intrinsics.fx * z
+    y = (v + (region.top - intrinsics.cy)) / intrinsics.fy * z
+    return torch.stack((x, y, z), dim=-1)
+
+
 def project(points: torch.Tensor, intrinsics: Intrinsics) -> torch.Tensor:
     """Project points onto the image plane.
 

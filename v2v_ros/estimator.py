@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from . import weights as weights_files
-from .camera import Intrinsics, cube_region, deproject
+from .camera import Intrinsics, points_in_cube
 from .heatmaps import covariance, decode
 from .locate import SIZES, locate, refine_center
 from .runtime import TorchRuntime, choose_device
@@ -181,11 +181,9 @@ class PoseEstimator:
         centers = locate(depth, intrinsics, SIZES[self.skeleton.kind], self.min_depth, self.max_depth)
         if hint is None:
             return centers
-        x, y, z = np.asarray(hint, dtype=np.float64).tolist()
-        region = cube_region((x, y, z), self._edge, intrinsics)
-        crop = torch.from_numpy(depth[region.top : region.bottom, region.left : region.right])
-        points = deproject(crop, intrinsics, region).flatten(0, 1).numpy()
-        refined = refine_center(points[np.isfinite(points[:, 2])], np.array([x, y, z]), self._edge)
+        middle = np.asarray(hint, dtype=np.float64)
+        points = points_in_cube(torch.from_numpy(depth), intrinsics, tuple(middle.tolist()), self._edge)
+        refined = refine_center(points.numpy(), middle, self._edge)
         return np.concatenate((refined[None], centers))
 
     def _observe(
@@ -195,14 +193,9 @@ class PoseEstimator:
         with clock.stage("voxelize"), torch.inference_mode():
             kept, grids = [], []
             for center in centers:
-                x, y, z = center.tolist()
-                region = cube_region((x, y, z), self._edge, intrinsics)
-                if region.empty:
-                    continue
-                crop = image[region.top : region.bottom, region.left : region.right]
-                points = deproject(crop, intrinsics, region).view(1, -1, 3)
+                points = points_in_cube(image, intrinsics, tuple(center.tolist()), self._edge)
                 middle = torch.tensor(center[None], dtype=image.dtype, device=image.device)
-                grid = occupancy(points, middle, self._edge, self._config.grid)
+                grid = occupancy(points[None], middle, self._edge, self._config.grid)
                 if grid.sum() >= _FEWEST_VOXELS:
                     kept.append(center)
                     grids.append(grid)
