@@ -62,16 +62,6 @@ def test_deproject_and_project_are_inverse() -> None:
     assert torch.allclose(pixels, torch.stack((u, v), dim=-1).float(), atol=1e-2)
 
 
-def test_deproject_of_a_region_is_that_part_of_the_whole() -> None:
-    depth = torch.rand(480, 640) + 0.3
-    depth[200, 300] = torch.nan
-    region = Region(250, 100, 400, 300)
-    part = deproject(depth[100:300, 250:400], CAMERA, region)
-    whole = deproject(depth, CAMERA)[100:300, 250:400]
-    assert torch.equal(part.nan_to_num(-1), whole.nan_to_num(-1))
-    assert part[100, 50].isnan().all()
-
-
 def test_points_behind_the_camera_have_no_pixel() -> None:
     assert project(torch.tensor([[0.1, 0.1, -1.0], [0.0, 0.0, 0.0]]), CAMERA).isnan().all()
 

@@ -78,21 +78,18 @@ class Region:
         return self.right <= self.left or self.bottom <= self.top
 
 
-def deproject(depth: torch.Tensor, intrinsics: Intrinsics, region: Region | None = None) -> torch.Tensor:
+def deproject(depth: torch.Tensor, intrinsics: Intrinsics) -> torch.Tensor:
     """Turn a depth image into points.
 
     Args:
-        depth: float [..., H, W], metres along z; NaN where invalid. With a region, the pixels of that region only.
-        intrinsics: Of the whole image.
-        region: Where ``depth`` lies in the whole image; the whole image when None.
+        depth: float [..., H, W], metres along z; NaN where invalid.
 
     Returns:
         float [..., H, W, 3] metres in the optical frame; NaN where the depth is.
     """
-    left, top = (region.left, region.top) if region is not None else (0, 0)
     height, width = depth.shape[-2:]
-    u = torch.arange(left, left + width, device=depth.device, dtype=depth.dtype)
-    v = torch.arange(top, top + height, device=depth.device, dtype=depth.dtype)
+    u = torch.arange(width, device=depth.device, dtype=depth.dtype)
+    v = torch.arange(height, device=depth.device, dtype=depth.dtype)
     x = (u - intrinsics.cx) / intrinsics.fx * depth
     y = ((v - intrinsics.cy) / intrinsics.fy)[:, None] * depth
     return torch.stack((x, y, depth), dim=-1)

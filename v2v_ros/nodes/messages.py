@@ -16,7 +16,7 @@ from tf_transformations import quaternion_from_matrix
 from visualization_msgs.msg import Marker, MarkerArray
 
 from v2v_ros import msg
-from v2v_ros.camera import Intrinsics, cube_region, deproject
+from v2v_ros.camera import Intrinsics, points_in_cube
 from v2v_ros.draw import bone_colors, joint_colors
 from v2v_ros.estimator import Estimate, PoseEstimator, SkeletonEstimate, TrackingState
 from v2v_ros.skeletons import Skeleton
@@ -137,9 +137,7 @@ def point_cloud(
     """The points of a depth image (float32 [H, W] metres) that lie inside the skeletons' cubes."""
     inside = [np.empty((0, 3), "<f4")]
     for one in skeletons:
-        region = cube_region((one.center[0], one.center[1], one.center[2]), one.cube_edge, intrinsics)
-        crop = torch.from_numpy(depth[region.top : region.bottom, region.left : region.right])
-        points = deproject(crop, intrinsics, region).view(-1, 3).numpy()
+        points = points_in_cube(torch.from_numpy(depth), intrinsics, tuple(one.center.tolist()), one.cube_edge).numpy()
         inside.append(points[(np.abs(points - one.center) <= one.cube_edge / 2).all(axis=-1)])
     cloud = np.concatenate(inside).astype("<f4")
     return PointCloud2(
