@@ -31,6 +31,6 @@ clean:  ## remove what was built; the next build starts anew
 	@rm -rf .colcon/build .colcon/install .colcon/log .colcon/stamp
 
 distclean:  ## remove the whole environment
-	@rm -rf .colcon .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .colcon .venv build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 .PHONY: help setup build demo test lint format benchmark clean distclean

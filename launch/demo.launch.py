@@ -20,9 +20,11 @@ def check(context: LaunchContext) -> None:
     """Refuse a bad rate now: launch would leave behind the nodes that it had started by then."""
     rate = LaunchConfiguration("rate").perform(context)
     try:
-        float(rate)
+        possible = 0.1 <= float(rate) <= 200.0
     except ValueError:
-        raise RuntimeError(f"rate:={rate} is not a number of images per second") from None
+        possible = False
+    if not possible:
+        raise RuntimeError(f"rate:={rate} is not a number of images per second from 0.1 to 200")
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -468,6 +468,18 @@ def test_an_unexpected_error_while_configuring_is_shown(ros: Ros, capfd: pytest.
     assert "Traceback" in capfd.readouterr().err
 
 
+def test_a_misspelt_parameter_is_named_with_the_one_that_was_meant(ros: Ros, capfd: pytest.CaptureFixture[str]) -> None:
+    from rclpy.parameter import Parameter
+
+    from v2v_ros.nodes.pose_node import PoseNode
+
+    given = [Parameter("score_treshold", value=0.5), Parameter("use_sim_time", value=False)]
+    ros.add(PoseNode(context=ros.context, parameter_overrides=given))
+    logged = capfd.readouterr().err
+    assert "'score_treshold' that was given at the start does not exist; did you mean 'score_threshold'?" in logged
+    assert "use_sim_time" not in logged
+
+
 def test_namespace(ros: Ros, make_bench: Callable[..., Bench]) -> None:
     from v2v_ros.nodes.pose_node import PoseNode
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -226,6 +227,23 @@ def test_a_bad_parameter_ends_the_process_with_one_clear_line(ros: Ros, tmp_path
     (line,) = child.tail(100).splitlines()
     assert line.startswith("bad parameter: ")
     assert "'side' cannot be 'both': use one of right, left" in line
+
+
+def test_arguments_that_cannot_be_parsed_end_the_process_without_a_traceback() -> None:
+    command = [sys.executable, "-m", "v2v_ros.nodes.pose_node", "--ros-args", "-r", "depth/image_rect:=/my/depth/"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SLOW)
+    assert done.returncode == 1
+    assert "bad arguments: " in done.stderr and "/my/depth/" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_while_the_libraries_are_loaded_leaves_no_traceback() -> None:
+    node = subprocess.Popen(["pose_node"], stderr=subprocess.PIPE, text=True)
+    time.sleep(0.5)  # there is nothing to wait for: the process must be in the middle of its start
+    node.send_signal(signal.SIGINT)
+    _, errors = node.communicate(timeout=SLOW)
+    assert node.returncode == 0
+    assert "Traceback" not in errors
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """rosbag2 files without a ROS installation: read depth images, write skeletons.
 
 Reads the sqlite3 and mcap storages, writes mcap. The work is done by the library rosbags, which comes with
-``pip install 'v2v_ros[offline]'``.
+``pip install rosbags``.
 """
 
 from __future__ import annotations
@@ -232,7 +232,7 @@ def _open(path: str | Path) -> Generator[_BagReader, None, None]:
 
 def _require_rosbags() -> None:
     if find_spec("rosbags") is None:
-        raise BagError("bags need the library rosbags: pip install 'v2v_ros[offline]'")
+        raise BagError("bags need the library rosbags: pip install rosbags")
 
 
 def _read_infos(reader: _BagReader, topic: str) -> list[Any]:

@@ -56,9 +56,8 @@ def _missing(error: ModuleNotFoundError) -> str:
     module = (error.name or str(error)).split(".")[0]
     if module == "rclpy" or (error.name or "").startswith("v2v_ros.msg"):
         return "this command needs ROS 2 with v2v_ros built in it: 'make setup', then 'scripts/env v2v ...'"
-    extra = {"PIL": "offline", "rosbags": "offline", "tqdm": "offline", "pytorch_lightning": "train"}.get(module)
-    remedy = f"pip install 'v2v_ros[{extra}]'" if extra else f"pip install {module}"
-    return f"the Python module '{module}' is missing: {remedy}"
+    packages = {"PIL": "pillow", "pytorch_lightning": "pytorch-lightning"}
+    return f"the Python module '{module}' is missing: pip install {packages.get(module, module)}"
 
 
 def _demo(options: argparse.Namespace) -> dict[str, Any]:
@@ -192,6 +191,7 @@ def _info(_: argparse.Namespace) -> dict[str, Any]:
                 "hash": loaded.hash,
                 "samples": loaded.training.get("samples"),
                 "held_out_error_mm": loaded.training.get("held_out", {}).get("val/error_mm"),
+                "held_out_median_mm": loaded.training.get("held_out", {}).get("val/median_mm"),
             }
         )
     _print_rows([("v2v_ros", __version__), ("torch", torch.__version__), ("devices", ", ".join(devices))])
@@ -203,7 +203,8 @@ def _info(_: argparse.Namespace) -> dict[str, Any]:
     for entry in listing:
         print(
             f"  {entry['name']}: {entry['skeleton']}, grid {entry['grid']}, width {entry['width']}, "
-            f"{entry['held_out_error_mm']} mm on held-out synthetic data, hash {entry['hash']}"
+            f"hash {entry['hash']}\n    joint error on held-out synthetic data: mean {entry['held_out_error_mm']} mm, "
+            f"median {entry['held_out_median_mm']} mm"
         )
     return {
         "version": __version__,

@@ -251,7 +251,5 @@ def _pillow() -> Any:
     try:
         from PIL import Image
     except ImportError as error:
-        raise DepthError(
-            "PNG needs Pillow: pip install 'v2v_ros[offline]', or with ROS: apt install python3-pil"
-        ) from error
+        raise DepthError("PNG needs Pillow: pip install pillow, or with ROS: apt install python3-pil") from error
     return Image

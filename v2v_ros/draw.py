@@ -211,7 +211,5 @@ def _pillow() -> tuple[Any, Any]:
     try:
         from PIL import Image, ImageDraw
     except ImportError as error:
-        raise RuntimeError(
-            "drawing needs Pillow: pip install 'v2v_ros[offline]', or with ROS: apt install python3-pil"
-        ) from error
+        raise RuntimeError("drawing needs Pillow: pip install pillow, or with ROS: apt install python3-pil") from error
     return Image, ImageDraw

@@ -228,7 +228,7 @@ def _read_exr(path: Path) -> NDArray[Any]:
     try:
         import OpenEXR
     except ImportError as error:
-        raise DepthError("EXR needs OpenEXR: pip install 'v2v_ros[offline]'") from error
+        raise DepthError("EXR needs OpenEXR: pip install OpenEXR") from error
     try:
         with OpenEXR.File(str(path), separate_channels=True) as file:
             channels = {name: np.array(channel.pixels) for name, channel in file.channels().items()}

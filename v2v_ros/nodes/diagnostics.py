@@ -118,8 +118,8 @@ def input_problem(state: NodeState) -> tuple[bytes, str] | None:
     if figures.images and not figures.infos and figures.info_silence > state.patience:
         return ERROR, (
             f"images arrive on {state.image_topic} but no camera_info on {state.info_topic} "
-            f"(publishers: {state.info_publishers}): remap depth/camera_info to the camera's topic, "
-            "or make the camera publish it"
+            f"(publishers: {state.info_publishers}): remap depth/camera_info to the camera's topic (launch argument "
+            "info_topic), or make the camera publish it"
         )
     if state.clock_missing:
         return WARN, (
@@ -140,7 +140,8 @@ def _missing_images(state: NodeState) -> str:
     if not state.image_publishers:
         return (
             f"{what}: is the camera running, and is the topic right? (publishers: 0; "
-            f"find the topic with: ros2 topic list, and remap {state.image_name} to it)"
+            f"find the topic with: ros2 topic list, and give it as launch argument depth_topic, or remap "
+            f"{state.image_name} to it)"
         )
     small = 0 < figures.image_bytes < LARGE_MESSAGE
     if figures.infos and figures.info_silence < state.patience and "fastrtps" in state.middleware and not small:

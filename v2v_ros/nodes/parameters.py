@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
@@ -71,7 +72,7 @@ POSE_PARAMETERS = (
         "device",
         "auto",
         "Where the network runs; 'auto' takes a GPU when there is one.",
-        choices=("auto", "cpu", "cuda", "cuda:0"),
+        choices=("auto", "cpu", "cuda", "cuda:N"),
         pattern=r"auto|cpu|cuda(:\d+)?",
         read_only=True,
     ),
@@ -180,3 +181,8 @@ def declare(node: Node, specs: Sequence[Spec], check: Callable[[Mapping[str, Any
     if check is not None and (reason := check(values())):
         name = next((name for name in by_name if f"'{name}'" in reason), "")
         raise InvalidParameterValueException(name, node.get_parameter(name).value, reason)
+    for unknown in getattr(node, "_parameter_overrides", {}):
+        if not node.has_parameter(unknown) and not unknown.startswith("qos_overrides."):
+            near = get_close_matches(unknown, by_name, 1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            node.get_logger().warning(f"the parameter '{unknown}' that was given at the start does not exist{hint}")

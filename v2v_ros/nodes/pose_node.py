@@ -34,6 +34,7 @@ from .transport import large_message_remedy, overridable, reliable, subscribe
 from .worker import Worker
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+_START_PATIENCE = 5.0  # seconds
 _STOP_TIMEOUT = 10.0  # seconds; an image is processed in less, even on a slow CPU
 
 
@@ -280,7 +281,8 @@ class PoseNode(LifecycleNode):
         state = self._state()
         self._diagnostics.publish(diagnostic_array(state, self.get_clock().now().to_msg()))
         problem = input_problem(state) if state.lifecycle == "active" else None
-        if problem is not None:
+        # A camera that starts at the same time may come a little later.
+        if problem is not None and state.figures.since > _START_PATIENCE:
             self._reports.warn("input", problem[1])
 
 

@@ -16,9 +16,13 @@ def run(make: Callable[[], Node], args: list[str] | None = None) -> None:
     """Make a node and spin it; SIGINT and SIGTERM end it.
 
     Raises:
-        SystemExit: A parameter given at the start is not allowed; the message says which and why.
+        SystemExit: An argument or a parameter given at the start is not allowed; the message says which and why.
     """
-    rclpy.init(args=args)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        rclpy.init(args=args)
+    except RuntimeError as error:  # rclpy's RCLError
+        sys.exit(f"bad arguments: {error}")
     node = None
     try:
         node = make()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -127,6 +129,7 @@ def train(config: TrainingConfig, output: Path, *, resume: bool = False, progres
         raise ValueError(f"there is no checkpoint to resume from at '{last}'; start without --resume")
     write_atomically(folder / "config.json", (json.dumps(asdict(config), indent=1) + "\n").encode())
 
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     lightning.seed_everything(config.seed, verbose=False)
     steps = max(1, config.samples // config.batch)
     module = PoseTraining(network, config.learning_rate, steps)
@@ -161,8 +164,11 @@ def train(config: TrainingConfig, output: Path, *, resume: bool = False, progres
         enable_model_summary=False,
     )
     torch.set_float32_matmul_precision("high")
-    # Only our own checkpoint of this run is read, and it holds nothing but tensors and numbers.
-    trainer.fit(module, training, validation, ckpt_path=last if resume else None, weights_only=True)
-    if export.exported_step != trainer.global_step:
-        trainer.validate(module, validation, verbose=False)
+    with warnings.catch_warnings():
+        # Of folders that are not empty, since they are ours, and of Lightning's own future.
+        warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric)\.")
+        # Only our own checkpoint of this run is read, and it holds nothing but tensors and numbers.
+        trainer.fit(module, training, validation, ckpt_path=last if resume else None, weights_only=True)
+        if export.exported_step != trainer.global_step:
+            trainer.validate(module, validation, verbose=False)
     return {key: float(value) for key, value in trainer.callback_metrics.items() if "val/" in key}
