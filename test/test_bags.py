@@ -301,9 +301,9 @@ class TestBagErrors:
         for name in [name for name in sys.modules if name.split(".")[0] == "rosbags"]:
             monkeypatch.delitem(sys.modules, name)
         monkeypatch.setitem(sys.modules, "rosbags", None)
-        with pytest.raises(BagError, match=r"pip install 'v2v_ros\[offline\]'"):
+        with pytest.raises(BagError, match=r"pip install rosbags"):
             list_topics(tmp_path)
-        with pytest.raises(BagError, match=r"pip install 'v2v_ros\[offline\]'"):
+        with pytest.raises(BagError, match=r"pip install rosbags"):
             write_skeletons(tmp_path / "out.mcap", "hand21", [])
 
 

@@ -250,7 +250,7 @@ class TestCompressed:
     def test_png_without_pillow_names_the_remedy(self, monkeypatch: pytest.MonkeyPatch) -> None:
         format, data = encode_compressed_depth(millimetres([[1000]]), "16UC1", "png")
         monkeypatch.setitem(sys.modules, "PIL", None)
-        with pytest.raises(DepthError, match=r"pip install 'v2v_ros\[offline\]'.*python3-pil"):
+        with pytest.raises(DepthError, match=r"pip install pillow.*python3-pil"):
             decode_compressed_depth(format, data)
 
 

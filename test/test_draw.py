@@ -122,5 +122,5 @@ def test_a_picture_is_saved_whole(tmp_path: Path) -> None:
 
 def test_without_pillow_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "PIL", None)
-    with pytest.raises(RuntimeError, match=r"pip install 'v2v_ros\[offline\]'"):
+    with pytest.raises(RuntimeError, match=r"pip install pillow"):
         draw_skeletons(np.zeros((480, 640, 3), np.uint8), [spread_hand()], HAND, CAMERA)

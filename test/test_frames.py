@@ -177,7 +177,7 @@ class TestReadDepth:
     def test_exr_without_the_library_names_the_remedy(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "a.exr").touch()
         monkeypatch.setitem(sys.modules, "OpenEXR", None)
-        with pytest.raises(FrameListError, match=r"a.exr: frame 'a': .*pip install 'v2v_ros\[offline\]'"):
+        with pytest.raises(FrameListError, match=r"a.exr: frame 'a': .*pip install OpenEXR"):
             self.read(tmp_path, "a.exr")
 
     def test_damaged_exr(self, tmp_path: Path) -> None:
