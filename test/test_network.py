@@ -103,14 +103,19 @@ def test_the_block_convolution_sums_what_the_plain_one_does() -> None:
     assert torch.allclose(convolution.blockwise(x), plain, atol=1e-14)
 
 
+def widen(network: V2VPoseNet) -> None:
+    """Draw weights so wide that the outputs are of size 1."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
+            nn.init.kaiming_normal_(module.weight)
+
+
 @pytest.fixture(scope="module")
 def network() -> V2VPoseNet:
     """A small network whose batch normalisations have something to fold and whose outputs are of size 1."""
     torch.manual_seed(1)
     network = V2VPoseNet(NetworkConfig(5, 16, 4))
-    for module in network.modules():
-        if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
-            nn.init.kaiming_normal_(module.weight)
+    widen(network)
     with torch.no_grad():
         for _ in range(5):
             network((torch.rand(4, 1, 16, 16, 16) < 0.1).float())
@@ -152,9 +157,7 @@ def test_moving_the_scene_by_whole_cells_moves_the_heatmaps() -> None:
     """By 8 voxels, the cell of the coarsest layer, in a grid so large that its border is out of every view."""
     torch.manual_seed(3)
     network = V2VPoseNet(NetworkConfig(2, 192, 1))
-    for module in network.modules():
-        if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
-            nn.init.kaiming_normal_(module.weight)
+    widen(network)
     network.eval()
     scene = torch.zeros(1, 1, 192, 192, 192)
     scene[..., 92:100, 92:100, 92:100] = (torch.rand(8, 8, 8) < 0.3).float()

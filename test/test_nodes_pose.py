@@ -27,6 +27,13 @@ def has_come(bench: Bench, stamp: float) -> Callable[[], bool]:
     return lambda: bench.results()[-1:] == [pytest.approx(stamp)]
 
 
+def stop_listening(bench: Bench) -> None:
+    """Unsubscribe from the skeletons."""
+    subscription = next(one for one in bench.ros.node.subscriptions if one.topic_name == "/v2v_pose/skeletons")
+    bench.ros.call(lambda: bench.ros.node.destroy_subscription(subscription))
+    bench.ros.wait(lambda: bench.ros.node.count_subscribers("/v2v_pose/skeletons") == 0)
+
+
 def received(images: int) -> Callable[[dict[str, str]], bool]:
     return lambda values: values["images received"] == str(images)
 
@@ -184,9 +191,7 @@ def test_nothing_is_computed_when_nobody_listens(make_bench: Callable[..., Bench
     from tf2_msgs.msg import TFMessage
 
     bench = make_bench(publish_tf=False)
-    subscription = next(one for one in bench.ros.node.subscriptions if one.topic_name == "/v2v_pose/skeletons")
-    bench.ros.call(lambda: bench.ros.node.destroy_subscription(subscription))
-    bench.ros.wait(lambda: bench.ros.node.count_subscribers("/v2v_pose/skeletons") == 0)
+    stop_listening(bench)
     bench.send()
     level, _, values = bench.wait_diagnosis("idle: nobody subscribes")
     assert level == b"\x00"
@@ -204,9 +209,7 @@ def test_nothing_is_computed_when_nobody_listens(make_bench: Callable[..., Bench
 
 def test_tf_alone_is_no_reason_to_compute(make_bench: Callable[..., Bench]) -> None:
     bench = make_bench(publish_tf=True)
-    subscription = next(one for one in bench.ros.node.subscriptions if one.topic_name == "/v2v_pose/skeletons")
-    bench.ros.call(lambda: bench.ros.node.destroy_subscription(subscription))
-    bench.ros.wait(lambda: bench.ros.node.count_subscribers("/v2v_pose/skeletons") == 0)
+    stop_listening(bench)
     bench.send()
     bench.wait_diagnosis("idle: nobody subscribes")
     assert not bench.estimator.depths

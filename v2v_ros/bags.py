@@ -98,7 +98,7 @@ def iter_depth(bag: str | Path, depth_topic: str, info_topic: str) -> Iterator[B
         infos = _read_infos(reader, info_topic)
         stamps = [_nanoseconds(info) for info in infos]
         used = 0
-        problems: list[str] = []
+        problems: Counter[str] = Counter()
         for message_type, raw in reader.messages(images):
             try:
                 image = reader.deserialize(raw, message_type)
@@ -108,15 +108,15 @@ def iter_depth(bag: str | Path, depth_topic: str, info_topic: str) -> Iterator[B
             except ValueError as problem:
                 if str(problem) not in problems:
                     log.warning("%s: %s: skipping images: %s", bag, depth_topic, problem)
-                problems.append(str(problem))
+                problems[str(problem)] += 1
                 continue
             used += 1
             header = image.header
             yield BagFrame((header.stamp.sec, header.stamp.nanosec), header.frame_id, depth, intrinsics)
         if not used:
-            raise BagError(f"{bag}: no usable image on {depth_topic}: {(problems or ['it has no messages'])[0]}")
+            raise BagError(f"{bag}: no usable image on {depth_topic}: {next(iter(problems), 'it has no messages')}")
         if problems:
-            log.warning("%s: %s: skipped %d of %d images", bag, depth_topic, len(problems), used + len(problems))
+            log.warning("%s: %s: skipped %d of %d images", bag, depth_topic, problems.total(), used + problems.total())
 
 
 def write_skeletons(

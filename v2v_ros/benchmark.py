@@ -22,6 +22,15 @@ _CAMERA_RATE = 30.0
 _DISTINCT_FRAMES = 12
 
 
+def frames_in_all(frames: int) -> int:
+    """How many frames :func:`benchmark` runs to time so many of each kind."""
+    return 2 * (_warm_up(frames) + frames)
+
+
+def _warm_up(frames: int) -> int:
+    return max(3, frames // 10)
+
+
 def benchmark(
     weights: str | Path, *, device: str = "auto", frames: int = 100, tick: Callable[[], object] = lambda: None
 ) -> dict[str, Any]:
@@ -64,7 +73,7 @@ def benchmark(
             tick()
         return samples
 
-    warm_up = max(3, frames // 10)
+    warm_up = _warm_up(frames)
     result: dict[str, Any] = {
         "machine": {
             "processor": _processor(),

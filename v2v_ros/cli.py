@@ -149,12 +149,11 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _benchmark(options: argparse.Namespace) -> dict[str, Any]:
-    from .benchmark import STAGES, benchmark
+    from .benchmark import STAGES, benchmark, frames_in_all
     from .weights import default_for
 
     weights = options.weights or default_for(_SKELETON)
-    total = 2 * (options.frames + max(3, options.frames // 10))
-    with Progress(total, "frame", quiet=options.quiet) as bar:
+    with Progress(frames_in_all(options.frames), "frame", quiet=options.quiet) as bar:
         figures = benchmark(weights, device=options.device, frames=options.frames, tick=bar.step)
     _print_rows([(name, str(value)) for name, value in figures["machine"].items()])
     print(f"\n{'milliseconds':14}" + "".join(f"{kind:>30}" for kind in ("tracking p50/p90/p99", "searching")))

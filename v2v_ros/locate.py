@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-from .camera import Intrinsics
+from .camera import Intrinsics, deproject
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,16 @@ def locate(
     thin = depth[::stride, ::stride]
     inside = (thin >= min_depth) & (thin <= max_depth)  # false for NaN
     surface = np.where(inside, thin, np.inf)
-    cloud = _deproject(thin, intrinsics, stride)
+    height, width = thin.shape
+    fx, fy, cx, cy = (value / stride for value in (intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy))
+    cloud = deproject(torch.from_numpy(thin.astype(np.float64)), Intrinsics(fx, fy, cx, cy, width, height)).numpy()
     points = cloud[inside]
     if not points.size:
         return np.zeros((0, 3))
     # A pixel of the raster shows this much surface per square metre of distance.
-    pixel_area = stride**2 / (intrinsics.fx * intrinsics.fy)
+    pixel_area = 1 / (fx * fy)
 
-    rows, columns = np.nonzero(_stands_out(surface, intrinsics.fx / stride, size))
+    rows, columns = np.nonzero(_stands_out(surface, fx, size))
     seeds = cloud[rows, columns]
     seeds = seeds[np.argsort(seeds[:, 2])]
     tries = _MOST_SEEDS  # a sensor that sees nothing but speckle has seeds everywhere
@@ -142,11 +145,3 @@ def refine_center(points: np.ndarray, center: np.ndarray, edge: float) -> np.nda
         float64 [3]; the centre itself when the cube is empty.
     """
     return _middle(points, np.asarray(center, dtype=np.float64), edge / 2)[0]
-
-
-def _deproject(depth: np.ndarray, intrinsics: Intrinsics, stride: int) -> np.ndarray:
-    """Points [h, w, 3] of a thinned-out image."""
-    v, u = np.mgrid[: depth.shape[0], : depth.shape[1]] * stride
-    x = (u - intrinsics.cx) / intrinsics.fx * depth
-    y = (v - intrinsics.cy) / intrinsics.fy * depth
-    return np.stack((x, y, depth), axis=-1).astype(np.float64)

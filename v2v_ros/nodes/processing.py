@@ -156,22 +156,21 @@ class Processing:
 
     def _configure(self, settings: PoseSettings) -> None:
         estimator = self._estimator
-        if estimator.skeleton.kind == "hand":
-            estimator.side = Side.LEFT if settings.side == "left" else Side.RIGHT
+        estimator.side = Side.LEFT if settings.side == "left" else Side.RIGHT
         estimator.score_threshold = settings.score_threshold
         estimator.min_depth = settings.min_depth
         estimator.max_depth = settings.max_depth
 
     def _stats(self, header: Header, age: float, seconds: dict[str, float]) -> InferenceStats:
-        figures = self._statistics.figures()
+        counts = self._statistics.counts()
         dropped, failed = self._losses()
         stages = ("decode", "locate", "voxelize", "network", "joints", "track", "publish", "total")
         return InferenceStats(
             header=header,
             input_age=age,
             **{stage: seconds.get(stage, 0.0) for stage in stages},
-            received=figures.images,
-            processed=figures.processed,
-            dropped=dropped + figures.stale,
+            received=counts["images"],
+            processed=counts["processed"],
+            dropped=dropped + counts["stale"],
             failed=failed,
         )

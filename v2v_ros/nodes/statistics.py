@@ -104,6 +104,11 @@ class Statistics:
             self._frames.append((self._now(), age, dict(seconds)))
             self._stale_age, self._subjects, self._failing = math.nan, subjects, False
 
+    def counts(self) -> dict[str, int]:
+        """The counts among the figures, without the work that rates and medians are."""
+        with self._lock:
+            return dict(self._counts)
+
     def figures(self) -> Figures:
         with self._lock:
             now = self._now()
