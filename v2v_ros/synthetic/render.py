@@ -119,3 +119,22 @@ def render_planes(points: torch.Tensor, normals: torch.Tensor, cameras: Cameras)
     t = (points * normals).sum(-1)[:, None] / slope
     t = torch.where((t > 0.01) & t.isfinite(), t, torch.inf)
     return t.amin(-1).view(-1, cameras.height, cameras.width)
+
+
+def render_boxes(centers: torch.Tensor, axes: torch.Tensor, halves: torch.Tensor, cameras: Cameras) -> torch.Tensor:
+    """Depth [B, H, W] of boxes seen from outside: centers [B, K, 3], axes [B, K, 3, 3] (columns), halves [B, K, 3].
+
+    Infinity where no box is hit. A box with a half of 0, or one that the camera is in, is not there.
+    """
+    rays = cameras.rays().flatten(1, 2)
+    depth = rays.new_full(rays.shape[:2], torch.inf)
+    for box in range(centers.shape[1]):
+        there = (halves[:, box] > 0).all(-1).nonzero()[:, 0]
+        frame, half = axes[there, box], halves[there, box, None]
+        slope = rays[there] @ frame  # the rays in the box's own frame
+        middle = (centers[there, box, None] @ frame) / slope  # where the rays cross its middle planes
+        reach = (half / slope).abs()
+        enter, leave = (middle - reach).amax(-1), (middle + reach).amin(-1)
+        hit = torch.where((enter < leave) & (enter > 0.01), enter, torch.inf)
+        depth[there] = torch.minimum(depth[there], hit)
+    return depth.view(-1, cameras.height, cameras.width)

@@ -1,0 +1,110 @@
+"""Worlds before a camera: a subject, what else is there, and what a depth camera makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from ..camera import Intrinsics
+from .render import Cameras, render_boxes, render_planes, render_spheres
+from .spheres import Spheres
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """A batch of sets of boxes: furniture, walls of finite size, things to hold.
+
+    Attributes:
+        centers: float [B, K, 3] metres.
+        axes: float [B, K, 3, 3]; the columns are the directions of the edges.
+        halves: float [B, K, 3] metres, half the edges; a box with a half of 0 is not there.
+    """
+
+    centers: torch.Tensor
+    axes: torch.Tensor
+    halves: torch.Tensor
+
+    @staticmethod
+    def join(parts: list[Boxes]) -> Boxes:
+        return Boxes(
+            torch.cat([p.centers for p in parts], dim=1),
+            torch.cat([p.axes for p in parts], dim=1),
+            torch.cat([p.halves for p in parts], dim=1),
+        )
+
+
+@dataclass(frozen=True)
+class Worlds:
+    """A batch of worlds in the camera frame, metres.
+
+    Attributes:
+        spheres, boxes: Everything with a finite surface, the subject included.
+        plane_points, plane_normals: float [B, K, 3], walls, floors and tables without end; a normal of zero: not there.
+        joints: float [B, J, 3]; NaN in worlds without a subject.
+        centers: float [B, 3]: the mean of the subject's joints, or where something else is that could be taken for one.
+        left: bool [B]: the subject is a left hand (false for bodies).
+    """
+
+    spheres: Spheres
+    boxes: Boxes
+    plane_points: torch.Tensor
+    plane_normals: torch.Tensor
+    joints: torch.Tensor
+    centers: torch.Tensor
+    left: torch.Tensor
+
+    @property
+    def present(self) -> torch.Tensor:
+        """bool [B]: there is a subject."""
+        return ~self.joints.isnan().any(dim=(1, 2))
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """A batch of labelled depth images.
+
+    Attributes:
+        depth: float [B, H, W] metres, NaN where invalid.
+        cameras: That took them.
+        joints, centers, left: As in :class:`Worlds`.
+    """
+
+    depth: torch.Tensor
+    cameras: Cameras
+    joints: torch.Tensor
+    centers: torch.Tensor
+    left: torch.Tensor
+
+
+def render_worlds(worlds: Worlds, cameras: Cameras) -> torch.Tensor:
+    """Depth [B, H, W] in metres without noise; infinity where nothing is."""
+    depth = render_spheres(worlds.spheres, cameras)
+    planes = render_planes(worlds.plane_points, worlds.plane_normals, cameras)
+    boxes = render_boxes(worlds.boxes.centers, worlds.boxes.axes, worlds.boxes.halves, cameras)
+    return torch.minimum(torch.minimum(depth, planes), boxes)
+
+
+def crop_cameras(centers: torch.Tensor, edge: float, pixels: int) -> Cameras:
+    """Cameras whose images show the cubes around centers [B, 3] and a margin of a tenth around them.
+
+    The window follows the subject: the principal point lies where the true camera's axis would, so that the subject
+    is seen under the same perspective as in the whole image.
+    """
+    z = centers[:, 2]
+    focal = pixels * (z - edge / 2).clamp_min(0.05) / (1.2 * edge)
+    principal = (pixels - 1) / 2 - focal[:, None] * centers[:, :2] / z[:, None]
+    return Cameras(focal, principal, pixels, pixels)
+
+
+def image_cameras(batch: int, intrinsics: Intrinsics, device: torch.device | str = "cpu") -> Cameras:
+    """The same whole-image camera for every sample.
+
+    Raises:
+        ValueError: Its pixels are not square.
+    """
+    if intrinsics.fx != intrinsics.fy:
+        raise ValueError(f"synthetic cameras have square pixels: fx and fy must be equal, got {intrinsics}")
+    principal = torch.tensor([intrinsics.cx, intrinsics.cy], device=device).expand(batch, 2)
+    focal = torch.full((batch,), intrinsics.fx, device=device)
+    return Cameras(focal, principal, intrinsics.width, intrinsics.height)
