@@ -24,7 +24,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "side",
                 default_value="",
-                choices=["", "right", "left"],
+                choices=["", "either", "right", "left"],
                 description="Which hand to look for; empty: as in params_file",
             ),
             IncludeLaunchDescription(

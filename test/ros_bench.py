@@ -148,7 +148,7 @@ class FakeEstimator:
         scores = np.where(np.isfinite(points[:, 0]), 0.9, 0.0)
         one = SkeletonEstimate(
             id=f"hand_{self.resets + 1}",
-            side=self.side,
+            side=Side.RIGHT if self.side == Side.UNKNOWN else self.side,
             tracking_state=TrackingState.TRACKED,
             score=0.9,
             center=middle,

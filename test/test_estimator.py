@@ -11,10 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
+from v2v_ros.calibration import Calibration
 from v2v_ros.camera import Intrinsics
 from v2v_ros.estimator import PoseEstimator, Side, TrackingState, _Stopwatch
 from v2v_ros.heatmaps import encode
 from v2v_ros.locate import SIZES, locate, refine_center
+from v2v_ros.refine import Refined, Refiner
+from v2v_ros.search import Hypothesis, Search
 from v2v_ros.synthetic.render import Cameras, render_planes, render_spheres
 from v2v_ros.synthetic.sequence import CAMERA, SyntheticSequence
 from v2v_ros.synthetic.spheres import Spheres
@@ -157,18 +160,20 @@ class TrueHeatmaps:
 
 @pytest.fixture
 def estimator(make_weights: Callable[..., Path]) -> PoseEstimator:
-    return PoseEstimator(make_weights(grid=48), device="cpu")
+    return PoseEstimator(make_weights(grid=48), device="cpu", center_weights=None, side=Side.RIGHT)
 
 
 def with_truth(estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch) -> TrueHeatmaps:
     truth = TrueHeatmaps(estimator)
     observe = estimator._observe
 
-    def watch(image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: _Stopwatch) -> list[Observation]:
+    def watch(
+        image: torch.Tensor, intrinsics: Intrinsics, hypotheses: list[Hypothesis], clock: _Stopwatch
+    ) -> list[Observation]:
         found = []
-        for center in centers:
-            truth.center = center
-            found += observe(image, intrinsics, center[None], clock)
+        for hypothesis in hypotheses:
+            truth.center = hypothesis.center
+            found += observe(image, intrinsics, [hypothesis], clock)
         return found
 
     monkeypatch.setattr(estimator, "_observe", watch)
@@ -229,7 +234,12 @@ def test_left_hands_are_seen_mirrored(estimator: PoseEstimator, monkeypatch: pyt
     mirrored[:, 0] = 2 * center[0] - mirrored[:, 0]
     truth.joints = mirrored
     left = estimator._best(
-        estimator._observe(torch.from_numpy(frame.depth), CAMERA, center[None], _Stopwatch(torch.device("cpu")))
+        estimator._observe(
+            torch.from_numpy(frame.depth),
+            CAMERA,
+            [Hypothesis(center, Side.LEFT)],
+            _Stopwatch(torch.device("cpu")),
+        )
     )
     assert left is not None and plain is not None and truth.seen is not None
     assert np.abs(left.points - right.points).max() < 1e-4
@@ -326,8 +336,9 @@ def test_a_hint_wins_over_a_better_candidate(estimator: PoseEstimator, monkeypat
     seen: list[np.ndarray] = []
 
     def observe(
-        image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: _Stopwatch
+        image: torch.Tensor, intrinsics: Intrinsics, hypotheses: list[Hypothesis], clock: _Stopwatch
     ) -> list[Observation]:
+        centers = np.array([each.center for each in hypotheses])
         seen.append(centers)
         if len(centers) == 1:
             return [observation(float(centers[0][0]), 0.5)]
@@ -401,3 +412,70 @@ def test_recorded_scenes_without_a_hand_give_nobody(shipped_weights: str, test_d
         intrinsics = Intrinsics(**frame["K"], width=depth.shape[1], height=depth.shape[0])
         assert estimator.estimate(depth, intrinsics, 0.0).skeletons == ()
         estimator.reset()
+
+
+class TrueRefiner(Refiner):
+    """Stands in for the network: knows where one left hand is, and takes what is within its cube for it."""
+
+    def __init__(self, truth: np.ndarray, left: float) -> None:
+        self.truth, self.left = truth, left
+        self.looks = 0
+
+    def __call__(self, image: torch.Tensor, intrinsics: Intrinsics, guesses: np.ndarray) -> Refined:
+        self.looks += 1
+        near = np.linalg.norm(guesses - self.truth, axis=1) < 0.2
+        centers = np.where(near[:, None], self.truth, guesses)
+        return Refined(centers, np.where(near, 5.0, -5.0), np.full(len(guesses), self.left))
+
+
+def test_guesses_that_end_at_one_subject_are_looked_at_once() -> None:
+    truth = np.array([0.05, 0.0, 0.5])
+    refiner = TrueRefiner(truth, 0.0)
+    guesses = truth + np.array([[0.02, 0, 0], [0, 0.1, 0], [0.5, 0, 0.3], [0, 0, -0.08]])
+    found = refiner.find(torch.zeros(1, 1), CAMERA, guesses, separation=0.1, limit=4)
+    np.testing.assert_allclose(found.centers, truth[None])
+    assert refiner.looks == 2  # one batch of guesses, one of what they were moved to
+    assert not len(refiner.find(torch.zeros(1, 1), CAMERA, guesses + 5.0, separation=0.1, limit=4).centers)
+
+
+@pytest.mark.parametrize(("left", "sides"), [(4.0, {Side.LEFT}), (-4.0, {Side.RIGHT}), (0.5, {Side.LEFT, Side.RIGHT})])
+def test_a_hand_is_looked_at_as_either_unless_its_side_is_plain(left: float, sides: set[Side]) -> None:
+    frame = SyntheticSequence("hand", seed=2, noise=0.0).frame(0.0)
+    truth = frame.joints.mean(0).astype(float)
+    search = Search("hand", 0.25, TrueRefiner(truth, left))
+    image = torch.from_numpy(frame.depth)
+    found = search.hypotheses(image, frame.depth, CAMERA, (0.15, 1.5), Side.UNKNOWN)
+    assert {each.side for each in found} == sides
+    np.testing.assert_allclose(np.array([each.center for each in found]), np.tile(truth, (len(sides), 1)))
+    (told,) = search.hypotheses(image, frame.depth, CAMERA, (0.15, 1.5), Side.LEFT)
+    assert told.side is Side.LEFT
+
+
+def test_a_track_changes_its_mind_about_the_side_when_evidence_sums_up() -> None:
+    joints, none = np.zeros((21, 3), np.float32), np.zeros(3)
+    scores, spreads = np.ones(21, np.float32), np.zeros((21, 6), np.float32)
+
+    def look(left: float) -> Observation:
+        return Observation(joints, scores, spreads, none, Side.RIGHT, left)
+
+    track = Track("hand_1", look(-1.0), 0.0)
+    assert track.side is Side.RIGHT
+    for step in range(1, 4):
+        track.update(look(2.0), step / 30)
+    assert track.side is Side.LEFT and not track.side_settled
+    track.update(look(2.0), 0.2)
+    track.update(look(2.0), 0.23)
+    assert track.side_settled
+
+
+def test_scores_and_covariances_are_calibrated(estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = with_truth(estimator, monkeypatch)
+    frame = SyntheticSequence("hand", seed=2, noise=0.0).frame(0.0)
+    truth.joints = frame.joints
+    (plain,) = estimator.estimate(frame.depth, CAMERA, 0.0).skeletons
+    estimator.reset()
+    monkeypatch.setattr(estimator, "_calibration", Calibration((0.0, 1.0), (0.9, 0.9), (4.0, 4.0)))
+    (calibrated,) = estimator.estimate(frame.depth, CAMERA, 0.0).skeletons
+    assert calibrated.scores == pytest.approx(np.full(21, 0.9))
+    np.testing.assert_allclose(calibrated.covariances, 4 * plain.covariances, rtol=1e-5)
+    np.testing.assert_array_equal(calibrated.points, plain.points)

@@ -250,7 +250,7 @@ def test_arguments_win_over_the_file(launcher: Launcher) -> None:
     given = {"weights": "123", "device": "cuda:1", "depth_transport": "raw", "side": "left"}
     record = launcher.record("hand", **given, autostart="false", use_sim_time="true", log_level="debug")["pose_node"]
     first, second, clock = record["parameters"]
-    assert first["side"] == "right"
+    assert first["side"] == "either"
     assert second == given | {"autostart": False}
     assert clock == {"use_sim_time": True}
     assert record["command"][record["command"].index("--log-level") + 1] == "debug"

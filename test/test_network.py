@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from v2v_ros import weights
-from v2v_ros.network import BlockConv3d, NetworkConfig, V2VPoseNet
+from v2v_ros.calibration import Calibration
+from v2v_ros.network import BlockConv3d, CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
 from v2v_ros.runtime import TorchRuntime, choose_device, fold_batch_norm
-from v2v_ros.weights import WeightsError
+from v2v_ros.skeletons import get_skeleton
+from v2v_ros.weights import CenterWeights, WeightsError
 
 
 @pytest.mark.parametrize(("joints", "count"), [(14, 3_410_222), (15, 3_410_255), (16, 3_410_288), (21, 3_410_453)])
@@ -274,3 +277,46 @@ def test_lying_headers_are_refused_before_memory_is_taken(untrained_weights: Pat
     save_file(state, untrained_weights, metadata | lie)
     with pytest.raises(WeightsError, match=r"untrained.safetensors' is damaged"):
         weights.load(untrained_weights)
+
+
+def test_center_weights_survive_a_round_trip_and_are_told_from_pose_weights(
+    tmp_path: Path, untrained_weights: Path
+) -> None:
+    config = RefinerConfig(grid=16, width=2)
+    network = CenterRefiner(config).eval()
+    stored = CenterWeights("center", get_skeleton("hand21"), config, 0.25, network.state_dict(), {"samples": 8})
+    path = tmp_path / "hand21_center.safetensors"
+    weights.save(stored, path)
+    loaded = weights.load_center(path, "hand21")
+    assert (loaded.id, loaded.config, loaded.cube_edge, loaded.training) == ("center", config, 0.25, {"samples": 8})
+    grids = torch.rand(2, 1, 16, 16, 16).round()
+    assert torch.equal(loaded.build()(grids), network(grids))
+    assert network(grids).shape == (2, 5)
+    with pytest.raises(WeightsError, match=r"v2v_ros\.center\.1.*pose weights are needed"):
+        weights.load(path)
+    with pytest.raises(WeightsError, match="centre weights are needed"):
+        weights.load_center(untrained_weights)
+    with pytest.raises(WeightsError, match="is for skeleton 'hand21'"):
+        weights.load_center(path, "body15")
+
+
+def test_half_precision_halves_the_file_and_keeps_what_it_cannot_hold(make_weights: Callable[..., Path]) -> None:
+    path = make_weights(grid=16, width=4)
+    full = weights.load(path)
+    full.state["front.0.1.running_var"].fill_(1e-12)  # half precision would make it 0
+    half = path.with_name("half.safetensors")
+    weights.save(full, path)
+    weights.save(full, half, half=True)
+    assert half.stat().st_size < 0.6 * path.stat().st_size
+    again = weights.load(half)
+    assert (again.state["front.0.1.running_var"] == 1e-12).all()
+    for key, value in full.state.items():
+        torch.testing.assert_close(again.state[key], value, rtol=1e-3, atol=1e-7)
+
+
+def test_calibration_is_stored_with_the_weights(make_weights: Callable[..., Path]) -> None:
+    path = make_weights(grid=16, width=4)
+    assert weights.load(path).calibration is None
+    calibration = Calibration((0.1, 0.9), (0.2, 0.95), (3.0, 0.5))
+    weights.save(replace(weights.load(path), calibration=calibration), path)
+    assert weights.load(path).calibration == calibration

@@ -93,7 +93,7 @@ def test_descriptors_come_from_the_table(ros: Ros) -> None:
     assert all(one.description for one in described)
     assert by_name["weights"].read_only
     assert not by_name["side"].read_only
-    assert by_name["side"].additional_constraints == "one of: right, left"
+    assert by_name["side"].additional_constraints == "one of: either, right, left"
     (limits,) = by_name["score_threshold"].floating_point_range
     assert (limits.from_value, limits.to_value) == (0.0, 1.0)
     for spec in POSE_PARAMETERS:

@@ -292,7 +292,7 @@ def test_parameters_reach_the_estimator_while_it_runs(bench: Bench) -> None:
     bench.send()
     bench.ros.wait(lambda: bench.skeletons)
     one = bench.estimator
-    assert (one.side, one.score_threshold, one.min_depth, one.max_depth) == (Side.RIGHT, SCORE_THRESHOLD, 0.15, 1.5)
+    assert (one.side, one.score_threshold, one.min_depth, one.max_depth) == (Side.UNKNOWN, SCORE_THRESHOLD, 0.15, 1.5)
     for name, value in (("side", "left"), ("score_threshold", 0.5), ("min_depth", 0.2), ("max_depth", 0.9)):
         assert set_parameter(bench, name, value).successful
     bench.send()
@@ -304,7 +304,7 @@ def test_parameters_reach_the_estimator_while_it_runs(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("side", "both", "'side' cannot be 'both': use one of right, left"),
+        ("side", "both", "'side' cannot be 'both': use one of either, right, left"),
         ("score_threshold", 1.5, "out of range"),
         ("score_threshold", float("nan"), "out of range"),
         ("min_depth", 3.0, "'min_depth' (3 m) must be below 'max_depth' (1.5 m)"),

@@ -226,7 +226,7 @@ def test_a_bad_parameter_ends_the_process_with_one_clear_line(ros: Ros, tmp_path
     assert child.exit_status == 1
     (line,) = child.tail(100).splitlines()
     assert line.startswith("bad parameter: ")
-    assert "'side' cannot be 'both': use one of right, left" in line
+    assert "'side' cannot be 'both': use one of either, right, left" in line
 
 
 def test_arguments_that_cannot_be_parsed_end_the_process_without_a_traceback() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,9 @@ import torch
 from . import weights as weights_files
 from .camera import Intrinsics, points_in_cube
 from .heatmaps import covariance, decode
-from .locate import SIZES, locate, refine_center
+from .refine import Refiner
 from .runtime import TorchRuntime, choose_device
+from .search import Hypothesis, Search
 from .tracking import Observation, Side, Track, TrackingState
 from .voxels import metric_coordinates, occupancy
 
@@ -26,7 +27,7 @@ DEPTH_RANGE = {"hand": (0.15, 1.5), "body": (0.5, 5.0)}  # metres; where a subje
 SCORE_THRESHOLD = 0.4
 _FIRST_LOOK = 0.5  # share of the threshold that a candidate must reach, whose cube may be off by much of a hand
 _FEWEST_VOXELS = 50  # a cube with fewer occupied ones is empty
-_JOINT_SCORE = 0.05  # a joint below is not estimated
+_JOINT_SCORE = 0.05  # heatmap peak; a joint below is not estimated
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ class PoseEstimator:
         weights: Name of shipped weights or path of a weights file.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         skeleton: When given, weights for any other skeleton are refused.
-        side: Which hand to expect; UNKNOWN for bodies, whatever is asked. The networks know right hands and see left
+        center_weights: Name or path of a centre refiner's weights; ``auto``: those shipped for the skeleton, if any;
+            None: the subject is found by its shape alone.
+        side: Which hand to expect; UNKNOWN: either, and always for bodies. The networks know right hands and see left
             ones mirrored.
         score_threshold: Skeletons with a lower score are not reported.
         min_depth, max_depth: Range in which a new subject is looked for, metres; None: by the kind of subject.
@@ -90,8 +93,9 @@ class PoseEstimator:
         weights: str | Path,
         *,
         device: str = "auto",
+        center_weights: str | Path | None = "auto",
         skeleton: str | None = None,
-        side: Side = Side.RIGHT,
+        side: Side = Side.UNKNOWN,
         score_threshold: float = SCORE_THRESHOLD,
         min_depth: float | None = None,
         max_depth: float | None = None,
@@ -101,7 +105,14 @@ class PoseEstimator:
         network = loaded.build()
         config = loaded.config
         self._config, self._edge, self._device = config, loaded.cube_edge, torch_device
+        self._calibration = loaded.calibration
         self._run = TorchRuntime(network, torch_device)
+        if center_weights == "auto":
+            center_weights = weights_files.center_for(loaded.skeleton.name)
+        refiner = None
+        if center_weights is not None:
+            refiner = Refiner(weights_files.load_center(center_weights, loaded.skeleton.name), torch_device)
+        self._search = Search(loaded.skeleton.kind, self._edge, refiner)
         self._track: Track | None = None
         self._identities = 0
 
@@ -162,63 +173,71 @@ class PoseEstimator:
             self._track = None
         seen: Observation | None = None
         if self._track is not None:
-            seen = self._best(self._observe(image, intrinsics, self._track.predict(stamp)[None], clock))
+            expected = Hypothesis(self._track.predict(stamp), self._expected_side(self._track))
+            seen = self._best(self._observe(image, intrinsics, [expected], clock))
         if seen is None:
             with clock.stage("locate"):
-                centers = self._candidates(depth, intrinsics, center)
-            observations = self._observe(image, intrinsics, centers, clock)
+                hypotheses = self._search.hypotheses(
+                    image, depth, intrinsics, (self.min_depth, self.max_depth), self.side, center
+                )
+            observations = self._observe(image, intrinsics, hypotheses, clock)
             # The hint comes first, if its cube is not empty.
-            hinted = [one for one in observations[:1] if center is not None and np.array_equal(one.center, centers[0])]
+            hinted = [] if center is None else [each for each in observations if each.center is hypotheses[0].center]
             for choice in (hinted, observations):
                 first = self._best(choice, _FIRST_LOOK * self.score_threshold)
                 if seen is None and first is not None:  # look again, with the subject in the middle of the cube
-                    seen = self._best(self._observe(image, intrinsics, first.centroid[None], clock))
+                    again = Hypothesis(first.centroid, first.side)
+                    seen = self._best(self._observe(image, intrinsics, [again], clock))
+        if seen is not None and self.side == Side.UNKNOWN and (self._track is None or not self._track.side_settled):
+            with clock.stage("locate"):
+                seen = replace(seen, left=self._search.side_evidence(image, intrinsics, seen.centroid))
         with clock.stage("track"):
             skeletons = self._follow(seen, stamp)
         return Estimate(skeletons, clock.seconds)
 
-    def _candidates(self, depth: np.ndarray, intrinsics: Intrinsics, hint: np.ndarray | None) -> np.ndarray:
-        centers = locate(depth, intrinsics, SIZES[self.skeleton.kind], self.min_depth, self.max_depth)
-        if hint is None:
-            return centers
-        middle = np.asarray(hint, dtype=np.float64)
-        points = points_in_cube(torch.from_numpy(depth), intrinsics, tuple(middle.tolist()), self._edge)
-        refined = refine_center(points.numpy(), middle, self._edge)
-        return np.concatenate((refined[None], centers))
+    def _expected_side(self, track: Track) -> Side:
+        if self.skeleton.kind != "hand":
+            return Side.UNKNOWN
+        return track.side if self.side == Side.UNKNOWN else self.side
 
     def _observe(
-        self, image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: _Stopwatch
+        self, image: torch.Tensor, intrinsics: Intrinsics, hypotheses: list[Hypothesis], clock: _Stopwatch
     ) -> list[Observation]:
-        """Run the network on the cubes around centers [K, 3] that are not empty."""
+        """Run the network on the cubes of the hypotheses that are not empty."""
         with clock.stage("voxelize"), torch.inference_mode():
             kept, grids = [], []
-            for center in centers:
+            for hypothesis in hypotheses:
+                center = hypothesis.center
                 points = points_in_cube(image, intrinsics, tuple(center.tolist()), self._edge)
                 middle = torch.tensor(center[None], dtype=image.dtype, device=image.device)
                 grid = occupancy(points[None], middle, self._edge, self._config.grid)
                 if grid.sum() >= _FEWEST_VOXELS:
-                    kept.append(center)
-                    grids.append(grid)
+                    kept.append(hypothesis)
+                    # The network knows right hands only.
+                    grids.append(grid.flip(-1) if hypothesis.side == Side.LEFT else grid)
         if not kept:
             return []
-        mirrored = self.side == Side.LEFT
         with clock.stage("network"):
-            batch = torch.cat(grids)
-            heatmaps = self._run(batch.flip(-1) if mirrored else batch)
+            heatmaps = self._run(torch.cat(grids))
         with clock.stage("joints"), torch.inference_mode():
-            coordinates, scores = decode(heatmaps, self._config.sigma)
+            coordinates, peaks = decode(heatmaps, self._config.sigma)
             moments = covariance(heatmaps) * (self._edge / self._config.heatmap) ** 2  # square metres
-            if mirrored:
-                coordinates[..., 0] = self._config.heatmap - coordinates[..., 0]
-                moments[..., 1:3] *= -1  # xy and xz
-            middles = torch.tensor(np.array(kept), dtype=coordinates.dtype, device=coordinates.device)
+            mirrored = torch.tensor([each.side == Side.LEFT for each in kept], device=coordinates.device)
+            back = self._config.heatmap - coordinates[..., 0]
+            coordinates[..., 0] = torch.where(mirrored[:, None], back, coordinates[..., 0])
+            moments[..., 1:3] *= torch.where(mirrored, -1, 1)[:, None, None]  # xy and xz
+            middles = torch.tensor(np.array([each.center for each in kept]))
+            middles = middles.to(coordinates.device, coordinates.dtype)
             points = metric_coordinates(coordinates, middles, self._edge, self._config.heatmap)
-            estimated = scores >= _JOINT_SCORE
+            estimated = peaks >= _JOINT_SCORE
             points = torch.where(estimated[..., None], points, torch.nan)
-            moments = torch.where(estimated[..., None], moments, torch.nan)
+            scores = peaks
+            if self._calibration is not None:
+                scores, moments = self._calibration.apply(peaks, moments)
             scores = torch.where(estimated, scores, 0.0)
+            moments = torch.where(estimated[..., None], moments, torch.nan)
             arrays = [array.cpu().numpy() for array in (points, scores, moments)]
-        return [Observation(*each) for each in zip(*arrays, kept, strict=True)]
+        return [Observation(*each, one.center, one.side) for *each, one in zip(*arrays, kept, strict=True)]
 
     def _best(self, observations: list[Observation], threshold: float | None = None) -> Observation | None:
         best = max(observations, key=lambda each: each.score, default=None)
@@ -242,7 +261,7 @@ class PoseEstimator:
         return (
             SkeletonEstimate(
                 id=track.id,
-                side=self.side,
+                side=self._expected_side(track),
                 tracking_state=track.state,
                 score=reported.score,
                 center=reported.center,

@@ -186,3 +186,64 @@ class V2VPoseNet(nn.Module):
         outer = self.outer_down(front)
         outer = self.inner(outer) + self.inner_skip(outer)
         return self.back(self.outer_up(outer) + self.outer_skip(front))
+
+
+@dataclass(frozen=True)
+class RefinerConfig:
+    """Size of a :class:`CenterRefiner`.
+
+    Attributes:
+        grid: Cells per axis of the occupancy grid; a multiple of 8.
+        width: Channels after the first convolution.
+
+    Raises:
+        ValueError: A size is not positive or the grid is not a multiple of 8.
+    """
+
+    grid: int = 32
+    width: int = 16
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.grid % 8 or not 8 <= self.grid <= LARGEST_GRID:
+            raise ValueError(f"the width must be positive and the grid a multiple of 8, got {self}")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class CenterRefiner(nn.Module):
+    """Looks at a generous cube around a guess and says where the subject's reference point is, if there is one.
+
+    In the spirit of the reference-point refinement that precedes V2V-PoseNet (paper, section 4, after Oberweger and
+    Lepetit, DeepPrior++, ICCV Workshops 2017), on the same occupancy grids that the pose network sees. It also says
+    whether there is a subject at all, and which hand it is, so one small network decides about many candidates.
+    """
+
+    SPAN = 1.6  # the cube's edge, in edges of the skeleton's cube
+
+    def __init__(self, config: RefinerConfig) -> None:
+        super().__init__()
+        self.config = config
+        w = config.width
+
+        def halve(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
+            convolution = nn.Conv3d(inputs, outputs, kernel, stride=2, padding=kernel // 2)
+            return [convolution, nn.BatchNorm3d(outputs), nn.ReLU(inplace=True)]
+
+        self.features = nn.Sequential(
+            *halve(1, w, 5),
+            *halve(w, 2 * w, 3),
+            *halve(2 * w, 4 * w, 3),
+            nn.Conv3d(4 * w, 4 * w, 3, padding=1),
+            nn.BatchNorm3d(4 * w),
+            nn.ReLU(inplace=True),
+        )
+        self.head = nn.Sequential(
+            nn.Flatten(), nn.Linear(4 * w * (config.grid // 8) ** 3, 8 * w), nn.ReLU(inplace=True), nn.Linear(8 * w, 5)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Occupancy [B, 1, N, N, N] (z, y, x) to float [B, 5]: the offset from the cube's centre to the reference
+        point (x, y, z) in edges of the skeleton's cube, the logit of there being a subject, the logit of a left hand.
+        """
+        return self.head(self.features(x))

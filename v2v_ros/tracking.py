@@ -33,12 +33,16 @@ class Observation:
         scores: float32 [J] in [0, 1].
         covariances: float32 [J, 6] square metres: xx, xy, xz, yy, yz, zz; NaN where not estimated.
         center: float64 [3] metres, of the cube that was looked into.
+        side: As which hand the network saw it.
+        left: What else speaks for a left hand (or, negative, for a right one), as a logit.
     """
 
     points: np.ndarray
     scores: np.ndarray
     covariances: np.ndarray
     center: np.ndarray
+    side: Side = Side.UNKNOWN
+    left: float = 0.0
 
     @property
     def score(self) -> float:
@@ -54,6 +58,7 @@ class Observation:
 HOLD_SECONDS = 0.25  # how long a subject that cannot be seen is still reported
 _SMOOTHING = 0.5  # weight of the newest velocity
 _FASTEST = 4.0  # m/s; hands and people move slower, wrong detections do not
+_CERTAIN_SIDE = 8.0  # sum of logits
 _SAME_SUBJECT = 0.6  # cube edges; how far from where it was expected a subject may turn up again
 
 
@@ -64,8 +69,10 @@ class Track:
         self.id = id
         self.observation = observation
         self.state = TrackingState.DETECTED
+        self.side_evidence = 0.0
         self._seen = stamp
         self._velocity = np.zeros(3)
+        self._weigh_side(observation)
 
     def expired(self, stamp: float) -> bool:
         """Whether the subject has not been seen for too long, or time has gone back."""
@@ -86,6 +93,7 @@ class Track:
         self.observation = observation
         self.state = TrackingState.TRACKED
         self._seen = stamp
+        self._weigh_side(observation)
 
     def miss(self, stamp: float) -> Observation | None:
         """What to report when the subject was not seen: its last pose moved on, or None when it is lost."""
@@ -95,11 +103,24 @@ class Track:
         last = self.observation
         fading = np.float32(1 - (stamp - self._seen) / HOLD_SECONDS)
         points = last.points + self._motion(stamp).astype(np.float32)
-        return Observation(points, last.scores * fading, last.covariances / max(fading, 0.1), self.predict(stamp))
+        covariances = last.covariances / max(fading, 0.1)
+        return Observation(points, last.scores * fading, covariances, self.predict(stamp), last.side)
 
     def is_same(self, observation: Observation, stamp: float, edge: float) -> bool:
         """Whether something seen elsewhere can be this subject."""
         return float(np.linalg.norm(observation.centroid - self.predict(stamp))) < _SAME_SUBJECT * edge
+
+    @property
+    def side_settled(self) -> bool:
+        """Whether enough was seen to know which hand it is."""
+        return abs(self.side_evidence) >= _CERTAIN_SIDE
+
+    def _weigh_side(self, observation: Observation) -> None:
+        """One look can be wrong about the side; a track sums up the evidence of all."""
+        self.side_evidence += observation.left
+        self.side = observation.side
+        if observation.side != Side.UNKNOWN and self.side_evidence != 0:
+            self.side = Side.LEFT if self.side_evidence > 0 else Side.RIGHT
 
     def _motion(self, stamp: float) -> np.ndarray:
         return self._velocity * min(max(0.0, stamp - self._seen), HOLD_SECONDS)

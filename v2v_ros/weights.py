@@ -17,11 +17,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 
+from .calibration import Calibration
 from .files import write_atomically
-from .network import NetworkConfig, V2VPoseNet
+from .network import CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
 from .skeletons import Skeleton, get_skeleton
 
 _FORMAT = "v2v_ros.weights.1"
+_CENTER_FORMAT = "v2v_ros.center.1"
 _FOLDER = Path(__file__).parent / "weights"
 SUFFIX = ".safetensors"
 
@@ -41,6 +43,7 @@ class Weights:
         cube_edge: Edge in metres of the cubes it was trained on.
         state: State dictionary of a :class:`~v2v_ros.network.V2VPoseNet`, float32.
         training: How they came to be: data, budget, figures.
+        calibration: What the heatmaps' peaks and moments mean; None: they are reported as they are.
         hash: First 12 hexadecimal digits of the file's SHA-256; empty before saving.
     """
 
@@ -50,6 +53,7 @@ class Weights:
     cube_edge: float
     state: dict[str, torch.Tensor]
     training: dict[str, Any] = field(default_factory=dict)
+    calibration: Calibration | None = None
     hash: str = ""
 
     def build(self) -> V2VPoseNet:
@@ -59,9 +63,48 @@ class Weights:
         return network.eval()
 
 
+@dataclass(frozen=True)
+class CenterWeights:
+    """A centre refiner's weights and what they are for.
+
+    Attributes:
+        id: Short name, such as ``hand21_center``.
+        skeleton: Whose reference point is found.
+        config: Size of the network.
+        cube_edge: Edge in metres of the skeleton's cubes, the unit of the offsets; the refiner's own are wider.
+        state: State dictionary of a :class:`~v2v_ros.network.CenterRefiner`, float32.
+        training: How they came to be: data, budget, figures.
+        hash: First 12 hexadecimal digits of the file's SHA-256; empty before saving.
+    """
+
+    id: str
+    skeleton: Skeleton
+    config: RefinerConfig
+    cube_edge: float
+    state: dict[str, torch.Tensor]
+    training: dict[str, Any] = field(default_factory=dict)
+    hash: str = ""
+
+    def build(self) -> CenterRefiner:
+        """The network with these weights, in evaluation mode, on the CPU."""
+        network = CenterRefiner(self.config)
+        network.load_state_dict(self.state)
+        return network.eval()
+
+
+_CENTER = "_center"
+
+
 def shipped() -> list[str]:
-    """Names of the weights that come with the package."""
-    return sorted(path.name.removesuffix(SUFFIX) for path in _FOLDER.glob(f"*{SUFFIX}"))
+    """Names of the pose weights that come with the package."""
+    names = sorted(path.name.removesuffix(SUFFIX) for path in _FOLDER.glob(f"*{SUFFIX}"))
+    return [name for name in names if not name.endswith(_CENTER)]
+
+
+def center_for(skeleton: str) -> str | None:
+    """Name of the shipped centre refiner for a skeleton, or None."""
+    name = skeleton + _CENTER
+    return name if (_FOLDER / f"{name}{SUFFIX}").is_file() else None
 
 
 def find(name: str | Path) -> Path:
@@ -110,29 +153,19 @@ def load(name: str | Path, skeleton: str | None = None) -> Weights:
         WeightsError: The file is missing, damaged, of another format or for another skeleton.
     """
     path = find(name)
+    file = _read(path, _FORMAT, "pose weights", "v2v train")
     try:
-        content = path.read_bytes()
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(
-            f"weights file '{path}' cannot be read ({error}); it is damaged or not a {SUFFIX} file: fetch it again"
-        ) from error
-    if metadata.get("format") != _FORMAT:
-        raise WeightsError(
-            f"weights file '{path}' is not a v2v_ros weights file (format '{metadata.get('format')}', "
-            f"expected '{_FORMAT}'); use a file written by 'v2v train'"
-        )
-    try:
+        metadata = file.metadata
+        calibration = json.loads(metadata.get("calibration", "null"))
         weights = Weights(
             id=metadata["id"],
             skeleton=get_skeleton(metadata["skeleton"]),
             config=NetworkConfig(**json.loads(metadata["network"])),
             cube_edge=float(metadata["cube_edge"]),
-            state={key: value.float() if value.is_floating_point() else value for key, value in state.items()},
+            state=file.state,
             training=json.loads(metadata["training"]),
-            hash=hashlib.sha256(content).hexdigest()[:12],
+            calibration=None if calibration is None else Calibration.from_dict(calibration),
+            hash=file.hash,
         )
         with torch.device("meta"):
             V2VPoseNet(weights.config).load_state_dict(weights.state, assign=True)
@@ -143,28 +176,99 @@ def load(name: str | Path, skeleton: str | None = None) -> Weights:
         raise WeightsError(
             f"weights file '{path}' is damaged: its network, skeleton and cube do not fit together; fetch it again"
         )
-    if not all(value.isfinite().all() for value in weights.state.values()):
-        raise WeightsError(f"weights file '{path}' holds values that are not finite; fetch it again")
-    if skeleton is not None and weights.skeleton.name != skeleton:
-        raise WeightsError(
-            f"weights file '{path}' is for skeleton '{weights.skeleton.name}', but '{skeleton}' was asked for; "
-            f"choose other weights or set the skeleton to '{weights.skeleton.name}'"
-        )
+    _check_skeleton(path, weights.skeleton, skeleton)
     return weights
 
 
-def save(weights: Weights, path: Path) -> None:
-    """Write a weights file; a reader never sees half of it."""
+def load_center(name: str | Path, skeleton: str | None = None) -> CenterWeights:
+    """Load the weights of a centre refiner by name or path.
+
+    Args:
+        skeleton: When given, weights for any other skeleton are refused.
+
+    Raises:
+        WeightsError: The file is missing, damaged, of another format or for another skeleton.
+    """
+    path = find(name)
+    file = _read(path, _CENTER_FORMAT, "centre weights", "v2v train --network center")
+    try:
+        metadata = file.metadata
+        weights = CenterWeights(
+            id=metadata["id"],
+            skeleton=get_skeleton(metadata["skeleton"]),
+            config=RefinerConfig(**json.loads(metadata["network"])),
+            cube_edge=float(metadata["cube_edge"]),
+            state=file.state,
+            training=dict(json.loads(metadata["training"])),
+            hash=file.hash,
+        )
+        if not 0 < weights.cube_edge < math.inf:
+            raise ValueError(f"the edge of its cubes is {weights.cube_edge}")
+        with torch.device("meta"):
+            CenterRefiner(weights.config).load_state_dict(weights.state, assign=True)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(f"weights file '{path}' is damaged: {error}; fetch it again") from error
+    _check_skeleton(path, weights.skeleton, skeleton)
+    return weights
+
+
+@dataclass(frozen=True)
+class _File:
+    metadata: dict[str, str]
+    state: dict[str, torch.Tensor]
+    hash: str
+
+
+def _read(path: Path, format: str, what: str, maker: str) -> _File:
+    try:
+        content = path.read_bytes()
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"weights file '{path}' cannot be read ({error}); it is damaged or not a {SUFFIX} file: fetch it again"
+        ) from error
+    if metadata.get("format") != format:
+        raise WeightsError(
+            f"weights file '{path}' is not a v2v_ros weights file of the right kind (format "
+            f"'{metadata.get('format')}', expected '{format}'): {what} are needed, as '{maker}' writes them"
+        )
+    state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+    if not all(value.isfinite().all() for value in state.values()):
+        raise WeightsError(f"weights file '{path}' holds values that are not finite; fetch it again")
+    return _File(metadata, state, hashlib.sha256(content).hexdigest()[:12])
+
+
+def _check_skeleton(path: Path, found: Skeleton, wanted: str | None) -> None:
+    if wanted is not None and found.name != wanted:
+        raise WeightsError(
+            f"weights file '{path}' is for skeleton '{found.name}', but '{wanted}' was asked for; "
+            f"choose other weights or set the skeleton to '{found.name}'"
+        )
+
+
+def save(weights: Weights | CenterWeights, path: Path, *, half: bool = False) -> None:
+    """Write a weights file; a reader never sees half of it.
+
+    Args:
+        half: Store the convolutions in half precision. The statistics of batch normalisation, some of which half
+            precision cannot hold, stay as they are.
+    """
     metadata = {
-        "format": _FORMAT,
+        "format": _FORMAT if isinstance(weights, Weights) else _CENTER_FORMAT,
         "id": weights.id,
         "skeleton": weights.skeleton.name,
         "network": json.dumps(weights.config.to_dict()),
         "cube_edge": str(weights.cube_edge),
         "training": json.dumps(weights.training),
     }
-    content = serialize({key: value.contiguous() for key, value in weights.state.items()}, metadata)
-    write_atomically(path, content)
+    if isinstance(weights, Weights) and weights.calibration is not None:
+        metadata["calibration"] = json.dumps(weights.calibration.to_dict())
+    state = {
+        key: (value.half() if half and value.dim() > 1 else value).contiguous() for key, value in weights.state.items()
+    }
+    write_atomically(path, serialize(state, metadata))
 
 
 def _listing() -> str:

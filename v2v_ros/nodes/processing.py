@@ -24,6 +24,7 @@ from .parameters import PoseSettings
 from .reports import Reports
 from .statistics import Statistics
 
+_SIDES = {"either": Side.UNKNOWN, "right": Side.RIGHT, "left": Side.LEFT}
 _HINT_AGE = 0.5  # seconds by which a hint and an image may be apart
 
 
@@ -156,7 +157,7 @@ class Processing:
 
     def _configure(self, settings: PoseSettings) -> None:
         estimator = self._estimator
-        estimator.side = Side.LEFT if settings.side == "left" else Side.RIGHT
+        estimator.side = _SIDES[settings.side]
         estimator.score_threshold = settings.score_threshold
         estimator.min_depth = settings.min_depth
         estimator.max_depth = settings.max_depth

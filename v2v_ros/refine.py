@@ -1,0 +1,82 @@
+"""The centre refiner at work: from guesses where a subject could be to where it is, whether, and which hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .camera import Intrinsics, points_in_cube
+from .network import CenterRefiner
+from .voxels import occupancy
+from .weights import CenterWeights
+
+
+@dataclass(frozen=True)
+class Refined:
+    """What the refiner says of K guesses.
+
+    Attributes:
+        centers: float64 [K, 3] metres, the reference point of the subject that is nearest to each guess.
+        presence: float32 [K], logit of there being one.
+        left: float32 [K], logit of its being a left hand.
+    """
+
+    centers: np.ndarray
+    presence: np.ndarray
+    left: np.ndarray
+
+    def __getitem__(self, index: np.ndarray) -> Refined:
+        return Refined(self.centers[index], self.presence[index], self.left[index])
+
+
+class Refiner:
+    """Runs a centre refiner on the cubes around guesses.
+
+    Args:
+        weights: Of the network.
+        device: Where to run.
+    """
+
+    def __init__(self, weights: CenterWeights, device: torch.device) -> None:
+        self._network = weights.build().to(device)
+        self._edge, self._grid = weights.cube_edge, weights.config.grid
+
+    @torch.inference_mode()
+    def __call__(self, image: torch.Tensor, intrinsics: Intrinsics, guesses: np.ndarray) -> Refined:
+        """Look around guesses float64 [K, 3] in a depth image float [H, W] in metres."""
+        if not len(guesses):
+            return Refined(np.zeros((0, 3)), np.zeros(0, np.float32), np.zeros(0, np.float32))
+        span = CenterRefiner.SPAN * self._edge
+        middles = torch.tensor(guesses, dtype=image.dtype, device=image.device)
+        grids = [
+            occupancy(points_in_cube(image, intrinsics, tuple(guess), span)[None], middle[None], span, self._grid)
+            for guess, middle in zip(guesses.tolist(), middles, strict=True)
+        ]
+        out = self._network(torch.cat(grids)).float().cpu().numpy()
+        return Refined(guesses + out[:, :3].astype(np.float64) * self._edge, out[:, 3], out[:, 4])
+
+    def find(
+        self, image: torch.Tensor, intrinsics: Intrinsics, guesses: np.ndarray, separation: float, limit: int
+    ) -> Refined:
+        """The subjects near guesses float64 [K, 3], the surest first.
+
+        Every guess is moved to where a subject seems to be and looked at again there, as its cube may have shown
+        only part of it. Of several that end up at one subject the surest is kept.
+
+        Args:
+            separation: Smallest distance between two subjects, metres.
+            limit: Largest number of subjects.
+        """
+        first = self(image, intrinsics, guesses)
+        second = self(image, intrinsics, first[first.presence > _PLAUSIBLE].centers)
+        kept: list[int] = []
+        for index in np.argsort(-second.presence).tolist():
+            apart = np.linalg.norm(second.centers[kept] - second.centers[index], axis=1) > separation
+            if second.presence[index] > 0 and apart.all() and len(kept) < limit:
+                kept.append(index)
+        return second[np.array(kept, dtype=int)]
+
+
+_PLAUSIBLE = -2.0  # logit; a cube that shows half a hand says so much
