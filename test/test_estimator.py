@@ -17,11 +17,11 @@ from v2v_ros.estimator import PoseEstimator, Side, TrackingState, _Stopwatch
 from v2v_ros.heatmaps import encode
 from v2v_ros.locate import SIZES, locate, refine_center
 from v2v_ros.refine import Refined, Refiner
-from v2v_ros.search import Hypothesis, Search
+from v2v_ros.search import Search
 from v2v_ros.synthetic.render import Cameras, render_planes, render_spheres
 from v2v_ros.synthetic.sequence import CAMERA, SyntheticSequence
 from v2v_ros.synthetic.spheres import Spheres
-from v2v_ros.tracking import HOLD_SECONDS, Observation, Track
+from v2v_ros.tracking import HOLD_SECONDS, Observation, Track, choose_side
 from v2v_ros.weights import WeightsError
 
 HAND, BODY = SIZES["hand"], SIZES["body"]
@@ -168,12 +168,12 @@ def with_truth(estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch) -> Tru
     observe = estimator._observe
 
     def watch(
-        image: torch.Tensor, intrinsics: Intrinsics, hypotheses: list[Hypothesis], clock: _Stopwatch
+        image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: _Stopwatch, evidence: float = 0.0
     ) -> list[Observation]:
         found = []
-        for hypothesis in hypotheses:
-            truth.center = hypothesis.center
-            found += observe(image, intrinsics, [hypothesis], clock)
+        for center in centers:
+            truth.center = center
+            found += observe(image, intrinsics, center[None], clock, evidence)
         return found
 
     monkeypatch.setattr(estimator, "_observe", watch)
@@ -234,12 +234,7 @@ def test_left_hands_are_seen_mirrored(estimator: PoseEstimator, monkeypatch: pyt
     mirrored[:, 0] = 2 * center[0] - mirrored[:, 0]
     truth.joints = mirrored
     left = estimator._best(
-        estimator._observe(
-            torch.from_numpy(frame.depth),
-            CAMERA,
-            [Hypothesis(center, Side.LEFT)],
-            _Stopwatch(torch.device("cpu")),
-        )
+        estimator._observe(torch.from_numpy(frame.depth), CAMERA, center[None], _Stopwatch(torch.device("cpu")))
     )
     assert left is not None and plain is not None and truth.seen is not None
     assert np.abs(left.points - right.points).max() < 1e-4
@@ -336,9 +331,8 @@ def test_a_hint_wins_over_a_better_candidate(estimator: PoseEstimator, monkeypat
     seen: list[np.ndarray] = []
 
     def observe(
-        image: torch.Tensor, intrinsics: Intrinsics, hypotheses: list[Hypothesis], clock: _Stopwatch
+        image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: _Stopwatch, evidence: float = 0.0
     ) -> list[Observation]:
-        centers = np.array([each.center for each in hypotheses])
         seen.append(centers)
         if len(centers) == 1:
             return [observation(float(centers[0][0]), 0.5)]
@@ -415,57 +409,74 @@ def test_recorded_scenes_without_a_hand_give_nobody(shipped_weights: str, test_d
 
 
 class TrueRefiner(Refiner):
-    """Stands in for the network: knows where one left hand is, and takes what is within its cube for it."""
+    """Stands in for the network: knows where one subject is, and takes what is within its cube for it."""
 
-    def __init__(self, truth: np.ndarray, left: float) -> None:
-        self.truth, self.left = truth, left
+    def __init__(self, truth: np.ndarray) -> None:
+        self.truth = truth
         self.looks = 0
 
     def __call__(self, image: torch.Tensor, intrinsics: Intrinsics, guesses: np.ndarray) -> Refined:
         self.looks += 1
         near = np.linalg.norm(guesses - self.truth, axis=1) < 0.2
-        centers = np.where(near[:, None], self.truth, guesses)
-        return Refined(centers, np.where(near, 5.0, -5.0), np.full(len(guesses), self.left))
+        return Refined(np.where(near[:, None], self.truth, guesses), np.where(near, 5.0, -5.0))
 
 
 def test_guesses_that_end_at_one_subject_are_looked_at_once() -> None:
     truth = np.array([0.05, 0.0, 0.5])
-    refiner = TrueRefiner(truth, 0.0)
+    refiner = TrueRefiner(truth)
     guesses = truth + np.array([[0.02, 0, 0], [0, 0.1, 0], [0.5, 0, 0.3], [0, 0, -0.08]])
     found = refiner.find(torch.zeros(1, 1), CAMERA, guesses, separation=0.1, limit=4)
-    np.testing.assert_allclose(found.centers, truth[None])
+    np.testing.assert_allclose(found, truth[None])
     assert refiner.looks == 2  # one batch of guesses, one of what they were moved to
-    assert not len(refiner.find(torch.zeros(1, 1), CAMERA, guesses + 5.0, separation=0.1, limit=4).centers)
+    assert not len(refiner.find(torch.zeros(1, 1), CAMERA, guesses + 5.0, separation=0.1, limit=4))
 
 
-@pytest.mark.parametrize(("left", "sides"), [(4.0, {Side.LEFT}), (-4.0, {Side.RIGHT}), (0.5, {Side.LEFT, Side.RIGHT})])
-def test_a_hand_is_looked_at_as_either_unless_its_side_is_plain(left: float, sides: set[Side]) -> None:
+def test_a_refiner_moves_guesses_and_leaves_hints_alone() -> None:
     frame = SyntheticSequence("hand", seed=2, noise=0.0).frame(0.0)
-    truth = frame.joints.mean(0).astype(float)
-    search = Search("hand", 0.25, TrueRefiner(truth, left))
-    image = torch.from_numpy(frame.depth)
-    found = search.hypotheses(image, frame.depth, CAMERA, (0.15, 1.5), Side.UNKNOWN)
-    assert {each.side for each in found} == sides
-    np.testing.assert_allclose(np.array([each.center for each in found]), np.tile(truth, (len(sides), 1)))
-    (told,) = search.hypotheses(image, frame.depth, CAMERA, (0.15, 1.5), Side.LEFT)
-    assert told.side is Side.LEFT
+    truth, image = frame.joints.mean(0).astype(float), torch.from_numpy(frame.depth)
+    search = Search("hand", 0.25, TrueRefiner(truth))
+    np.testing.assert_allclose(search.centers(image, frame.depth, CAMERA, (0.15, 1.5)), truth[None])
+    hinted = search.centers(image, frame.depth, CAMERA, (0.15, 1.5), truth + 0.02)
+    assert len(hinted) == 2 and 0 < np.linalg.norm(hinted[0] - truth) < 0.08
+    np.testing.assert_allclose(hinted[1], truth)
 
 
-def test_a_track_changes_its_mind_about_the_side_when_evidence_sums_up() -> None:
-    joints, none = np.zeros((21, 3), np.float32), np.zeros(3)
-    scores, spreads = np.ones(21, np.float32), np.zeros((21, 6), np.float32)
+def look(side: Side, score: float) -> Observation:
+    joints, spreads = np.zeros((21, 3), np.float32), np.zeros((21, 6), np.float32)
+    return Observation(joints, np.full(21, score, np.float32), spreads, np.zeros(3), side)
 
-    def look(left: float) -> Observation:
-        return Observation(joints, scores, spreads, none, Side.RIGHT, left)
 
-    track = Track("hand_1", look(-1.0), 0.0)
-    assert track.side is Side.RIGHT
-    for step in range(1, 4):
-        track.update(look(2.0), step / 30)
-    assert track.side is Side.LEFT and not track.side_settled
-    track.update(look(2.0), 0.2)
-    track.update(look(2.0), 0.23)
-    assert track.side_settled
+def test_the_side_is_that_of_the_higher_score_unless_much_was_seen_before() -> None:
+    right, left = look(Side.RIGHT, 0.3), look(Side.LEFT, 0.6)
+    chosen = choose_side(right, left, 0.0)
+    assert chosen.side is Side.LEFT and chosen.left == pytest.approx(np.log(2), rel=0.01)
+    assert choose_side(right, left, -3.0).side is Side.RIGHT
+    assert choose_side(look(Side.RIGHT, 0.6), look(Side.LEFT, 0.3), 0.0).side is Side.RIGHT
+
+
+def test_a_track_sums_up_what_looks_say_of_the_side() -> None:
+    track = Track("hand_1", choose_side(look(Side.RIGHT, 0.4), look(Side.LEFT, 0.5), 0.0), 0.0)
+    assert track.side_evidence > 0
+    for step in range(1, 9):
+        track.update(choose_side(look(Side.RIGHT, 0.5), look(Side.LEFT, 0.1), track.side_evidence), step / 30)
+    assert track.observation.side is Side.RIGHT and track.side_evidence < -6
+
+
+def test_once_the_side_is_settled_the_network_looks_once(
+    make_weights: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimator = PoseEstimator(make_weights(grid=48), device="cpu", center_weights=None)
+    truth = with_truth(estimator, monkeypatch)
+    frame = SyntheticSequence("hand", seed=2, noise=0.0).frame(0.0)
+    truth.joints = frame.joints
+    looks = []
+    for index in range(8):
+        # The stand-in says the same of the grid and of its mirror image, and what it says fits a right hand's joints.
+        (found,) = estimator.estimate(frame.depth, CAMERA, index / 30).skeletons
+        assert truth.seen is not None and estimator._track is not None
+        looks.append(len(truth.seen))
+        estimator._track.side_evidence -= 1.0
+    assert looks[0] == 2 and looks[-1] == 1 and found.side is Side.RIGHT
 
 
 def test_scores_and_covariances_are_calibrated(estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch) -> None:

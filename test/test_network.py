@@ -291,7 +291,7 @@ def test_center_weights_survive_a_round_trip_and_are_told_from_pose_weights(
     assert (loaded.id, loaded.config, loaded.cube_edge, loaded.training) == ("center", config, 0.25, {"samples": 8})
     grids = torch.rand(2, 1, 16, 16, 16).round()
     assert torch.equal(loaded.build()(grids), network(grids))
-    assert network(grids).shape == (2, 5)
+    assert network(grids).shape == (2, 4)
     with pytest.raises(WeightsError, match=r"v2v_ros\.center\.1.*pose weights are needed"):
         weights.load(path)
     with pytest.raises(WeightsError, match="centre weights are needed"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +16,18 @@ from .camera import Intrinsics, points_in_cube
 from .heatmaps import covariance, decode
 from .refine import Refiner
 from .runtime import TorchRuntime, choose_device
-from .search import Hypothesis, Search
-from .tracking import Observation, Side, Track, TrackingState
+from .search import Search
+from .tracking import Observation, Side, Track, TrackingState, choose_side
 from .voxels import metric_coordinates, occupancy
 
 __all__ = ["Estimate", "PoseEstimator", "Side", "SkeletonEstimate", "TrackingState"]
 
 DEPTH_RANGE = {"hand": (0.15, 1.5), "body": (0.5, 5.0)}  # metres; where a subject is looked for
 # Between what the shipped weights say of recorded hands and of recorded scenes without one (docs/training.md).
-SCORE_THRESHOLD = 0.4
+SCORE_THRESHOLD = 0.25
 _FIRST_LOOK = 0.5  # share of the threshold that a candidate must reach, whose cube may be off by much of a hand
 _FEWEST_VOXELS = 50  # a cube with fewer occupied ones is empty
+_CERTAIN_SIDE = 6.0  # logit; then a track's side is settled, and the network looks at it as that hand only
 _JOINT_SCORE = 0.05  # heatmap peak; a joint below is not estimated
 
 
@@ -172,49 +173,53 @@ class PoseEstimator:
         if self._track is not None and self._track.expired(stamp):
             self._track = None
         seen: Observation | None = None
+        evidence = 0.0 if self._track is None else self._track.side_evidence
         if self._track is not None:
-            expected = Hypothesis(self._track.predict(stamp), self._expected_side(self._track))
-            seen = self._best(self._observe(image, intrinsics, [expected], clock))
+            seen = self._best(self._observe(image, intrinsics, self._track.predict(stamp)[None], clock, evidence))
         if seen is None:
             with clock.stage("locate"):
-                hypotheses = self._search.hypotheses(
-                    image, depth, intrinsics, (self.min_depth, self.max_depth), self.side, center
-                )
-            observations = self._observe(image, intrinsics, hypotheses, clock)
+                centers = self._search.centers(image, depth, intrinsics, (self.min_depth, self.max_depth), center)
+            observations = self._observe(image, intrinsics, centers, clock)
             # The hint comes first, if its cube is not empty.
-            hinted = [] if center is None else [each for each in observations if each.center is hypotheses[0].center]
+            hinted = [one for one in observations[:1] if center is not None and np.array_equal(one.center, centers[0])]
             for choice in (hinted, observations):
                 first = self._best(choice, _FIRST_LOOK * self.score_threshold)
                 if seen is None and first is not None:  # look again, with the subject in the middle of the cube
-                    again = Hypothesis(first.centroid, first.side)
-                    seen = self._best(self._observe(image, intrinsics, [again], clock))
-        if seen is not None and self.side == Side.UNKNOWN and (self._track is None or not self._track.side_settled):
-            with clock.stage("locate"):
-                seen = replace(seen, left=self._search.side_evidence(image, intrinsics, seen.centroid))
+                    seen = self._best(self._observe(image, intrinsics, first.centroid[None], clock, first.left))
         with clock.stage("track"):
             skeletons = self._follow(seen, stamp)
         return Estimate(skeletons, clock.seconds)
 
-    def _expected_side(self, track: Track) -> Side:
-        if self.skeleton.kind != "hand":
-            return Side.UNKNOWN
-        return track.side if self.side == Side.UNKNOWN else self.side
+    def _sides(self, evidence: float) -> tuple[Side, ...]:
+        """The hands that a subject may be."""
+        if self.skeleton.kind != "hand" or self.side != Side.UNKNOWN:
+            return (self.side,)
+        if abs(evidence) >= _CERTAIN_SIDE:
+            return (Side.LEFT if evidence > 0 else Side.RIGHT,)
+        return (Side.RIGHT, Side.LEFT)
 
     def _observe(
-        self, image: torch.Tensor, intrinsics: Intrinsics, hypotheses: list[Hypothesis], clock: _Stopwatch
+        self, image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: _Stopwatch, evidence: float = 0.0
     ) -> list[Observation]:
-        """Run the network on the cubes of the hypotheses that are not empty."""
+        """Run the network on the cubes around centers [K, 3] that are not empty, as the hands that each may be.
+
+        Args:
+            evidence: What is known about the side, as a logit of a left hand.
+
+        Returns:
+            One observation for each cube, as the likelier hand.
+        """
+        sides = self._sides(evidence)
         with clock.stage("voxelize"), torch.inference_mode():
             kept, grids = [], []
-            for hypothesis in hypotheses:
-                center = hypothesis.center
+            for center in centers:
                 points = points_in_cube(image, intrinsics, tuple(center.tolist()), self._edge)
                 middle = torch.tensor(center[None], dtype=image.dtype, device=image.device)
                 grid = occupancy(points[None], middle, self._edge, self._config.grid)
                 if grid.sum() >= _FEWEST_VOXELS:
-                    kept.append(hypothesis)
+                    kept.append(center)
                     # The network knows right hands only.
-                    grids.append(grid.flip(-1) if hypothesis.side == Side.LEFT else grid)
+                    grids += [grid.flip(-1) if side == Side.LEFT else grid for side in sides]
         if not kept:
             return []
         with clock.stage("network"):
@@ -222,11 +227,11 @@ class PoseEstimator:
         with clock.stage("joints"), torch.inference_mode():
             coordinates, peaks = decode(heatmaps, self._config.sigma)
             moments = covariance(heatmaps) * (self._edge / self._config.heatmap) ** 2  # square metres
-            mirrored = torch.tensor([each.side == Side.LEFT for each in kept], device=coordinates.device)
+            mirrored = torch.tensor([side == Side.LEFT for _ in kept for side in sides], device=coordinates.device)
             back = self._config.heatmap - coordinates[..., 0]
             coordinates[..., 0] = torch.where(mirrored[:, None], back, coordinates[..., 0])
             moments[..., 1:3] *= torch.where(mirrored, -1, 1)[:, None, None]  # xy and xz
-            middles = torch.tensor(np.array([each.center for each in kept]))
+            middles = torch.tensor(np.repeat(np.array(kept), len(sides), axis=0))
             middles = middles.to(coordinates.device, coordinates.dtype)
             points = metric_coordinates(coordinates, middles, self._edge, self._config.heatmap)
             estimated = peaks >= _JOINT_SCORE
@@ -237,7 +242,15 @@ class PoseEstimator:
             scores = torch.where(estimated, scores, 0.0)
             moments = torch.where(estimated[..., None], moments, torch.nan)
             arrays = [array.cpu().numpy() for array in (points, scores, moments)]
-        return [Observation(*each, one.center, one.side) for *each, one in zip(*arrays, kept, strict=True)]
+        observations = [
+            Observation(points, scores, covariances, center, side)
+            for points, scores, covariances, (center, side) in zip(
+                *arrays, ((center, side) for center in kept for side in sides), strict=True
+            )
+        ]
+        if len(sides) == 1:
+            return observations
+        return [choose_side(*pair, evidence) for pair in zip(observations[::2], observations[1::2], strict=True)]
 
     def _best(self, observations: list[Observation], threshold: float | None = None) -> Observation | None:
         best = max(observations, key=lambda each: each.score, default=None)
@@ -261,7 +274,7 @@ class PoseEstimator:
         return (
             SkeletonEstimate(
                 id=track.id,
-                side=self._expected_side(track),
+                side=reported.side,
                 tracking_state=track.state,
                 score=reported.score,
                 center=reported.center,

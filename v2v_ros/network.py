@@ -216,7 +216,7 @@ class CenterRefiner(nn.Module):
 
     In the spirit of the reference-point refinement that precedes V2V-PoseNet (paper, section 4, after Oberweger and
     Lepetit, DeepPrior++, ICCV Workshops 2017), on the same occupancy grids that the pose network sees. It also says
-    whether there is a subject at all, and which hand it is, so one small network decides about many candidates.
+    whether there is a subject at all, so one small network sorts out many candidates.
     """
 
     SPAN = 1.6  # the cube's edge, in edges of the skeleton's cube
@@ -239,11 +239,10 @@ class CenterRefiner(nn.Module):
             nn.ReLU(inplace=True),
         )
         self.head = nn.Sequential(
-            nn.Flatten(), nn.Linear(4 * w * (config.grid // 8) ** 3, 8 * w), nn.ReLU(inplace=True), nn.Linear(8 * w, 5)
+            nn.Flatten(), nn.Linear(4 * w * (config.grid // 8) ** 3, 8 * w), nn.ReLU(inplace=True), nn.Linear(8 * w, 4)
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Occupancy [B, 1, N, N, N] (z, y, x) to float [B, 5]: the offset from the cube's centre to the reference
-        point (x, y, z) in edges of the skeleton's cube, the logit of there being a subject, the logit of a left hand.
-        """
+        """Occupancy [B, 1, N, N, N] (z, y, x) to float [B, 4]: the offset from the cube's centre to the reference
+        point (x, y, z) in edges of the skeleton's cube, and the logit of there being a subject."""
         return self.head(self.features(x))

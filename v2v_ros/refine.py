@@ -1,4 +1,4 @@
-"""The centre refiner at work: from guesses where a subject could be to where it is, whether, and which hand."""
+"""The centre refiner at work: from guesses where a subject could be to where it is, if it is there at all."""
 
 from __future__ import annotations
 
@@ -20,15 +20,10 @@ class Refined:
     Attributes:
         centers: float64 [K, 3] metres, the reference point of the subject that is nearest to each guess.
         presence: float32 [K], logit of there being one.
-        left: float32 [K], logit of its being a left hand.
     """
 
     centers: np.ndarray
     presence: np.ndarray
-    left: np.ndarray
-
-    def __getitem__(self, index: np.ndarray) -> Refined:
-        return Refined(self.centers[index], self.presence[index], self.left[index])
 
 
 class Refiner:
@@ -47,7 +42,7 @@ class Refiner:
     def __call__(self, image: torch.Tensor, intrinsics: Intrinsics, guesses: np.ndarray) -> Refined:
         """Look around guesses float64 [K, 3] in a depth image float [H, W] in metres."""
         if not len(guesses):
-            return Refined(np.zeros((0, 3)), np.zeros(0, np.float32), np.zeros(0, np.float32))
+            return Refined(np.zeros((0, 3)), np.zeros(0, np.float32))
         span = CenterRefiner.SPAN * self._edge
         middles = torch.tensor(guesses, dtype=image.dtype, device=image.device)
         grids = [
@@ -55,12 +50,12 @@ class Refiner:
             for guess, middle in zip(guesses.tolist(), middles, strict=True)
         ]
         out = self._network(torch.cat(grids)).float().cpu().numpy()
-        return Refined(guesses + out[:, :3].astype(np.float64) * self._edge, out[:, 3], out[:, 4])
+        return Refined(guesses + out[:, :3].astype(np.float64) * self._edge, out[:, 3])
 
     def find(
         self, image: torch.Tensor, intrinsics: Intrinsics, guesses: np.ndarray, separation: float, limit: int
-    ) -> Refined:
-        """The subjects near guesses float64 [K, 3], the surest first.
+    ) -> np.ndarray:
+        """Centres float64 [S, 3] of the subjects near guesses float64 [K, 3], the surest first.
 
         Every guess is moved to where a subject seems to be and looked at again there, as its cube may have shown
         only part of it. Of several that end up at one subject the surest is kept.
@@ -70,13 +65,13 @@ class Refiner:
             limit: Largest number of subjects.
         """
         first = self(image, intrinsics, guesses)
-        second = self(image, intrinsics, first[first.presence > _PLAUSIBLE].centers)
+        second = self(image, intrinsics, first.centers[first.presence > _PLAUSIBLE])
         kept: list[int] = []
         for index in np.argsort(-second.presence).tolist():
             apart = np.linalg.norm(second.centers[kept] - second.centers[index], axis=1) > separation
-            if second.presence[index] > 0 and apart.all() and len(kept) < limit:
+            if second.presence[index] > _PLAUSIBLE and apart.all() and len(kept) < limit:
                 kept.append(index)
-        return second[np.array(kept, dtype=int)]
+        return second.centers[kept]
 
 
-_PLAUSIBLE = -2.0  # logit; a cube that shows half a hand says so much
+_PLAUSIBLE = -2.0  # logit; the pose network decides, the refiner only sorts out what cannot be

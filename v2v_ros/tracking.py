@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -34,7 +34,7 @@ class Observation:
         covariances: float32 [J, 6] square metres: xx, xy, xz, yy, yz, zz; NaN where not estimated.
         center: float64 [3] metres, of the cube that was looked into.
         side: As which hand the network saw it.
-        left: What else speaks for a left hand (or, negative, for a right one), as a logit.
+        left: What this look says for a left hand (or, negative, for a right one), as a logit.
     """
 
     points: np.ndarray
@@ -55,11 +55,24 @@ class Observation:
         return np.asarray(np.nanmean(self.points, axis=0, dtype=np.float64))
 
 
+_MOST_EVIDENCE = 1.5  # logit; looks at neighbouring frames are not independent
 HOLD_SECONDS = 0.25  # how long a subject that cannot be seen is still reported
 _SMOOTHING = 0.5  # weight of the newest velocity
 _FASTEST = 4.0  # m/s; hands and people move slower, wrong detections do not
-_CERTAIN_SIDE = 8.0  # sum of logits
 _SAME_SUBJECT = 0.6  # cube edges; how far from where it was expected a subject may turn up again
+
+
+def choose_side(right: Observation, left: Observation, evidence: float) -> Observation:
+    """One observation of two, of the same cube as either hand.
+
+    The network has learnt to say nothing of left hands: its scores of a grid and of its mirror image are to each other
+    about as the probabilities of a right and of a left hand are.
+
+    Args:
+        evidence: What is known from before, as a logit of a left hand.
+    """
+    logit = float(np.clip(np.log((left.score + 1e-3) / (right.score + 1e-3)), -_MOST_EVIDENCE, _MOST_EVIDENCE))
+    return replace(left if evidence + logit > 0 else right, left=logit)
 
 
 class Track:
@@ -69,10 +82,9 @@ class Track:
         self.id = id
         self.observation = observation
         self.state = TrackingState.DETECTED
-        self.side_evidence = 0.0
+        self.side_evidence = observation.left
         self._seen = stamp
         self._velocity = np.zeros(3)
-        self._weigh_side(observation)
 
     def expired(self, stamp: float) -> bool:
         """Whether the subject has not been seen for too long, or time has gone back."""
@@ -92,8 +104,8 @@ class Track:
             self._velocity += _SMOOTHING * (velocity - self._velocity)
         self.observation = observation
         self.state = TrackingState.TRACKED
+        self.side_evidence += observation.left  # one look can be wrong about the side
         self._seen = stamp
-        self._weigh_side(observation)
 
     def miss(self, stamp: float) -> Observation | None:
         """What to report when the subject was not seen: its last pose moved on, or None when it is lost."""
@@ -109,18 +121,6 @@ class Track:
     def is_same(self, observation: Observation, stamp: float, edge: float) -> bool:
         """Whether something seen elsewhere can be this subject."""
         return float(np.linalg.norm(observation.centroid - self.predict(stamp))) < _SAME_SUBJECT * edge
-
-    @property
-    def side_settled(self) -> bool:
-        """Whether enough was seen to know which hand it is."""
-        return abs(self.side_evidence) >= _CERTAIN_SIDE
-
-    def _weigh_side(self, observation: Observation) -> None:
-        """One look can be wrong about the side; a track sums up the evidence of all."""
-        self.side_evidence += observation.left
-        self.side = observation.side
-        if observation.side != Side.UNKNOWN and self.side_evidence != 0:
-            self.side = Side.LEFT if self.side_evidence > 0 else Side.RIGHT
 
     def _motion(self, stamp: float) -> np.ndarray:
         return self._velocity * min(max(0.0, stamp - self._seen), HOLD_SECONDS)

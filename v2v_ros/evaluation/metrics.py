@@ -1,15 +1,98 @@
-"""Errors of joints against the truth."""
+"""Errors of joints against the truth, and the figures that the literature reports of them.
+
+Errors are NaN where there is no truth, which leaves the joint out, and infinite where the joint was not estimated,
+which counts as a failure and is left out of the means.
+"""
 
 from __future__ import annotations
 
 import torch
 
+# The rows that papers on ITOP report (Haque et al., ECCV 2016): of both sides together, upper and lower body last.
+BODY_PARTS = {
+    "head": ("head",),
+    "neck": ("neck",),
+    "shoulders": ("right_shoulder", "left_shoulder"),
+    "elbows": ("right_elbow", "left_elbow"),
+    "hands": ("right_hand", "left_hand"),
+    "torso": ("torso",),
+    "hips": ("right_hip", "left_hip"),
+    "knees": ("right_knee", "left_knee"),
+    "feet": ("right_foot", "left_foot"),
+    "upper body": (
+        *("head", "neck", "right_shoulder", "left_shoulder"),
+        *("right_elbow", "left_elbow", "right_hand", "left_hand"),
+    ),
+    "lower body": ("right_hip", "left_hip", "right_knee", "left_knee", "right_foot", "left_foot"),
+}
+HAND_PARTS = {
+    "wrist": ("wrist",),
+    **{
+        finger: tuple(f"{finger}_{joint}" for joint in ("mcp", "pip", "dip", "tip"))
+        for finger in ("index", "middle", "ring", "little")
+    },
+    "thumb": tuple(f"thumb_{joint}" for joint in ("cmc", "mcp", "ip", "tip")),
+    "fingertips": tuple(f"{finger}_tip" for finger in ("thumb", "index", "middle", "ring", "little")),
+}
+
 
 def joint_errors(joints: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Euclidean distances [..., J] in the unit of the joints [..., J, 3]; NaN where either is."""
-    return (joints - truth).norm(dim=-1)
+    """Euclidean distances [..., J] in the unit of the joints [..., J, 3].
+
+    NaN where the truth is NaN, infinity where only the estimate is.
+    """
+    distances = (joints - truth).norm(dim=-1)
+    missed = joints.isnan().any(-1) & ~truth.isnan().any(-1)
+    return torch.where(missed, torch.inf, distances)
+
+
+def mean_error(errors: torch.Tensor) -> float:
+    """Mean of the finite errors; NaN when there are none."""
+    return errors[errors.isfinite()].mean().item()
+
+
+def median_error(errors: torch.Tensor) -> float:
+    """Median over all joints with a truth, those that were not estimated being the worst; NaN when there are none."""
+    return errors.nanmedian().item()
+
+
+def missed_share(errors: torch.Tensor) -> float:
+    """Share of the joints with a truth that were not estimated."""
+    return _share(errors.isinf(), ~errors.isnan())
 
 
 def success_rate(errors: torch.Tensor, threshold: float) -> float:
-    """Share of frames of errors [F, J] whose worst joint is within the threshold (Taylor et al., CVPR 2012)."""
-    return (errors.amax(dim=1) < threshold).float().mean().item()
+    """Share of frames of errors [F, J] whose worst joint is within the threshold (Taylor et al., CVPR 2012).
+
+    Frames without any truth are left out.
+    """
+    return success_curve(errors, torch.tensor([threshold]))[0]
+
+
+def success_curve(errors: torch.Tensor, thresholds: torch.Tensor) -> list[float]:
+    """The success rate at every threshold [T]."""
+    labelled = ~errors.isnan().all(1)
+    worst = errors[labelled].nan_to_num(nan=0.0, posinf=torch.inf).amax(1)
+    return (worst[:, None] < thresholds.to(worst)).float().mean(0).tolist()
+
+
+def precision(errors: torch.Tensor, threshold: float) -> list[float]:
+    """Of every joint of errors [F, J], the share within the threshold among the frames where it has a truth.
+
+    With a threshold of 10 cm and averaged over the joints, this is the mAP of ITOP (Haque et al., ECCV 2016).
+    """
+    return [_share(column <= threshold, ~column.isnan()) for column in errors.unbind(1)]
+
+
+def mean_precision(errors: torch.Tensor, threshold: float) -> float:
+    """Mean of :func:`precision` over the joints that have a truth anywhere."""
+    return torch.tensor(precision(errors, threshold)).nanmean().item()
+
+
+def parts(kind: str) -> dict[str, tuple[str, ...]]:
+    """Names of groups of joints and their joints, for a kind of skeleton."""
+    return BODY_PARTS if kind == "body" else HAND_PARTS
+
+
+def _share(hits: torch.Tensor, counted: torch.Tensor) -> float:
+    return (hits & counted).sum().item() / counted.sum().item() if counted.any() else float("nan")

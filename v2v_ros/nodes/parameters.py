@@ -69,6 +69,12 @@ POSE_PARAMETERS = (
         read_only=True,
     ),
     Spec(
+        "center_weights",
+        "",
+        "Name or path of the centre refiner's weights; empty: those shipped for the skeleton; none: no refiner.",
+        read_only=True,
+    ),
+    Spec(
         "device",
         "auto",
         "Where the network runs; 'auto' takes a GPU when there is one.",

@@ -45,9 +45,11 @@ def load_estimator(node: LifecycleNode) -> PoseEstimator:
         ValueError: The weights or the device cannot be used.
     """
     skeleton = node.get_parameter("skeleton").value
+    center_weights = node.get_parameter("center_weights").value
     return PoseEstimator(
         node.get_parameter("weights").value or weights.default_for(skeleton),
         device=node.get_parameter("device").value,
+        center_weights={"": "auto", "none": None}.get(center_weights, center_weights),
         skeleton=skeleton,
     )
 

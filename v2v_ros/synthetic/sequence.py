@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from ..camera import Intrinsics
 from ..skeletons import BODY15, HAND21, Skeleton
-from .body import BodyPose, pose_body
-from .hand import HandPose, pose_hand, sample_fingers, sample_shape
-from .noise import NoiseFields, SensorNoise, apply_noise
+from .body import pose_body
+from .body_motion import walking_pose
+from .body_shape import sample_body_shape
+from .hand import UPRIGHT, HandPose, pose_hand, sample_shape
+from .hand_poses import sample_families, sample_fingers
 from .render import Cameras, render_planes, render_spheres
+from .rotations import about_axis
+from .sensors import Draws, Sensors, sense
 from .spheres import Spheres
 
 CAMERA = Intrinsics(475.0, 475.0, 319.5, 239.5, 640, 480)
 _KEYFRAME_SECONDS = 1.5
-_SPARE = 64  # pixels by which the noise fields are larger than the image
+_FLOOR = 0.9  # metres below the camera, where the walking person's feet are
+_SPARE = 64  # pixels by which the random fields are larger than the image
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class SyntheticFrame:
 
 
 class SyntheticSequence:
-    """A right hand that moves, turns and changes its gesture (or a body that walks on the spot) before a wall.
+    """A right hand that moves, turns and changes its gesture before a wall; or a person who walks, waves and turns.
 
     The same seed gives the same motion; noise is drawn anew for every frame.
 
@@ -43,7 +48,7 @@ class SyntheticSequence:
         kind: ``hand`` or ``body``.
         seed: Of shape and motion.
         intrinsics: Of the camera.
-        noise: Strength of the sensor noise; 0 is a perfect camera.
+        noise: Strength of the sensor's faults (SR305 for hands, Kinect v1 for bodies); 0 is a perfect camera.
 
     Raises:
         ValueError: The kind is neither, or the camera's pixels are not square.
@@ -62,18 +67,13 @@ class SyntheticSequence:
         self._seed = seed
         self._generator = torch.Generator().manual_seed(seed)
         self._shape = sample_shape(1, self._generator)
+        self._person = sample_body_shape(1, torch.Generator().manual_seed(seed), children=0.0)
         one = torch.ones(1)
-        self._noise = SensorNoise(
-            white=0.003 * noise * one,
-            bumps=0.003 * noise * one,
-            step=0.002 * noise * one,
-            edge_loss=min(1.0, 0.4 * noise) * one,
-            flying=min(1.0, 0.1 * noise) * one,
-            holes=min(1.0, 0.005 * noise) * one,
-        )
+        sensor = Sensors.preset("sr305" if kind == "hand" else "kinect_v1").scaled(noise)
+        self._sensor = replace(sensor, focal=intrinsics.fx * one)  # a sensor with the resolution that is asked for
         width, height = intrinsics.width, intrinsics.height
         # Random numbers for every pixel cost more than the picture: draw once, larger, and cut at random places.
-        self._draws = NoiseFields.draw(1, height + _SPARE, width + _SPARE, self._generator)
+        self._draws = Draws.draw(1, height + _SPARE, width + _SPARE, self._generator)
         self._cameras = Cameras(intrinsics.fx * one, torch.tensor([[intrinsics.cx, intrinsics.cy]]), width, height)
         self._background = render_planes(
             torch.tensor([[[0.0, 0.0, 1.2 if kind == "hand" else 4.0]]]),
@@ -88,7 +88,7 @@ class SyntheticSequence:
             depth = torch.minimum(render_spheres(surface, self._cameras), self._background)
             top, left = torch.randint(_SPARE + 1, (2,), generator=self._generator).tolist()
             draws = self._draws.crop(top, left, self.intrinsics.height, self.intrinsics.width)
-            noisy = apply_noise(depth, self._noise, draws)
+            noisy = sense(depth, self._cameras, self._sensor, draws)
         return SyntheticFrame(noisy[0].numpy(), joints[0].numpy().astype(np.float32))
 
     def _hand(self, seconds: float) -> tuple[torch.Tensor, Spheres]:
@@ -107,29 +107,16 @@ class SyntheticSequence:
             bounds = torch.tensor([low, high])
             return bounds[:1] + (bounds[1:] - bounds[:1]) * torch.rand(1, len(low), generator=generator)
 
+        spin, tilt, roll = around([-1.0, -0.5, -0.6], [1.0, 0.5, 0.6]).unbind(-1)
         return HandPose(
-            fingers=sample_fingers(1, generator),
+            fingers=sample_fingers(self._shape, sample_families(1, generator), generator),
             wrist=around([-0.3, -0.2], [0.3, 0.2]),
-            orientation=around([-1.0, -0.5, -0.6], [1.0, 0.5, 0.6]),
+            orientation=about_axis(2, roll) @ about_axis(0, tilt) @ UPRIGHT @ about_axis(1, spin),
             position=around([-0.12, -0.08, 0.42], [0.12, 0.06, 0.60]),
         )
 
     def _body(self, seconds: float) -> tuple[torch.Tensor, Spheres]:
-        phase = 2 * math.pi * 0.6 * seconds
-        stride = 0.45 * math.sin(phase)
-        lift = 0.5 * (1 + math.sin(0.7 * phase))
-
-        def pair(right: float, left: float) -> torch.Tensor:
-            return torch.tensor([[right, left]])
-
-        pose = BodyPose(
-            height=torch.tensor([1.72]),
-            yaw=torch.tensor([0.5 * math.sin(0.3 * phase)]),
-            swing=pair(-stride, 0.4 * lift),
-            spread=pair(0.15, 0.2 + 1.6 * lift),
-            elbow=pair(0.4 + 0.2 * stride, 1.2 * lift),
-            stride=pair(stride, -stride),
-            knee=pair(0.3 + 0.3 * math.sin(phase + 1.5), 0.3 - 0.3 * math.sin(phase + 1.5)),
-            position=torch.tensor([[0.25 * math.sin(0.25 * phase), 0.0, 2.6]]),
-        )
-        return pose_body(pose)
+        joints, surface = pose_body(self._person, walking_pose(torch.tensor([seconds])))
+        lowest = (surface.centers[..., 1] + surface.radii).amax()
+        shift = torch.stack((torch.tensor(0.25 * math.sin(0.9 * seconds)), _FLOOR - lowest, torch.tensor(2.6)))
+        return joints + shift, Spheres(surface.centers + shift, surface.radii)

@@ -85,14 +85,19 @@ def render_worlds(worlds: Worlds, cameras: Cameras) -> torch.Tensor:
     return torch.minimum(torch.minimum(depth, planes), boxes)
 
 
+CROP_MARGIN = 1.2  # of a crop around its cube
+_LARGEST_VIEW = 0.6  # smallest focal length in widths of the image: 80 degrees, more than most depth cameras see
+
+
 def crop_cameras(centers: torch.Tensor, edge: float, pixels: int) -> Cameras:
-    """Cameras whose images show the cubes around centers [B, 3] and a margin of a tenth around them.
+    """Cameras whose images show the cubes around centers [B, 3] and a margin around them, as far as a real camera so
+    near could.
 
     The window follows the subject: the principal point lies where the true camera's axis would, so that the subject
     is seen under the same perspective as in the whole image.
     """
-    z = centers[:, 2]
-    focal = pixels * (z - edge / 2).clamp_min(0.05) / (1.2 * edge)
+    z = centers[:, 2].clamp_min(0.05)
+    focal = (pixels * (z - edge / 2) / (CROP_MARGIN * edge)).clamp_min(_LARGEST_VIEW * pixels)
     principal = (pixels - 1) / 2 - focal[:, None] * centers[:, :2] / z[:, None]
     return Cameras(focal, principal, pixels, pixels)
 

@@ -1,75 +1,221 @@
-"""The Lightning module: heatmap regression by mean squared error."""
+"""The Lightning modules: how the two networks are trained, and what they are measured by."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 import pytorch_lightning as lightning
 import torch
+import torch.distributed as distributed
+from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss, smooth_l1_loss
 
 from ..evaluation.metrics import joint_errors, success_rate
 from ..heatmaps import decode, encode
-from ..network import NetworkConfig, V2VPoseNet
-from .data import Batch
+from .config import TrainingConfig
+from .data import Batch, CenterBatch
+from .muon import Muon
 
 _WARMUP_STEPS = 200
+_LARGEST_SKIPS = 50  # in a row; float16's loss scale needs some at the start
 
 
-class PoseTraining(lightning.LightningModule):
-    """Trains a V2V-PoseNet against Gaussian heatmaps (paper, section 6), with AdamW and a cosine schedule.
+class Training(lightning.LightningModule):
+    """Muon with a warm-up and a cosine schedule; a step whose gradient is not finite is left out.
 
     Args:
-        config: The network's size.
-        learning_rate: Highest learning rate, reached after a short warm-up.
+        config: Of the run.
         steps: Length of the schedule.
+        processes: That train together.
+
+    Attributes:
+        network: What is trained.
+        figures: Of the last validation, by name; the same in every process.
+        joint_errors_mm: Mean error of every joint at the last validation, by name; empty where there are no joints.
+        skipped: Steps left out so far.
     """
 
-    def __init__(self, config: NetworkConfig, learning_rate: float, steps: int) -> None:
+    def __init__(self, config: TrainingConfig, steps: int, processes: int = 1) -> None:
         super().__init__()
-        self.network = V2VPoseNet(config)
+        self.config, self.steps, self.processes = config, steps, processes
+        self.network = config.build()
         self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        self.config, self.learning_rate, self.steps = config, learning_rate, steps
-        self._errors: list[torch.Tensor] = []
-        self._scores: list[torch.Tensor] = []
-        self._empty_scores: list[torch.Tensor] = []
+        self.figures: dict[str, float] = {}
+        self.joint_errors_mm: dict[str, float] = {}
+        self.skipped = 0
+        self._skipped_in_a_row = 0
+        self._good_buffers: list[torch.Tensor] = []
+        self._results: list[tuple[int, tuple[torch.Tensor, ...]]] = []
 
     def forward(self, grids: torch.Tensor) -> torch.Tensor:
-        return self.network(grids.contiguous(memory_format=torch.channels_last_3d)).float()
+        return self.network(grids.float().contiguous(memory_format=torch.channels_last_3d)).float()
 
-    def training_step(self, batch: Batch, _: int) -> torch.Tensor:
-        targets = encode(batch.coordinates, self.config.heatmap, self.config.sigma)
-        # Summed over the cells: the mean is so small that Adam's epsilon would brake the start.
-        loss = torch.nn.functional.mse_loss(self(batch.grids), targets) * self.config.heatmap**3
-        self.log("train/loss", loss, prog_bar=True)
+    def loss(self, batch: Any) -> torch.Tensor:
+        """What is minimised on a batch."""
+        raise NotImplementedError
+
+    def measure(self, batch: Any) -> tuple[torch.Tensor, ...]:
+        """What validation keeps of a batch, one row for each sample."""
+        raise NotImplementedError
+
+    def summarize(self, *results: torch.Tensor) -> dict[str, float]:
+        """Figures of the whole held-out set, from all that :meth:`measure` kept."""
+        raise NotImplementedError
+
+    def training_step(self, batch: Batch | CenterBatch, _: int) -> torch.Tensor:
+        # The forward pass itself writes the statistics of batch normalisation.
+        buffers = list(self.buffers())
+        if not self._good_buffers:
+            self._good_buffers = [buffer.clone() for buffer in buffers]
+        for good, buffer in zip(self._good_buffers, buffers, strict=True):
+            good.copy_(buffer)
+        loss = self.loss(batch)
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.grids))
         return loss
 
-    def validation_step(self, batch: Batch, _: int) -> None:
-        coordinates, scores = decode(self(batch.grids), self.config.sigma)
-        present = ~batch.coordinates.isnan().any(dim=(1, 2))
-        errors = joint_errors(coordinates, batch.coordinates) * batch.millimetres_per_cell
-        self._errors.append(errors[present])
-        self._scores.append(scores.mean(1)[present])
-        self._empty_scores.append(scores.mean(1)[~present])
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self.log("train/learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
+            self.log("train/skipped", float(self.skipped))
 
-    def on_validation_epoch_end(self) -> None:
-        errors = torch.cat(self._errors)
-        self.log("val/error_mm", errors.mean(), prog_bar=True)
-        self.log("val/median_mm", errors.median())
-        self.log("val/success_30mm", success_rate(errors, 30.0))
-        self.log("val/score", torch.cat(self._scores).mean(), prog_bar=True)
-        if empty := [scores for scores in self._empty_scores if scores.numel()]:
-            self.log("val/empty_score", torch.cat(empty).mean(), prog_bar=True)
-        self._errors.clear()
-        self._scores.clear()
-        self._empty_scores.clear()
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the gradient, or leave the step out: gradients are the same in all processes, and so is the choice."""
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        if norm.isfinite():
+            self._skipped_in_a_row = 0
+            return
+        optimizer.zero_grad(set_to_none=True)  # the optimizer passes by parameters without a gradient
+        for good, buffer in zip(self._good_buffers, self.buffers(), strict=True):
+            buffer.copy_(good)
+        self.skipped += 1
+        self._skipped_in_a_row += 1
+        if self._skipped_in_a_row > _LARGEST_SKIPS:
+            raise RuntimeError(
+                f"the gradient was not finite in {self._skipped_in_a_row} steps in a row: lower --learning-rate, or "
+                "train with --precision 32-true; the last checkpoint is from before"
+            )
 
     def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.AdamW(self.network.parameters(), lr=self.learning_rate, weight_decay=1e-4)
+        rate = self.config.learning_rate
+        optimizer = Muon(self.network, rate, adam_learning_rate=rate / 10)
+        warmup = min(_WARMUP_STEPS, max(1, self.steps // 10))
 
         def factor(step: int) -> float:
-            warm = min(1.0, (step + 1) / _WARMUP_STEPS)
+            warm = min(1.0, (step + 1) / warmup)
             return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps)))
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["skipped"] = self.skipped
+        checkpoint["run"] = {**asdict(self.config), "processes": self.processes}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.skipped = checkpoint["skipped"]
+
+    def on_validation_epoch_start(self) -> None:
+        self._results.clear()
+        if distributed.is_initialized():
+            # Every process has its own statistics of batch normalisation; those of the first are validated and kept.
+            for buffer in self.buffers():
+                distributed.broadcast(buffer, 0)
+
+    def validation_step(self, batch: tuple[int, Batch | CenterBatch], _: int) -> None:
+        index, samples = batch
+        self._results.append((index, tuple(result.cpu() for result in self.measure(samples))))
+
+    def on_validation_epoch_end(self) -> None:
+        parts = [self._results]
+        if distributed.is_initialized():
+            parts = [[]] * distributed.get_world_size()
+            distributed.all_gather_object(parts, self._results)
+        # In the order of the set, so that the sums do not depend on who measured what.
+        ordered = sorted((result for part in parts for result in part), key=lambda result: result[0])
+        columns = zip(*(results for _, results in ordered), strict=True)
+        self.figures = self.summarize(*(torch.cat(column) for column in columns))
+        for name, value in self.figures.items():
+            self.log(name, value, prog_bar=name == "val/error_mm")
+
+
+class PoseTraining(Training):
+    """Trains a V2V-PoseNet against Gaussian heatmaps (paper, section 6)."""
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        heatmap = self.config.grid // 2
+        targets = encode(batch.coordinates, heatmap, self.config.sigma)
+        # Summed over the cells: the mean is so small that Adam's epsilon would brake the start.
+        return mse_loss(self(batch.grids), targets) * heatmap**3
+
+    def measure(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+        coordinates, scores = decode(self(batch.grids), self.config.sigma)
+        return joint_errors(coordinates, batch.coordinates) * batch.millimetres_per_cell, scores.mean(1)
+
+    def summarize(self, *results: torch.Tensor) -> dict[str, float]:
+        errors, scores = results
+        present = ~errors.isnan().any(1)
+        errors = errors[present]
+        names = self.config.subject.joint_names
+        self.joint_errors_mm = {name: round(float(e), 2) for name, e in zip(names, errors.mean(0), strict=True)}
+        figures = {
+            "val/error_mm": errors.mean(),
+            "val/median_mm": errors.median() if len(errors) else errors.mean(),
+            "val/score": scores[present].mean(),
+            "val/empty_score": scores[~present].mean(),
+        }
+        if self.config.subject.kind == "body":
+            figures["val/map_10cm"] = (errors < 100).float().mean()
+        else:
+            figures["val/success_30mm"] = torch.tensor(success_rate(errors, 30.0))
+        return _finite(figures)
+
+
+class CenterTraining(Training):
+    """Trains a centre refiner: robust regression of the offset, cross entropy of presence."""
+
+    def loss(self, batch: CenterBatch) -> torch.Tensor:
+        out = self(batch.grids)
+        there = ~batch.offsets.isnan().any(1)
+        weight = there.float()
+        # Quadratic below 0.05 edges: about as far off as the pose network can take.
+        offset = smooth_l1_loss(out[:, :3], batch.offsets.nan_to_num(), beta=0.05, reduction="none").mean(1)
+        loss = 10 * (offset * weight).sum() / weight.sum().clamp_min(1)
+        loss = loss + binary_cross_entropy_with_logits(out[:, 3], weight)
+        return loss
+
+    def measure(self, batch: CenterBatch) -> tuple[torch.Tensor, ...]:
+        out = self(batch.grids)
+        errors = (out[:, :3] - batch.offsets).norm(dim=1) * 1000 * batch.edge
+        return errors, out[:, 3] > 0
+
+    def summarize(self, *results: torch.Tensor) -> dict[str, float]:
+        errors, found = results
+        present = ~errors.isnan()
+        errors = errors[present]
+        half_cube = 500 * self.config.subject.cube_edge
+        figures = {
+            "val/error_mm": errors.mean(),
+            "val/median_mm": errors.median() if len(errors) else errors.mean(),
+            "val/p95_mm": errors.quantile(0.95) if len(errors) else errors.mean(),
+            "val/within_half_cube": (errors < half_cube).float().mean(),
+            "val/presence_right": (found == present).float().mean(),
+            "val/found": found[present].float().mean(),
+            "val/false_alarms": found[~present].float().mean(),
+        }
+        return _finite(figures)
+
+
+def _finite(figures: dict[str, torch.Tensor]) -> dict[str, float]:
+    """Without the means over nothing, such as the score of empty scenes where there are none."""
+    return {name: float(value) for name, value in figures.items() if value.isfinite()}
+
+
+def make_training(config: TrainingConfig, steps: int, processes: int = 1) -> Training:
+    """The module for a configuration's network."""
+    return (CenterTraining if config.network == "center" else PoseTraining)(config, steps, processes)

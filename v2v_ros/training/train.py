@@ -2,173 +2,205 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import time
+import os
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
 import torch
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
-from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from .. import weights
 from ..files import write_atomically
-from ..network import NetworkConfig
-from ..skeletons import get_skeleton
-from ..weights import Weights
-from .data import Batch, SyntheticHands, held_out
-from .module import PoseTraining
+from .averaging import MovingAverage
+from .config import TrainingConfig
+from .data import Batch, CenterBatch, SyntheticData, held_out
+from .export import Export, run_folder
+from .module import Training, make_training
+from .pace import Pace
+from .pictures import Pictures
 
-HELD_OUT_SEED = 2**31  # beyond every training seed
-_RESUME_SEEDS = 1_000_000
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """Everything that decides a run.
-
-    Attributes:
-        skeleton: ``hand21``; synthetic bodies are not there yet.
-        grid, width, sigma: The network (:class:`~v2v_ros.network.NetworkConfig`).
-        samples: Samples seen over the whole run.
-        batch: Samples a step.
-        learning_rate: Highest learning rate.
-        seed: Of the data and the initialisation.
-        validation_samples: Size of the held-out set.
-        validation_interval: Training samples between two validations.
-        precision: Of Lightning's trainer, such as ``bf16-mixed`` or ``32-true``.
-    """
-
-    skeleton: str = "hand21"
-    grid: int = 48
-    width: int = 8
-    sigma: float = 1.7
-    samples: int = 200_000
-    batch: int = 8
-    learning_rate: float = 2e-3
-    seed: int = 0
-    validation_samples: int = 512
-    validation_interval: int = 8_000
-    precision: str = "bf16-mixed"
+_LOG = logging.getLogger(__name__)
+_CHECKPOINT_STEPS = 500
+# Of a resumed run these are as they were; the others may change.
+_KEPT = ("skeleton", "network", "grid", "width", "sigma", "batch", "seed")
 
 
-class WeightsExport(Callback):
-    """Writes the weights file after every validation, so that a run cut short still leaves its latest."""
+class _Data(lightning.LightningDataModule):
+    """Every process's share of the data, from where the run is."""
 
-    def __init__(self, config: TrainingConfig, path: Path) -> None:
-        self.config, self.path = config, path
-        self.started = time.monotonic()
-        self.exported_step = -1
+    def __init__(self, config: TrainingConfig) -> None:
+        super().__init__()
+        self.config = config
+        self._held_out: list[tuple[int, Batch | CenterBatch]] = []
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"seconds": time.monotonic() - self.started}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.started = time.monotonic() - state_dict["seconds"]
-
-    def on_validation_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        if not isinstance(module, PoseTraining):
-            return
-        self.exported_step = trainer.global_step
-        skeleton = get_skeleton(self.config.skeleton)
-        figures = {key: round(float(value), 4) for key, value in trainer.callback_metrics.items() if "val/" in key}
-        training: dict[str, Any] = {
-            "data": "synthetic right hands",
-            "samples": trainer.global_step * self.config.batch,
-            "minutes": round((time.monotonic() - self.started) / 60, 1),
-            "device": str(module.device),
-            "config": asdict(self.config),
-            "held_out": figures,
-        }
-        weights.save(
-            Weights(
-                id=self.path.name.removesuffix(weights.SUFFIX),
-                skeleton=skeleton,
-                config=module.config,
-                cube_edge=skeleton.cube_edge,
-                state=module.network.state_dict(),
-                training=training,
-            ),
-            self.path,
+    def train_dataloader(self) -> DataLoader[Batch | CenterBatch]:
+        trainer, workers = self.trainer, self.config.workers
+        assert trainer is not None
+        data = SyntheticData(
+            self.config,
+            "cpu" if workers else trainer.strategy.root_device,
+            rank=trainer.global_rank,
+            processes=trainer.world_size,
+            first_step=trainer.global_step,
         )
+        return DataLoader(data, batch_size=None, num_workers=workers, pin_memory=workers > 0 and _has_gpu())
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        assert self.trainer is not None
+        if not self._held_out:
+            self._held_out = held_out(self.config, rank=self.trainer.global_rank, processes=self.trainer.world_size)
+        return DataLoader(self._held_out, batch_size=None)  # type: ignore[arg-type]
 
 
-def train(config: TrainingConfig, output: Path, *, resume: bool = False, progress: bool = True) -> dict[str, float]:
-    """Train and write a weights file.
+class _Bar(TQDMProgressBar):
+    """A progress bar over the whole run, which is one epoch without end."""
 
-    Beside it, in a folder of the same name with ``_run`` added, lie the run's configuration, its figures as CSV and
-    the last checkpoint.
+    @property
+    def total_train_batches(self) -> int | float:
+        return self.trainer.max_steps
+
+
+def train(
+    config: TrainingConfig,
+    output: Path,
+    *,
+    resume: bool = False,
+    start: str | Path | None = None,
+    devices: int = 1,
+    nodes: int = 1,
+    progress: bool = True,
+) -> dict[str, float]:
+    """Train and write a weights file and its model card.
+
+    Beside them, in a folder of the same name with ``_run`` added, lie the run's configuration, its figures as CSV and
+    for TensorBoard, and the last checkpoint. Under ``torchrun``, every process calls this, and ``devices`` and
+    ``nodes`` follow its settings; only the first process writes files.
 
     Args:
         output: The weights file to write.
         resume: Go on from the last checkpoint of the same run.
+        start: Name or path of weights to start from. Another number of joints is taken: that layer starts anew.
+        devices: GPUs of this machine to train on, or processes where there is no GPU.
+        nodes: Machines.
+        progress: Show a progress bar.
 
     Returns:
-        The figures on the held-out set.
+        The figures on the held-out set; the same in all processes.
 
     Raises:
-        ValueError: The skeleton has no training data, a number is out of its range, the output has another suffix, or
-            there is no checkpoint to resume from.
+        ValueError: A number is out of its range, the output has another suffix, there is no checkpoint to resume from
+            or it is of another run, or the weights to start from do not fit.
+        RuntimeError: The gradient was not finite for many steps in a row.
     """
-    skeleton = get_skeleton(config.skeleton)
-    if skeleton.name != "hand21":
-        raise ValueError(f"there is no synthetic training data for skeleton '{skeleton.name}' yet; train 'hand21'")
     if output.suffix != weights.SUFFIX:
         raise ValueError(f"'{output}': choose a name that ends in {weights.SUFFIX}")
-    if not 0 <= config.seed < HELD_OUT_SEED - _RESUME_SEEDS:
-        raise ValueError(f"the seed must be from 0 to {HELD_OUT_SEED - _RESUME_SEEDS - 1}, got {config.seed}")
-    network = NetworkConfig(len(skeleton.joint_names), config.grid, config.width, config.sigma)
-    folder = output.with_name(output.name.removesuffix(weights.SUFFIX) + "_run")
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        devices = int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = int(os.environ["WORLD_SIZE"]) // devices
+    processes = devices * nodes
+    folder = run_folder(output)
     last = folder / "last.ckpt"
-    if resume and not last.is_file():
-        raise ValueError(f"there is no checkpoint to resume from at '{last}'; start without --resume")
-    write_atomically(folder / "config.json", (json.dumps(asdict(config), indent=1) + "\n").encode())
+    if resume:
+        _check_checkpoint(last, config, processes)
+    steps = max(1, config.samples // (config.batch * processes))
+    lightning.seed_everything(config.seed % 2**32, verbose=False)
+    module = make_training(config, steps, processes)
+    if start is not None and not resume:
+        start_from(module, start)
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    lightning.seed_everything(config.seed, verbose=False)
-    steps = max(1, config.samples // config.batch)
-    module = PoseTraining(network, config.learning_rate, steps)
-    # A resumed run must not see the first samples again.
-    data_seed = config.seed + (int(time.time()) % _RESUME_SEEDS if resume else 0)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    training = DataLoader(
-        SyntheticHands(network, skeleton.cube_edge, config.batch, data_seed, device), batch_size=None, num_workers=0
-    )
-    fixed = held_out(network, skeleton.cube_edge, config.validation_samples, 32, HELD_OUT_SEED)
-    validation: DataLoader[Batch] = DataLoader(fixed, batch_size=None)  # type: ignore[arg-type]
-    export = WeightsExport(config, output)
-    # The logger empties its folder: a resumed run gets one of its own.
+    average, pace = MovingAverage(config.decay), Pace()
+    export = Export(config, output, average, pace, "" if start is None else Path(start).name)
+    # The CSV logger empties its folder: a resumed run gets one of its own.
     version = f"resumed_{len(list(folder.glob('resumed_*'))) + 1}" if resume else ""
+    interval = max(1, min(steps, config.validation_interval // (config.batch * processes)))
     trainer = lightning.Trainer(
-        accelerator="gpu" if device == "cuda" else "cpu",
-        devices=1,
+        accelerator="gpu" if _has_gpu() else "cpu",
+        devices=devices,
+        num_nodes=nodes,
+        strategy="ddp" if processes > 1 else "auto",
+        use_distributed_sampler=False,
         max_steps=steps,
         precision=config.precision,  # type: ignore[arg-type]
-        val_check_interval=max(1, min(steps, config.validation_interval // config.batch)),
+        val_check_interval=interval,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
-        log_every_n_steps=20,
-        gradient_clip_val=10.0,
-        logger=CSVLogger(folder, name=None, version=version),
+        log_every_n_steps=min(20, steps),
+        logger=[CSVLogger(folder, name=None, version=version), TensorBoardLogger(folder, "tensorboard", "")],
         callbacks=[
-            ModelCheckpoint(folder, filename="last", enable_version_counter=False, every_n_train_steps=min(500, steps)),
+            ModelCheckpoint(
+                folder,
+                filename="last",
+                enable_version_counter=False,
+                every_n_train_steps=min(_CHECKPOINT_STEPS, interval),
+            ),
+            pace,
+            average,
+            Pictures(),
             export,
-            *([TQDMProgressBar(refresh_rate=10)] if progress else []),
+            *([_Bar(refresh_rate=10)] if progress else []),
         ],
         enable_progress_bar=progress,
         enable_model_summary=False,
     )
+    if trainer.is_global_zero:
+        write_atomically(folder / "config.json", config.to_json().encode())
     torch.set_float32_matmul_precision("high")
+    data = _Data(config)
     with warnings.catch_warnings():
         # Of folders that are not empty, since they are ours, and of Lightning's own future.
         warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric)\.")
         # Only our own checkpoint of this run is read, and it holds nothing but tensors and numbers.
-        trainer.fit(module, training, validation, ckpt_path=last if resume else None, weights_only=True)
+        trainer.fit(module, datamodule=data, ckpt_path=last if resume else None, weights_only=True)
         if export.exported_step != trainer.global_step:
-            trainer.validate(module, validation, verbose=False)
-    return {key: float(value) for key, value in trainer.callback_metrics.items() if "val/" in key}
+            trainer.validate(module, datamodule=data, verbose=False)
+    return module.figures
+
+
+def start_from(module: Training, name: str | Path) -> None:
+    """Take over the weights of a file; the last layer only where it has as many joints.
+
+    Raises:
+        WeightsError: The file cannot be used.
+        ValueError: The networks differ in more than their joints.
+    """
+    load = weights.load_center if module.config.network == "center" else weights.load
+    state = dict(load(name).state)
+    own = module.network.state_dict()
+    last = {key for key in own if key.startswith("back.3.")}
+    wrong = sorted(key for key in own.keys() | state.keys() if _shape(own, key) != _shape(state, key))
+    if set(wrong) - last:
+        raise ValueError(
+            f"weights '{name}' do not fit the network to train: '{wrong[0]}' is {_shape(state, wrong[0])} there and "
+            f"{_shape(own, wrong[0])} here; choose the same --network and --width (and --grid for a centre network)"
+        )
+    if wrong:
+        _LOG.warning("the last layer of '%s' is for other joints and starts anew", name)
+    module.network.load_state_dict({**own, **{key: value for key, value in state.items() if key not in wrong}})
+
+
+def _shape(state: dict[str, torch.Tensor], key: str) -> tuple[int, ...] | None:
+    return tuple(state[key].shape) if key in state else None
+
+
+def _check_checkpoint(path: Path, config: TrainingConfig, processes: int) -> None:
+    if not path.is_file():
+        raise ValueError(f"there is no checkpoint to resume from at '{path}'; start without --resume")
+    run = torch.load(path, map_location="cpu", weights_only=True).get("run", {})
+    now = {**asdict(config), "processes": processes}
+    for name in (*_KEPT, "processes"):
+        if run.get(name) != now[name]:
+            raise ValueError(
+                f"the run to resume at '{path}' has {name} {run.get(name)}, not {now[name]}: resume it with the same, "
+                "or start a new run from its weights with --from"
+            )
+
+
+def _has_gpu() -> bool:
+    return torch.cuda.is_available()

@@ -1,0 +1,64 @@
+"""The command line: ``v2v demo | predict | evaluate | train | benchmark | info``, a module for each command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from typing import Any
+
+from .. import __version__
+from . import benchmark, demo, evaluate, info, predict, train
+from .common import CommandError
+
+__all__ = ["main"]
+
+_DESCRIPTION = """Metric 3D skeletons of hands and bodies from depth images, with V2V-PoseNet.
+
+Start with 'v2v demo' (needs ROS 2), or 'v2v predict FRAMES.json --output OUT.json' (does not)."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0 done, 1 it failed, 2 wrong usage, 130 interrupted."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="v2v: %(message)s")
+    try:
+        figures: dict[str, Any] | None = options.command(options)
+        if options.json is not None and figures is not None:
+            from ..files import write_atomically
+
+            write_atomically(options.json, (json.dumps(figures, indent=1, allow_nan=False) + "\n").encode())
+    except KeyboardInterrupt:
+        print("v2v: interrupted", file=sys.stderr)
+        return 130
+    except (CommandError, ValueError, OSError, RuntimeError) as error:
+        if options.verbose:
+            raise
+        print(f"v2v {options.name}: error: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        if options.verbose:
+            raise
+        print(f"v2v {options.name}: error: {_missing(error)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    module = (error.name or str(error)).split(".")[0]
+    if module == "rclpy" or (error.name or "").startswith("v2v_ros.msg"):
+        return "this command needs ROS 2 with v2v_ros built in it: 'make setup', then 'scripts/env v2v ...'"
+    packages = {"PIL": "pillow", "pytorch_lightning": "pytorch-lightning"}
+    return f"the Python module '{module}' is missing: pip install {packages.get(module, module)}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("v2v", description=_DESCRIPTION, formatter_class=form)
+    parser.add_argument("--version", action="version", version=f"v2v_ros {__version__}")
+    commands = parser.add_subparsers(title="commands", dest="name", required=True, metavar="COMMAND")
+    for module in (demo, predict, evaluate, train, benchmark, info):
+        module.add(commands)
+    return parser

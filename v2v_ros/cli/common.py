@@ -1,0 +1,66 @@
+"""What the commands share: how they are declared, their usual options, and how they print."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+DEFAULT_SKELETON = "hand21"
+
+
+class CommandError(Exception):
+    """A command cannot be carried out; the message is all that the user needs to see."""
+
+
+def command(
+    commands: Commands,
+    name: str,
+    run: Callable[[argparse.Namespace], dict[str, Any] | None],
+    text: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    """Declare a command with the options that all have.
+
+    Args:
+        commands: The parser's list of commands.
+        name: What the user types.
+        run: Carries it out; returns the figures that ``--json`` writes.
+        text: What it does, a sentence.
+        example: One call of it, or more.
+    """
+    form = argparse.RawDescriptionHelpFormatter
+    sub = commands.add_parser(name, help=text, description=text, epilog=f"example:\n  {example}", formatter_class=form)
+    sub.set_defaults(command=run)
+    sub.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file as well")
+    sub.add_argument("--quiet", action="store_true", help="no progress bar")
+    sub.add_argument("--verbose", action="store_true", help="show the whole trace of an error")
+    return sub
+
+
+def network_options(sub: argparse.ArgumentParser) -> None:
+    """Add ``--weights`` and ``--device``."""
+    sub.add_argument("--weights", help="name of shipped weights or path of a file (default: see 'v2v info')")
+    sub.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+
+
+def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    """Argument type for numbers above zero."""
+
+    def parse(text: str) -> float:
+        value = kind(text)
+        if not value > 0:
+            raise argparse.ArgumentTypeError(f"must be above zero, got {text}")
+        return value
+
+    parse.__name__ = "number"
+    return parse
+
+
+def print_rows(rows: list[tuple[str, str]]) -> None:
+    """Print names and values in two columns."""
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, value in rows:
+        print(f"{name:{width}}  {value}")

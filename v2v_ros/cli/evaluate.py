@@ -1,0 +1,202 @@
+"""``v2v evaluate``: weights against fixed synthetic test sets and recorded frames; their calibration."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..progress import Progress
+from .common import DEFAULT_SKELETON, CommandError, Commands, command, network_options, positive
+
+if TYPE_CHECKING:
+    from ..evaluation.test_sets import SyntheticSet
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    sub = command(
+        commands,
+        "evaluate",
+        run,
+        "Measure weights on fixed synthetic test sets, or on recorded frames without labels (docs/evaluation.md).",
+        "v2v evaluate --weights hand21_lite --output report/\n"
+        "  v2v evaluate --weights my.safetensors --test-set hand_crops_1 --samples 128\n"
+        "  v2v evaluate --frames recorded.json --output report/\n"
+        "  v2v evaluate --calibrate --weights my.safetensors\n"
+        "  v2v evaluate --test-set hand_images_1 --write sets/",
+    )
+    network_options(sub)
+    sub.add_argument("--test-set", nargs="+", metavar="NAME", help="which ones (default: all of the weights' skeleton)")
+    sub.add_argument("--samples", type=positive(int), help="of every test set only so many, the first ones")
+    sub.add_argument("--output", type=Path, metavar="FOLDER", help="write tables (CSV) and pictures there as well")
+    mode = sub.add_mutually_exclusive_group()
+    mode.add_argument("--frames", type=Path, nargs="+", metavar="FRAMES.json", help="lists of recorded frames instead")
+    mode.add_argument("--calibrate", action="store_true", help="fit scores and covariances, into the weights' file")
+    mode.add_argument("--write", type=Path, metavar="FOLDER", help="only write the test sets as frame lists")
+    mode.add_argument("--record", action="store_true", help="only put the sets' hashes on record (for maintainers)")
+    sub.add_argument(
+        "--center-weights",
+        default="auto",
+        metavar="NAME",
+        help="of the network that finds the subject in whole images; auto: those shipped; none: by its shape (auto)",
+    )
+    sub.add_argument("--side", choices=("either", "right", "left"), default="either", help="of hands in --frames")
+    sub.add_argument("--score-threshold", type=float, help="in --frames, report skeletons from this score on")
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    if options.write is not None or options.record:
+        return _test_sets(options)
+    if options.calibrate:
+        return _calibrate(options)
+    if options.frames is not None:
+        return _frames(options)
+    return _evaluate(options)
+
+
+def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
+    from .. import weights
+    from ..evaluation import tables
+    from ..evaluation.evaluate import evaluate
+    from ..evaluation.test_sets import get_set, sets_for
+
+    chosen = None if options.test_set is None else [get_set(name) for name in options.test_set]
+    source = options.weights or weights.default_for(chosen[0].skeleton.name if chosen else DEFAULT_SKELETON)
+    loaded = weights.load(source)
+    figures: dict[str, Any] = {"weights": {"id": loaded.id, "hash": loaded.hash}, "test_sets": {}}
+    center_weights = None if options.center_weights == "none" else options.center_weights
+    for test_set in sets_for(loaded.skeleton) if chosen is None else chosen:
+        with _progress(test_set, options) as bar:
+            result = evaluate(
+                loaded,
+                test_set,
+                source=source,
+                center_weights=center_weights,
+                device=options.device,
+                samples=options.samples,
+                tick=bar.step,
+            )
+        figures["test_sets"][test_set.name] = result
+        print(tables.report(result), end="\n\n", flush=True)
+        _write_report(result, test_set.name, options.output)
+    print(f"weights: {loaded.id} ({loaded.hash})")
+    return figures
+
+
+def _frames(options: argparse.Namespace) -> dict[str, Any]:
+    from .. import draw
+    from ..estimator import PoseEstimator
+    from ..evaluation import tables
+    from ..evaluation.contact_sheet import contact_sheet
+    from ..evaluation.recorded import evaluate_frames
+    from ..frames import load_frame_list
+    from ..tracking import Side
+    from ..weights import default_for
+
+    source = options.weights or default_for(DEFAULT_SKELETON)
+    side = Side.UNKNOWN if options.side == "either" else Side[options.side.upper()]
+    center_weights = None if options.center_weights == "none" else options.center_weights
+    estimator = PoseEstimator(source, device=options.device, center_weights=center_weights, side=side)
+    if options.score_threshold is not None:
+        estimator.score_threshold = options.score_threshold
+    figures: dict[str, Any] = {"weights": {"id": estimator.weights_id, "hash": estimator.weights_hash}, "frames": {}}
+    for path in options.frames:
+        with Progress(len(load_frame_list(path)), "frame", quiet=options.quiet) as bar:
+            result, tiles = evaluate_frames(estimator, path, bar.step)
+        figures["frames"][str(path)] = result
+        print(tables.frames_report(path.stem, result), end="\n\n", flush=True)
+        if options.output is not None:
+            for name, content in tables.csv_tables(result):
+                _write_text(options.output / f"{path.stem}_{name}.csv", content)
+        if tiles:
+            picture = (options.output or Path()) / f"{path.stem}.png"
+            draw.save_png(picture, contact_sheet(tiles, estimator.skeleton))
+            print(f"picture: {picture}")
+    return figures
+
+
+def _calibrate(options: argparse.Namespace) -> dict[str, Any]:
+    from .. import weights
+    from ..evaluation.evaluate import calibrate
+    from ..evaluation.test_sets import CALIBRATION_SETS
+
+    if options.weights is None:
+        raise CommandError("--calibrate writes into a weights file: name it with --weights")
+    path = weights.find(options.weights)
+    loaded = weights.load(path)
+    with _progress(CALIBRATION_SETS[loaded.skeleton.kind], options) as bar:
+        fitted = calibrate(loaded, device=options.device, samples=options.samples, tick=bar.step)
+    assert fitted.calibration is not None
+    weights.save(fitted, path, half=_half(path))
+    content = fitted.calibration.to_dict()
+    print(f"{'peak':>8}{'score':>8}{'variance factor':>18}")
+    for peak, probability, factor in zip(*content.values(), strict=True):
+        print(f"{peak:8.3f}{probability:8.3f}{factor:18.3g}")
+    print(f"written into {path}")
+    return content
+
+
+def _half(path: Path) -> bool:
+    """Whether a weights file holds half precision, which it is to keep."""
+    import torch
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return any(file.get_tensor(name).dtype == torch.float16 for name in file.keys())  # noqa: SIM118
+
+
+def _test_sets(options: argparse.Namespace) -> dict[str, Any]:
+    from ..evaluation import test_sets
+    from ..evaluation.export import write_set
+
+    if options.record and options.samples is not None:
+        raise CommandError("--record takes whole sets: leave --samples out")
+    figures: dict[str, Any] = {}
+    for name in options.test_set or list(test_sets.SETS):
+        test_set = test_sets.get_set(name)
+        with _progress(test_set, options) as bar:
+            if options.record:
+                hashes = []
+                for part in test_sets.generate(test_set):
+                    hashes.append(part.hash())
+                    bar.step()
+                test_sets.record(test_set, hashes)
+            else:
+                hashes = write_set(test_set, options.write / name, options.samples, bar.step)
+        matches = test_sets.is_recorded(test_set, hashes)
+        answer = {None: "no hashes are on record", True: "as on record", False: "NOT as on record"}[matches]
+        print(f"{name}: {answer}", flush=True)
+        figures[name] = {"recorded": matches, "parts": hashes}
+    if not options.record and any(figure["recorded"] is False for figure in figures.values()):
+        raise CommandError("what was written is not what is on record: another version of v2v_ros made the record")
+    return figures
+
+
+def _progress(test_set: SyntheticSet, options: argparse.Namespace) -> Progress:
+    from ..evaluation.test_sets import PART
+
+    samples = min(options.samples or test_set.samples, test_set.samples)
+    return Progress(-(-samples // PART), "part", quiet=options.quiet)
+
+
+def _write_report(figures: dict[str, Any], name: str, folder: Path | None) -> None:
+    from ..evaluation import plots, tables
+
+    if folder is None:
+        return
+    _write_text(folder / f"{name}.txt", tables.report(figures) + "\n")
+    for table, content in tables.csv_tables(figures):
+        _write_text(folder / f"{name}_{table}.csv", content)
+    if "curve" in figures:
+        if not plots.available():
+            print("no plots: pip install matplotlib")
+            return
+        plots.success_curve(figures, folder / f"{name}_curve.png")
+        plots.reliability(figures, folder / f"{name}_reliability.png")
+
+
+def _write_text(path: Path, text: str) -> None:
+    from ..files import write_atomically
+
+    write_atomically(path, text.encode())

@@ -1,0 +1,76 @@
+"""``v2v predict``: skeletons of recorded frames."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from .common import DEFAULT_SKELETON, CommandError, Commands, command, network_options
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    sub = command(
+        commands,
+        "predict",
+        run,
+        "Estimate skeletons in recorded frames: a list of depth images (docs/formats.md) or a rosbag2.",
+        "v2v predict frames.json --output skeletons.json --pictures pictures/\n"
+        "  v2v predict recording/ --depth-topic /camera/depth/image_rect_raw \\\n"
+        "      --info-topic /camera/depth/camera_info --output skeletons.mcap",
+    )
+    sub.add_argument("input", type=Path, help="frame list (.json), or a bag (folder, .mcap or .db3)")
+    sub.add_argument("--output", type=Path, required=True, help=".json for a frame list, .mcap for a bag")
+    network_options(sub)
+    sub.add_argument("--skeleton", help=f"what to estimate (default: that of the weights, else {DEFAULT_SKELETON})")
+    sub.add_argument("--side", choices=("either", "right", "left"), default="either", help="which hand (either)")
+    sub.add_argument("--score-threshold", type=float, help="report skeletons from this score on")
+    sub.add_argument("--sequence", action="store_true", help="keep tracks from frame to frame (bags: always)")
+    sub.add_argument("--depth-topic", help="of a bag: the depth images")
+    sub.add_argument("--info-topic", help="of a bag: their camera infos")
+    sub.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw every frame with its skeletons")
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    from .. import weights
+    from ..estimator import PoseEstimator
+    from ..predict import Predictor
+    from ..tracking import Side
+
+    bag = options.depth_topic is not None or options.info_topic is not None
+    if bag and None in (options.depth_topic, options.info_topic):
+        raise CommandError("a bag needs both --depth-topic and --info-topic")
+    if not bag and (options.input.is_dir() or options.input.suffix in (".mcap", ".db3")):
+        raise CommandError(_topics_hint(options.input))
+    suffix = ".mcap" if bag else ".json"
+    if options.output.suffix != suffix:
+        raise CommandError(f"'{options.output}': the output of this input is {suffix}: choose such a name")
+    if not options.output.absolute().parent.is_dir():
+        raise CommandError(f"'{options.output}': the folder does not exist: make it first")
+    if options.weights is None:
+        options.weights = weights.default_for(options.skeleton or DEFAULT_SKELETON)
+    side = Side.UNKNOWN if options.side == "either" else Side[options.side.upper()]
+    estimator = PoseEstimator(options.weights, device=options.device, skeleton=options.skeleton, side=side)
+    if options.score_threshold is not None:
+        estimator.score_threshold = options.score_threshold
+    sequence = options.sequence or bag
+    predictor = Predictor(estimator, sequence=sequence, pictures=options.pictures, quiet=options.quiet)
+    if bag:
+        predictor.bag(options.input, options.depth_topic, options.info_topic, options.output)
+    else:
+        predictor.frame_list(options.input, options.output)
+    figures = predictor.summary.to_dict()
+    if not options.quiet:
+        print(
+            f"{figures['frames']} frames, a {estimator.skeleton.kind} in {figures['with_skeleton']} of them, "
+            f"{figures['rate_hz']} Hz on {estimator.device} ({estimator.weights_id}); written to {options.output}"
+        )
+    return figures
+
+
+def _topics_hint(path: Path) -> str:
+    from ..bags import list_topics
+
+    topics = "\n".join(f"  {topic.name}  {topic.type}  {topic.message_count}" for topic in list_topics(path))
+    return f"'{path}' is a bag: name its topics with --depth-topic and --info-topic. It has\n{topics}"

@@ -1,0 +1,82 @@
+"""``v2v train``: weights from synthetic depth."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from .common import CommandError, Commands, command, positive, print_rows
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    sub = command(
+        commands,
+        "train",
+        run,
+        "Train a network on synthetic depth, made while it trains. On a GPU the full network is one command.",
+        "v2v train --output hand21.safetensors --grid 88 --width 16 --batch 32 --samples 2000000\n"
+        "  v2v train --output hand21_lite.safetensors --samples 200000\n"
+        "  v2v train --output hand21_center.safetensors --network center\n"
+        "  torchrun --nproc_per_node 4 -m v2v_ros.cli train --output hand21.safetensors --grid 88 --width 16",
+    )
+    sub.add_argument("--output", type=Path, required=True, help="weights file to write (.safetensors)")
+    sub.add_argument("--config", type=Path, metavar="FILE", help="take what is not given here from a run's config.json")
+    sub.add_argument("--resume", action="store_true", help="go on from the last checkpoint of this output")
+    sub.add_argument("--from", dest="start", metavar="WEIGHTS", help="start from these weights, by name or path")
+    sub.add_argument("--devices", type=positive(int), default=1, help="GPUs of this machine, or CPU processes (1)")
+    sub.add_argument("--nodes", type=positive(int), default=1, help="machines (1); see docs/training.md")
+
+    def value(name: str, kind: Any, text: str) -> None:
+        sub.add_argument(name, type=kind, default=argparse.SUPPRESS, help=text)
+
+    value("--network", str, "pose, or center: the network that refines a cube's centre (pose)")
+    value("--skeleton", str, "what to estimate: hand21 or body15 (hand21)")
+    value("--grid", positive(int), "cells per axis; the paper's 88 (48; center: 32)")
+    value("--width", positive(int), "channels at the front; the paper's 16 (8; center: 16)")
+    value("--sigma", positive(float), "of the target, in heatmap cells (1.7)")
+    value("--samples", positive(int), "seen in all, by all processes (200000)")
+    value("--batch", positive(int), "samples a step, in every process (8)")
+    value("--learning-rate", positive(float), "the highest, of hidden kernels; a tenth for the rest (0.02)")
+    value("--decay", float, "of the moving average of the weights, a step (0.999)")
+    value("--clip", positive(float), "largest norm of the gradient (10)")
+    value("--seed", int, "of data and initialisation (0)")
+    value("--validation-samples", positive(int), "size of the held-out set (512)")
+    value("--validation-interval", positive(int), "samples between two validations (8000)")
+    value("--precision", str, "bf16-mixed, 16-mixed or 32-true (bf16-mixed)")
+    value("--workers", int, "processes that render on the CPU; 0: the training one, on its device (0)")
+    sub.add_argument(
+        "--half", action="store_true", default=argparse.SUPPRESS, help="write the weights in half precision"
+    )
+
+
+def run(options: argparse.Namespace) -> dict[str, Any] | None:
+    from pytorch_lightning.utilities import rank_zero_only
+
+    from ..training.config import TrainingConfig, make_config, read_config
+    from ..training.export import run_folder
+    from ..training.train import train
+
+    if options.start is not None and options.resume:
+        raise CommandError("--from starts a new run and --resume goes on with one: choose one of them")
+    path = options.config
+    own = run_folder(options.output) / "config.json"
+    if path is None and options.resume and own.is_file():
+        path = own
+    given = {name: value for name, value in vars(options).items() if name in TrainingConfig.__dataclass_fields__}
+    config = make_config({} if path is None else read_config(path), given)
+    figures = train(
+        config,
+        options.output,
+        resume=options.resume,
+        start=options.start,
+        devices=options.devices,
+        nodes=options.nodes,
+        progress=not options.quiet,
+    )
+    if rank_zero_only.rank:  # type: ignore[attr-defined]
+        return None
+    print_rows([(name.removeprefix("val/"), f"{value:.3f}") for name, value in figures.items()])
+    print(f"weights: {options.output}")
+    return figures

@@ -1,0 +1,102 @@
+"""Recorded frames that nobody labelled: are the skeletons where the camera saw something?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import frames
+from ..camera import Intrinsics
+from ..estimator import PoseEstimator
+from .contact_sheet import Tile
+from .evaluate import plain
+
+# Metres that a joint may lie before and behind the surface that the camera sees at its pixel: joints are inside of
+# people, and may be hidden behind another part of them.
+SURFACE_RANGE = {"hand": (-0.010, 0.040), "body": (-0.050, 0.150)}
+_WINDOW = 2  # pixels around the joint's own that are asked when it has no depth
+
+
+def evaluate_frames(
+    estimator: PoseEstimator, path: Path, tick: Callable[[], object] = lambda: None
+) -> tuple[dict[str, Any], list[Tile]]:
+    """Run the estimator on every frame of a list, each alone and without a hint.
+
+    Returns:
+        Figures that JSON can hold, and a tile per frame for a contact sheet.
+
+    Raises:
+        FrameListError: The list or one of its images cannot be used.
+    """
+    low, high = SURFACE_RANGE[estimator.skeleton.kind]
+    rows: dict[str, dict[str, Any]] = {}
+    tiles, offsets = [], []
+    for record in frames.load_frame_list(path):
+        depth = frames.read_depth(record)
+        intrinsics = record.intrinsics(depth)
+        estimator.reset()
+        skeletons = estimator.estimate(depth, intrinsics, 0.0).skeletons
+        found = skeletons[0] if skeletons else None
+        tiles.append(Tile(record.id, depth, intrinsics, found))
+        row: dict[str, Any] = {"score": None, "side": None, "joints_on_surface_share": None, "missed": None}
+        if found is not None:
+            each = surface_offsets(found.points, depth, intrinsics)
+            offsets.append(each)
+            row = {
+                "score": found.score,
+                "side": found.side.name.lower(),
+                "joints_on_surface_share": _within(each, low, high),
+                "missed": int(np.isnan(found.points).any(1).sum()),
+            }
+        rows[record.id] = row
+        tick()
+    together = np.concatenate(offsets) if offsets else np.empty(0)
+    scores = [row["score"] for row in rows.values() if row["score"] is not None]
+    figures = {
+        "frames": len(rows),
+        "found_share": len(offsets) / len(rows) if rows else float("nan"),
+        "scores": {f"p{q}": float(np.percentile(scores, q)) if scores else float("nan") for q in (5, 50, 95)},
+        "surface_mm": [1000 * low, 1000 * high],
+        "joints_on_surface_share": _within(together, low, high),
+        "joints_without_depth": int(np.isnan(together).sum()),
+        "frame_list": rows,
+    }
+    return plain(figures), tiles
+
+
+def surface_offsets(
+    points: NDArray[np.floating[Any]], depth: NDArray[np.float32], intrinsics: Intrinsics
+) -> NDArray[np.float64]:
+    """How far behind the observed surface joints are.
+
+    Args:
+        points: float [J, 3] metres in the optical frame.
+        depth: float32 [H, W] metres, NaN where invalid.
+
+    Returns:
+        float64 [J] metres: depth of the joint less that of its pixel, or of the nearest valid one within two pixels
+        of it; NaN for joints that are missing or have no such pixel.
+    """
+    offsets = np.full(len(points), np.nan)
+    for index, (x, y, z) in enumerate(np.asarray(points, dtype=np.float64)):
+        if not z > 0:  # NaN included
+            continue
+        column = round(intrinsics.fx * x / z + intrinsics.cx)
+        row = round(intrinsics.fy * y / z + intrinsics.cy)
+        top, left = max(0, row - _WINDOW), max(0, column - _WINDOW)
+        window = depth[top : max(0, row + _WINDOW + 1), left : max(0, column + _WINDOW + 1)]
+        rows, columns = np.nonzero(np.isfinite(window))
+        if len(rows):
+            nearest = np.argmin((rows + top - row) ** 2 + (columns + left - column) ** 2)
+            offsets[index] = z - window[rows[nearest], columns[nearest]]
+    return offsets
+
+
+def _within(offsets: NDArray[np.float64], low: float, high: float) -> float:
+    """Share of the offsets that are known; NaN when none is."""
+    known = offsets[~np.isnan(offsets)]
+    return float(((known >= low) & (known <= high)).mean()) if len(known) else float("nan")

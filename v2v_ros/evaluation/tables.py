@@ -1,0 +1,131 @@
+"""Figures as text and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+_TITLES = {
+    "mean_mm": "mean joint error",
+    "median_mm": "median joint error",
+    "missed_share": "joints missed",
+    "success_30mm": "worst joint < 30 mm",
+    "map_10cm": "mAP@10cm",
+    "precision_10cm": "within 10 cm",
+    "ms_per_crop": "time per crop",
+    "ms_per_image": "time per image",
+    "found_share": "found",
+    "nobody_share": "nobody reported",
+    "centered_share": "centre within half the cube",
+    "side_right_share": "side right, of the found",
+    "samples": "samples",
+    "score": "score",
+    "joints_on_surface_share": "joints on the surface",
+    "joints_without_depth": "joints without depth around",
+    "components_within_1_sigma": "components within 1 sigma (68.3 %)",
+    "ellipsoid_68": "inside the 68.3 % ellipsoid",
+    "ellipsoid_95": "inside the 95 % ellipsoid",
+}
+_GROUPS = ("joints", "parts", "sensors", "views", "frame_list")
+
+
+def report(figures: dict[str, Any]) -> str:
+    """A test set's figures for people to read."""
+    lines = [f"{figures['test_set']}: {figures['samples']} samples{_record(figures['recorded'])}"]
+    lines += _scalars(figures)
+    for group in ("parts", "views", "sensors", "joints"):
+        if group in figures:
+            lines += ["", *table(group, figures[group])]
+    if "reliability" in figures:
+        lines += ["", *_confidence(figures)]
+    return "\n".join(lines)
+
+
+def frames_report(name: str, figures: dict[str, Any]) -> str:
+    """A frame list's figures for people to read."""
+    low, high = figures["surface_mm"]
+    lines = [f"{name}: {figures['frames']} frames; joints {low:+.0f} to {high:+.0f} mm behind the surface count"]
+    lines += _scalars({key: value for key, value in figures.items() if key not in ("frames", "surface_mm")})
+    return "\n".join([*lines, "", *table("frame", figures["frame_list"])])
+
+
+def table(title: str, rows: dict[str, dict[str, Any]]) -> list[str]:
+    """Named rows of the same columns."""
+    columns = list(next(iter(rows.values())))
+    heads = [_TITLES.get(column, column) for column in columns]
+    width = max(len(title), *(len(name) for name in rows))
+    lines = [f"{title:{width}}" + "".join(f"  {head}" for head in heads)]
+    for name, row in rows.items():
+        cells = (f"  {cell(column, row[column]):>{len(head)}}" for column, head in zip(columns, heads, strict=True))
+        lines.append(f"{name:{width}}" + "".join(cells))
+    return lines
+
+
+def cell(name: str, value: Any) -> str:
+    """A figure with the unit that its name tells."""
+    if value is None:
+        return "-"
+    if name.endswith("_mm"):
+        return f"{value:.1f} mm"
+    if name.startswith("ms_"):
+        return f"{value:.1f} ms"
+    if isinstance(value, (int, str)):
+        return f"{value}"
+    if name == "score":
+        return f"{value:.2f}"
+    return f"{100 * value:.1f} %"
+
+
+def csv_tables(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Name and content of a CSV file for every table among the figures."""
+    for group in _GROUPS:
+        rows = figures.get(group)
+        if isinstance(rows, dict) and rows:
+            columns = list(next(iter(rows.values())))
+            yield group, _csv([["name", *columns], *([name, *row.values()] for name, row in rows.items())])
+    if "curve" in figures:
+        curve = figures["curve"]
+        yield "curve", _csv([list(curve), *zip(*curve.values(), strict=True)])
+    if "reliability" in figures:
+        bins = figures["reliability"]["bins"]
+        yield "reliability", _csv([list(bins[0]), *(list(row.values()) for row in bins)])
+
+
+def _csv(rows: list[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _scalars(figures: dict[str, Any]) -> list[str]:
+    rows = [
+        (_TITLES[key], cell(key, value))
+        for key, value in figures.items()
+        if key in _TITLES and key != "samples" and not isinstance(value, dict)
+    ]
+    if "scores" in figures:
+        rows.append(("scores, p5 p50 p95", "  ".join(cell("score", value) for value in figures["scores"].values())))
+    width = max(len(title) for title, _ in rows)
+    return [f"  {title:{width}}  {value}" for title, value in rows]
+
+
+def _confidence(figures: dict[str, Any]) -> list[str]:
+    reliability = figures["reliability"]
+    within = f"within {reliability['radius_mm']:.0f} mm"
+    lines = [f"scores{'' if figures['calibrated'] else ', not calibrated'}", f"  joints  mean score  {within}"]
+    lines += [
+        f"  {row['count']:>6}  {row['score']:>10.2f}  {cell('share', row['share']):>{len(within)}}"
+        for row in reliability["bins"]
+    ]
+    rows = {"expected calibration error": reliability["expected_calibration_error"]}
+    rows |= {_TITLES[key]: share for key, share in figures["covariance"].items() if key != "joints"}
+    width = max(len(title) for title in rows)
+    return [*lines, *(f"  {title:{width}}  {cell('share', share)}" for title, share in rows.items())]
+
+
+def _record(recorded: bool | None) -> str:
+    if recorded is None:
+        return ", not on record"
+    return ", as on record" if recorded else ", NOT as on record: the figures compare with no others"

@@ -1,0 +1,157 @@
+"""The model card that a run writes about itself."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytorch_lightning
+import torch
+
+from .. import __version__
+from .config import TrainingConfig
+
+_FIGURES = {
+    "val/error_mm": "mean error, mm",
+    "val/median_mm": "median error, mm",
+    "val/p95_mm": "95 % of the errors are within, mm",
+    "val/success_30mm": "share of the hands whose worst joint is within 30 mm",
+    "val/map_10cm": "share of the joints within 100 mm",
+    "val/score": "mean score of subjects",
+    "val/empty_score": "mean score where nobody is",
+    "val/within_half_cube": "share of the centres within half a cube",
+    "val/presence_right": "share of the cubes where presence is told right",
+    "val/found": "share of the subjects that are found",
+    "val/false_alarms": "share of the cubes without a subject where one is found",
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run knows about itself.
+
+    Attributes:
+        id: Name of the weights.
+        config: Of the run.
+        start: Weights that it started from, or an empty string.
+        parameters: Of the network.
+        size: Of the file, bytes.
+        samples: Seen so far.
+        minutes: Of wall time so far.
+        device: What it ran on.
+        rates: Samples a second (:class:`~v2v_ros.training.pace.Pace`).
+        skipped: Steps left out because a gradient was not finite.
+        figures: On the held-out set.
+        joint_errors_mm: The same for every joint.
+        curve: Figures of all validations, each with ``samples``.
+    """
+
+    id: str
+    config: TrainingConfig
+    start: str
+    parameters: int
+    size: int
+    samples: int
+    minutes: float
+    device: str
+    rates: dict[str, float]
+    skipped: int
+    figures: dict[str, float]
+    joint_errors_mm: dict[str, float]
+    curve: list[dict[str, float]]
+
+
+def data_of(config: TrainingConfig) -> str:
+    """What the samples show."""
+    if config.subject.kind == "body":
+        return "synthetic people"
+    return (
+        "synthetic hands, left and right"
+        if config.network == "center"
+        else "synthetic right hands, and left ones to be passed over"
+    )
+
+
+def commit() -> str:
+    """The commit that the code is from, with a note when it was changed since; empty outside of a checkout."""
+    folder = Path(__file__).resolve().parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+    try:
+        # An installed package may lie in somebody else's repository.
+        git("ls-files", "--error-unmatch", str(Path(__file__).resolve()))
+        return git("rev-parse", "--short=12", "HEAD") + (", with changes" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def model_card(report: Report) -> str:
+    """The card in Markdown."""
+    config, skeleton = report.config, report.config.subject
+    what = (
+        f"The centre refiner of `{skeleton.name}`: finds the reference point of a {skeleton.kind} in a generous cube, "
+        "and says whether there is one"
+        if config.network == "center"
+        else f"{len(skeleton.joint_names)} joints of a {skeleton.kind} (`{skeleton.name}`) from depth. V2V-PoseNet"
+    )
+    start = f", starting from `{report.start}`" if report.start else ""
+    code = commit()
+    lines = [
+        f"# {report.id}",
+        "",
+        f"{what}, with {config.grid} cells per axis and {config.width} channels at the front: "
+        f"{report.parameters:,} parameters, {report.size / 1e6:.1f} MB{' in half precision' if config.half else ''}. "
+        "Apache-2.0, like the package.",
+        "",
+        f"**Trained on** {report.samples:,} samples of {data_of(config)}, rendered while it trained{start}; in "
+        f"{report.minutes:.1f} minutes on {report.device}. No recorded data was used.",
+        "",
+        "| samples a second | |",
+        "|---|---|",
+        f"| rendered, by one process while it renders | {_rate(report, 'rendered')} |",
+        f"| through the network, forward and back | {_rate(report, 'network')} |",
+        f"| trained, all in all | {_rate(report, 'trained')} |",
+        "",
+        f"Steps left out because a gradient was not finite: {report.skipped}.",
+        "",
+        f"## On {config.validation_samples} held-out synthetic samples",
+        "",
+        "The weights are the moving average of the training's, here and in the file.",
+        "",
+        "| figure | |",
+        "|---|---|",
+        *(f"| {_FIGURES[name]} | {value:.3g} |" for name, value in report.figures.items()),
+    ]
+    if report.joint_errors_mm:
+        lines += ["", "| joint | mean error, mm |", "|---|---|"]
+        lines += [f"| {name} | {error:.1f} |" for name, error in report.joint_errors_mm.items()]
+    lines += ["", "## Learning curve", "", "| samples | mean error, mm | median error, mm |", "|---|---|---|"]
+    lines += [
+        f"| {point['samples']:,.0f} | {point.get('val/error_mm', float('nan')):.1f} "
+        f"| {point.get('val/median_mm', float('nan')):.1f} |"
+        for point in thin(report.curve)
+    ]
+    lines += ["", "## How it was made", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in asdict(config).items()]
+    lines += [f"| commit | {code} |"] if code else []
+    lines += [
+        f"| versions | v2v_ros {__version__}, torch {torch.__version__}, pytorch-lightning "
+        f"{pytorch_lightning.__version__}, Python {platform.python_version()} |"
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def thin(curve: list[dict[str, float]], rows: int = 12) -> list[dict[str, float]]:
+    """A few points of a curve, evenly spread, the first and the last among them."""
+    if len(curve) <= rows:
+        return curve
+    return [curve[round(i * (len(curve) - 1) / (rows - 1))] for i in range(rows)]
+
+
+def _rate(report: Report, name: str) -> str:
+    return f"{report.rates[name]:.3g}" if name in report.rates else "-"

@@ -1,0 +1,132 @@
+"""What decides a training run, as data: from the command line, from a file, into a file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ..network import CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
+from ..skeletons import Skeleton, get_skeleton
+
+NETWORKS = ("pose", "center")
+PRECISIONS = ("bf16-mixed", "16-mixed", "32-true")
+_TRAINABLE = ("hand21", "body15")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that decides a run but the machines it runs on.
+
+    Attributes:
+        skeleton: ``hand21`` or ``body15``.
+        network: ``pose`` for a V2V-PoseNet, ``center`` for the network that refines its cube's centre.
+        grid, width, sigma: Of the network (:class:`~v2v_ros.network.NetworkConfig`,
+            :class:`~v2v_ros.network.RefinerConfig`, which has no sigma).
+        samples: Samples seen over the whole run, by all processes together.
+        batch: Samples a step in every process.
+        learning_rate: Highest learning rate of the hidden layers' kernels; that of everything else is a tenth.
+        decay: Of the exponential moving average of the weights; 0 trains without one.
+        clip: Largest norm of the gradient.
+        seed: Of the data and the initialisation.
+        validation_samples: Size of the held-out set.
+        validation_interval: Training samples between two validations.
+        precision: Of Lightning's trainer: one of :data:`PRECISIONS`.
+        workers: Processes that render on the CPU; 0 renders in the training process, on the device that trains.
+        half: Write the weights in half precision.
+
+    Raises:
+        ValueError: A value is unknown or out of its range; the message names it.
+    """
+
+    skeleton: str = "hand21"
+    network: str = "pose"
+    grid: int = 48
+    width: int = 8
+    sigma: float = 1.7
+    samples: int = 200_000
+    batch: int = 8
+    learning_rate: float = 0.02
+    decay: float = 0.999
+    clip: float = 10.0
+    seed: int = 0
+    validation_samples: int = 512
+    validation_interval: int = 8_000
+    precision: str = "bf16-mixed"
+    workers: int = 0
+    half: bool = False
+
+    def __post_init__(self) -> None:
+        get_skeleton(self.skeleton)
+        if self.skeleton not in _TRAINABLE:
+            raise ValueError(
+                f"there is no synthetic training data for skeleton '{self.skeleton}'; train one of: "
+                + ", ".join(_TRAINABLE)
+            )
+        for name, known in (("network", NETWORKS), ("precision", PRECISIONS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"unknown {name} '{getattr(self, name)}'; choose one of: {', '.join(known)}")
+        for name in ("samples", "batch", "learning_rate", "clip", "validation_samples", "validation_interval"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above zero, got {getattr(self, name)}")
+        for name in ("seed", "workers"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if not 0 <= self.decay < 1:
+            raise ValueError(f"decay must be from 0 to below 1, got {self.decay}")
+        self.network_config()
+
+    @property
+    def subject(self) -> Skeleton:
+        """The skeleton itself."""
+        return get_skeleton(self.skeleton)
+
+    def network_config(self) -> NetworkConfig | RefinerConfig:
+        """Size of the network."""
+        if self.network == "center":
+            return RefinerConfig(self.grid, self.width)
+        return NetworkConfig(len(self.subject.joint_names), self.grid, self.width, self.sigma)
+
+    def build(self) -> V2VPoseNet | CenterRefiner:
+        """A new network."""
+        config = self.network_config()
+        return V2VPoseNet(config) if isinstance(config, NetworkConfig) else CenterRefiner(config)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+
+# Where the networks' usual values differ from those above.
+DEFAULTS: dict[str, dict[str, Any]] = {"pose": {}, "center": {"grid": 32, "width": 16}}
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Values of a configuration file, which may leave some out.
+
+    Raises:
+        ValueError: The file is missing, no JSON object, or has a value of unknown name or wrong type.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"configuration '{path}' cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ValueError(f"configuration '{path}' is not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"configuration '{path}' must be a JSON object of names and values")
+    known = {field.name: type(field.default) for field in fields(TrainingConfig)}
+    for name, value in values.items():
+        if name not in known:
+            raise ValueError(f"configuration '{path}': unknown name '{name}'; there are: {', '.join(known)}")
+        if type(value) is not known[name] and not (known[name] is float and type(value) is int):
+            raise ValueError(f"configuration '{path}': '{name}' must be of type {known[name].__name__}, got {value!r}")
+    return values
+
+
+def make_config(*sources: dict[str, Any]) -> TrainingConfig:
+    """A configuration from several sources of values, the later ones first; what none of them says is usual."""
+    values: dict[str, Any] = {}
+    for source in sources:
+        values |= source
+    return TrainingConfig(**{**DEFAULTS.get(values.get("network", "pose"), {}), **values})

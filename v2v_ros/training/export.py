@@ -1,0 +1,112 @@
+"""Writes what a run leaves: the weights file and its model card."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+from pytorch_lightning.callbacks import Callback
+
+from .. import weights
+from ..files import write_atomically
+from ..network import NetworkConfig
+from ..weights import CenterWeights, Weights
+from .averaging import MovingAverage
+from .card import Report, data_of, model_card
+from .config import TrainingConfig
+from .module import Training
+from .pace import Pace
+
+
+class Export(Callback):
+    """Writes the weights and the card after every validation, so that a run cut short still leaves its latest.
+
+    Args:
+        config: Of the run.
+        path: The weights file; a record of all validations is kept in its run's folder.
+        average: Holds the weights to write.
+        pace: Knows how fast the run is.
+        start: Name of the weights that the run started from, or an empty string.
+    """
+
+    def __init__(self, config: TrainingConfig, path: Path, average: MovingAverage, pace: Pace, start: str) -> None:
+        self.config, self.path, self.average, self.pace, self.start = config, path, average, pace, start
+        self.validations = run_folder(path) / "validations.json"
+        self.started = time.monotonic()
+        self.curve: list[dict[str, float]] = []
+        self.exported_step = -1
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": time.monotonic() - self.started, "start": self.start}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.started = time.monotonic() - state_dict["seconds"]
+        self.start = state_dict["start"]
+        # Not in the checkpoint, which is older than the validation of its step.
+        if self.validations.is_file():
+            self.curve = json.loads(self.validations.read_text(encoding="utf-8"))
+
+    def on_validation_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        assert isinstance(module, Training)
+        self.exported_step = trainer.global_step
+        if not trainer.is_global_zero:
+            return
+        config, network = self.config, self.config.network_config()
+        samples = trainer.global_step * config.batch * trainer.world_size
+        figures = {name: round(value, 4) for name, value in module.figures.items()}
+        self.curve = [point for point in self.curve if point["samples"] < samples] + [{"samples": samples, **figures}]
+        write_atomically(self.validations, (json.dumps(self.curve, indent=1) + "\n").encode())
+        minutes = round((time.monotonic() - self.started) / 60, 1)
+        rates = {name: round(rate, 1) for name, rate in self.pace.rates.items()}
+        device = _describe(module.device, trainer.world_size)
+        training = {
+            "data": data_of(config),
+            "samples": samples,
+            "minutes": minutes,
+            "device": device,
+            "samples_per_second": rates,
+            "config": asdict(config),
+            "held_out": figures,
+            **({"joint_errors_mm": module.joint_errors_mm} if module.joint_errors_mm else {}),
+            **({"from": self.start} if self.start else {}),
+        }
+        name = self.path.name.removesuffix(weights.SUFFIX)
+        state = self.average.network_state(module)
+        edge = config.subject.cube_edge
+        made: Weights | CenterWeights = (
+            Weights(name, config.subject, network, edge, state, training)
+            if isinstance(network, NetworkConfig)
+            else CenterWeights(name, config.subject, network, edge, state, training)
+        )
+        weights.save(made, self.path, half=config.half)
+        report = Report(
+            id=name,
+            config=config,
+            start=self.start,
+            parameters=sum(parameter.numel() for parameter in module.network.parameters()),
+            size=self.path.stat().st_size,
+            samples=samples,
+            minutes=minutes,
+            device=device,
+            rates=self.pace.rates,
+            skipped=module.skipped,
+            figures=module.figures,
+            joint_errors_mm=module.joint_errors_mm,
+            curve=self.curve,
+        )
+        write_atomically(self.path.with_suffix(".md"), model_card(report).encode())
+
+
+def run_folder(output: Path) -> Path:
+    """The folder with the files of the run that writes these weights."""
+    return output.with_name(output.name.removesuffix(weights.SUFFIX) + "_run")
+
+
+def _describe(device: torch.device, processes: int) -> str:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU (threads: {torch.get_num_threads()})"
+    return name if processes == 1 else f"{processes} x {name}"
