@@ -15,6 +15,7 @@ from PIL import Image
 from v2v_ros import __version__
 from v2v_ros.cli import main
 from v2v_ros.synthetic.sequence import CAMERA, SyntheticSequence
+from v2v_ros.weights import shipped_centers
 
 
 @pytest.fixture
@@ -186,4 +187,6 @@ def test_info_lists_skeletons_and_weights(
     printed, content = capsys.readouterr().out, json.loads(figures.read_text())
     assert "hand21" in printed and "body15" in printed and shipped_weights in printed
     assert content["version"] == __version__
-    assert 1 < content["weights"][0]["held_out_error_mm"] < 25
+    assert all(1 < entry["held_out_error_mm"] < 25 for entry in content["weights"] if entry["skeleton"] == "hand21")
+    assert [entry["name"] for entry in content["center_weights"]] == shipped_centers()
+    assert all(entry["name"] in printed and 0 < entry["found_share"] <= 1 for entry in content["center_weights"])

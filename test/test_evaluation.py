@@ -157,6 +157,7 @@ def test_evaluate_writes_figures_tables_and_plots(
     assert {path.name for path in folder.glob("*.png")} == {
         "hand_crops_1_curve.png",
         "hand_crops_1_reliability.png",
+        "hand_crops_1_worst.png",
     }
 
 

@@ -101,6 +101,11 @@ def shipped() -> list[str]:
     return [name for name in names if not name.endswith(_CENTER)]
 
 
+def shipped_centers() -> list[str]:
+    """Names of the centre refiners' weights that come with the package."""
+    return sorted(path.name.removesuffix(SUFFIX) for path in _FOLDER.glob(f"*{_CENTER}{SUFFIX}"))
+
+
 def center_for(skeleton: str) -> str | None:
     """Name of the shipped centre refiner for a skeleton, or None."""
     name = skeleton + _CENTER

@@ -10,6 +10,7 @@ from ..progress import Progress
 from .common import DEFAULT_SKELETON, CommandError, Commands, command, network_options, positive
 
 if TYPE_CHECKING:
+    from ..evaluation.contact_sheet import Tile
     from ..evaluation.test_sets import SyntheticSet
 
 
@@ -56,8 +57,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
-    from .. import weights
+    from .. import draw, weights
     from ..evaluation import tables
+    from ..evaluation.contact_sheet import contact_sheet
     from ..evaluation.evaluate import evaluate
     from ..evaluation.test_sets import get_set, sets_for
 
@@ -67,6 +69,7 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     figures: dict[str, Any] = {"weights": {"id": loaded.id, "hash": loaded.hash}, "test_sets": {}}
     center_weights = None if options.center_weights == "none" else options.center_weights
     for test_set in sets_for(loaded.skeleton) if chosen is None else chosen:
+        worst: list[Tile] = []
         with _progress(test_set, options) as bar:
             result = evaluate(
                 loaded,
@@ -76,10 +79,13 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
                 device=options.device,
                 samples=options.samples,
                 tick=bar.step,
+                worst=worst,
             )
         figures["test_sets"][test_set.name] = result
         print(tables.report(result), end="\n\n", flush=True)
         _write_report(result, test_set.name, options.output)
+        if worst and options.output is not None:
+            draw.save_png(options.output / f"{test_set.name}_worst.png", contact_sheet(worst, loaded.skeleton))
     print(f"weights: {loaded.id} ({loaded.hash})")
     return figures
 

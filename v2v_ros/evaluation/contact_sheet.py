@@ -28,12 +28,16 @@ class Tile:
         depth: float32 [H, W] metres, NaN where invalid.
         intrinsics: Of the frame.
         found: The skeleton, or None.
+        truth: float [J, 3] metres in the optical frame, where it is known.
+        note: Beside the id; empty: the skeleton's score.
     """
 
     id: str
     depth: NDArray[np.float32]
     intrinsics: Intrinsics
     found: SkeletonEstimate | None
+    truth: NDArray[np.float32] | None = None
+    note: str = ""
 
 
 def contact_sheet(tiles: list[Tile], skeleton: Skeleton, columns: int = 6) -> NDArray[np.uint8]:
@@ -58,7 +62,8 @@ def contact_sheet(tiles: list[Tile], skeleton: Skeleton, columns: int = 6) -> ND
     for index, tile in enumerate(tiles):
         top, left = index // columns * height, index % columns * TILE
         sheet[top + _LABEL : top + height, left : left + TILE] = _picture(tile, skeleton)
-        label = f"{tile.id}  {'nobody' if tile.found is None else f'{tile.found.score:.2f}'}"
+        note = tile.note or ("nobody" if tile.found is None else f"{tile.found.score:.2f}")
+        label = f"{tile.id}  {note}"
         sheet[top : top + _LABEL, left : left + TILE] = _text(label)
     return sheet
 
@@ -75,6 +80,8 @@ def _picture(tile: Tile, skeleton: Skeleton) -> NDArray[np.uint8]:
     near = max(0.05, float(found.center[2]) - edge / 2)
     depth, intrinsics = zoom(tile.depth, tile.intrinsics, found.center, _MARGIN * edge, TILE)
     image = draw_skeletons(colorize(depth, near, near + 1.2 * edge), [found.points], skeleton, intrinsics)
+    if tile.truth is not None:
+        image = draw_skeletons(image, [tile.truth], skeleton, intrinsics, thin=True)
     whole = _whole(tile, _INSET)
     image[-whole.shape[0] :, : whole.shape[1]] = whole
     return image

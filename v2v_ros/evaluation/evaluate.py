@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..estimator import PoseEstimator
-from ..tracking import Side
+from ..estimator import PoseEstimator, SkeletonEstimate
+from ..tracking import Side, TrackingState
 from ..weights import Weights
 from . import metrics
 from .calibration import RADIUS, apply, covariance_coverage, fit, reliability
-from .cubes import CubeNetwork
+from .contact_sheet import Tile
+from .cubes import CubeNetwork, CubeResults
 from .test_sets import CALIBRATION_SETS, PART, Part, SyntheticSet, generate, is_recorded
 
 SUCCESS_MM = 30.0
 PRECISION_MM = 100.0
+_WORST = 24  # crops that are kept for a picture
 CURVE_MM = {"hand": tuple(range(0, 81, 2)), "body": tuple(range(0, 401, 10))}
 
 Tick = Callable[[], object]
@@ -34,6 +36,7 @@ def evaluate(
     device: str = "auto",
     samples: int | None = None,
     tick: Tick = lambda: None,
+    worst: list[Tile] | None = None,
 ) -> dict[str, Any]:
     """Evaluate weights on a test set.
 
@@ -43,6 +46,7 @@ def evaluate(
         center_weights: What :class:`~v2v_ros.estimator.PoseEstimator` finds the subject with, in whole images.
         samples: Only so many, the first ones.
         tick: Called after every part of the set.
+        worst: Takes the crops with the largest mean errors, the worst first, for a contact sheet.
 
     Returns:
         Figures that JSON can hold: ``test_set``, ``samples``, whether the set is as ``recorded`` (None: no record), and
@@ -69,6 +73,8 @@ def evaluate(
         if len(part.units) == PART or count == test_set.samples:
             hashes.append(part.hash())
         tick()
+    if worst is not None and isinstance(run, _Crops):
+        worst += run.worst()
     figures = {"test_set": test_set.name, "samples": count, "recorded": is_recorded(test_set, hashes)}
     return plain({**figures, **run.figures()})
 
@@ -114,9 +120,11 @@ class _Crops:
         self._sensors: list[str] = []
         self._views: list[str] = []
         self._seconds = 0.0
+        self._worst: list[tuple[float, int, Tile]] = []
 
     def add(self, part: Part) -> None:
         results = self._network(part)
+        self._keep_worst(part, results)
         self._errors.append(1000 * metrics.joint_errors(results.joints, part.joints))
         self._vectors.append(results.joints - part.joints)
         self._peaks.append(results.peaks)
@@ -124,6 +132,35 @@ class _Crops:
         self._sensors += [part.sensor] * len(part.units)
         self._views += [part.view] * len(part.units)
         self._seconds += results.seconds
+
+    def _keep_worst(self, part: Part, results: CubeResults) -> None:
+        errors = 1000 * metrics.joint_errors(results.joints, part.joints).mean(1)
+        first = sum(len(each) for each in self._errors)
+        for index, error in enumerate(errors.tolist()):
+            if len(self._worst) == _WORST and error <= self._worst[-1][0]:
+                continue
+            center = part.cube_centers[index].double().numpy()
+            found = SkeletonEstimate(
+                id="",
+                side=Side.UNKNOWN,
+                tracking_state=TrackingState.DETECTED,
+                score=float(results.peaks[index].mean()),
+                center=center,
+                cube_edge=self._weights.cube_edge,
+                points=results.joints[index].numpy(),
+                scores=results.peaks[index].numpy(),
+                covariances=results.moments[index].numpy(),
+            )
+            name = f"{first + index:04d} {part.sensor} {center[2]:.1f} m"
+            truth = part.joints[index].numpy()
+            depth = part.depth[index].numpy()
+            tile = Tile(name, depth, part.intrinsics(index), found, truth, f"{error:.0f} mm")
+            self._worst.append((error, first + index, tile))
+        self._worst = sorted(self._worst, key=lambda each: each[:2], reverse=True)[:_WORST]
+
+    def worst(self) -> list[Tile]:
+        """The crops with the largest mean errors, the worst first."""
+        return [tile for _, _, tile in self._worst]
 
     def joints(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Peaks [N], errors [N, 3] and moments [N, 6], float64, of all joints with a truth."""

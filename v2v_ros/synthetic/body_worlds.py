@@ -12,8 +12,9 @@ import torch
 from .body import pose_body
 from .body_poses import sample_body_pose, seated
 from .body_shape import sample_body_shape
+from .chance import Draw
 from .render import Cameras
-from .rooms import Draw, Place, chairs, decoys, furniture, room
+from .rooms import Place, chairs, decoys, furniture, room
 from .rotations import about_axis
 from .spheres import Spheres
 from .worlds import Boxes, Worlds
@@ -51,7 +52,7 @@ def sample_body_worlds(
     bare = torch.where(close, draw.some(_BARE[1]), draw.some(_BARE[0]))
     distance = torch.where(close, draw.uniform(0.8, 1.5), draw.uniform(near, far))
     ground = torch.stack((distance * draw.uniform(-0.5, 0.5).tan(), distance), dim=1)
-    ground = torch.where(top[:, None], draw.normal(2, std=0.4).clamp(-0.8, 0.8), ground)
+    ground = torch.where(top[:, None], draw.normal(0.4, 2).clamp(-0.8, 0.8), ground)
     floor = torch.where(top, draw.uniform(2.5, 3.2), draw.uniform(0.6, 2.0))
     beside, company = _other_people(draw, ground)
 
@@ -137,10 +138,10 @@ def _other_people(draw: Draw, ground: torch.Tensor) -> tuple[torch.Tensor, torch
 
 def _tilt(draw: Draw, centers: torch.Tensor, top: torch.Tensor) -> torch.Tensor:
     """Rotations [B, 3, 3] from the level frame to the camera's, which looks about at the subject."""
-    aim = torch.atan2(centers[:, 1], centers[:, 2]) + draw.normal(std=0.14)
+    aim = torch.atan2(centers[:, 1], centers[:, 2]) + draw.normal(0.14)
     down = aim.clamp(-math.radians(20), math.radians(25))
     pitch = torch.where(top, 0.5 * math.pi + draw.uniform(-0.26, 0.26), down)
-    roll = torch.where(top, draw.uniform(-0.15, 0.15), draw.normal(std=0.04))
+    roll = torch.where(top, draw.uniform(-0.15, 0.15), draw.normal(0.04))
     return about_axis(2, roll) @ about_axis(0, pitch)
 
 

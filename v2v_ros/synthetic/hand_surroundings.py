@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import normalize
 
+from .chance import Draw
 from .spheres import Spheres
 from .worlds import Boxes
 
@@ -17,31 +18,6 @@ _HEAD = [
     [1, 0.2, 0, 0.25],
     [-1, 0.2, 0, 0.25],
 ]
-
-
-class Draw:
-    """Random numbers for a batch, all from one generator and on its device."""
-
-    def __init__(self, batch: int, generator: torch.Generator) -> None:
-        self.batch, self.generator, self.device = batch, generator, generator.device
-
-    def uniform(self, low: float, high: float, *size: int) -> torch.Tensor:
-        return low + (high - low) * torch.rand(self.batch, *size, generator=self.generator, device=self.device)
-
-    def normal(self, std: float, *size: int) -> torch.Tensor:
-        return std * torch.randn(self.batch, *size, generator=self.generator, device=self.device)
-
-    def some(self, share: float, *size: int) -> torch.Tensor:
-        return self.uniform(0, 1, *size) < share
-
-    def directions(self, *size: int) -> torch.Tensor:
-        return normalize(self.normal(1.0, *size, 3), dim=-1)
-
-    def frames(self, y: torch.Tensor) -> torch.Tensor:
-        """Axes [..., 3, 3] whose column 1 is y [..., 3] and whose turn about it is random."""
-        z = torch.linalg.cross(y, self.directions(*y.shape[1:-1]))
-        z = normalize(z, dim=-1)
-        return torch.stack((torch.linalg.cross(y, z), y, z), dim=-1)
 
 
 def decoys(draw: Draw, centers: torch.Tensor, which: torch.Tensor) -> tuple[Spheres, Boxes]:

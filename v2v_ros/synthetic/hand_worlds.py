@@ -7,10 +7,11 @@ from dataclasses import replace
 import torch
 from torch.nn.functional import normalize
 
+from .chance import Draw
 from .hand import HandPose, Placement, elbow, finger_joints, pose_hand, sample_shape
 from .hand_poses import FAMILIES, sample_arm, sample_families, sample_fingers, sample_pose
 from .hand_surface import HandShape, forearm_frame
-from .hand_surroundings import Draw, clutter, decoys, walls
+from .hand_surroundings import clutter, decoys, walls
 from .spheres import Spheres
 from .worlds import Boxes, Worlds
 

@@ -8,29 +8,10 @@ from dataclasses import dataclass
 
 import torch
 
+from .chance import Draw
 from .rotations import about_axis
 from .spheres import Spheres, tapered_capsule
 from .worlds import Boxes
-
-
-class Draw:
-    """Random numbers for a batch, all from one generator and on its device."""
-
-    def __init__(self, batch: int, generator: torch.Generator) -> None:
-        self.batch, self.device = batch, generator.device
-        self._generator = generator
-
-    def rand(self, *size: int) -> torch.Tensor:
-        return torch.rand(self.batch, *size, generator=self._generator, device=self.device)
-
-    def uniform(self, low: float, high: float, *size: int) -> torch.Tensor:
-        return low + (high - low) * self.rand(*size)
-
-    def normal(self, *size: int, std: float) -> torch.Tensor:
-        return std * torch.randn(self.batch, *size, generator=self._generator, device=self.device).clamp(-2.5, 2.5)
-
-    def some(self, share: float, *size: int) -> torch.Tensor:
-        return self.rand(*size) < share
 
 
 @dataclass(frozen=True)
@@ -59,7 +40,7 @@ def room(draw: Draw, place: Place) -> tuple[torch.Tensor, torch.Tensor]:
     zero = torch.zeros_like(place.floor)
     # Seen from the ceiling there is a floor and walls that the subject may stand near to.
     gap = torch.where(place.top, draw.uniform(0.5, 2.0), draw.uniform(0.35, 4.0))
-    turned = draw.normal(std=0.35)
+    turned = draw.normal(0.35)
     back = torch.stack((turned.sin(), zero, -turned.cos()), dim=1)
     x, z = place.ground.unbind(1)
     behind = torch.stack((x, zero, z), dim=1) - gap[:, None] * back
@@ -105,12 +86,12 @@ def furniture(draw: Draw, place: Place) -> Boxes:
     offset = draw.uniform(0.5, 1.1, 2) * place.floor.new_tensor([-1.0, 1.0])
     tall = draw.uniform(0.3, 0.6, 2)
     halves = torch.stack((draw.uniform(0.03, 0.15, 2), tall, draw.uniform(0.5, 2.0, 2)), dim=-1)
-    ground = place.ground[:, None] + torch.stack((offset, draw.normal(2, std=0.3)), dim=-1)
+    ground = place.ground[:, None] + torch.stack((offset, draw.normal(0.3, 2)), dim=-1)
     halves = halves * (draw.some(0.25, 1) & draw.some(0.7, 2))[..., None]
-    rails = Boxes(place.at(ground, tall), _upright(draw.normal(2, std=0.15)), halves)
+    rails = Boxes(place.at(ground, tall), _upright(draw.normal(0.15, 2)), halves)
 
     # Two posts and a lintel around the subject.
-    turned, wide = draw.normal(std=0.4), draw.uniform(0.45, 0.6)
+    turned, wide = draw.normal(0.4), draw.uniform(0.45, 0.6)
     across = torch.stack((turned.cos(), -turned.sin()), dim=1)
     middle = place.ground + torch.stack((0 * turned, draw.uniform(-0.3, 0.8)), dim=1)
     sides = wide[:, None] * wide.new_tensor([-1.0, 1.0, 0.0])
@@ -172,7 +153,7 @@ def decoys(draw: Draw, place: Place, present: torch.Tensor) -> tuple[Spheres, Bo
         thinner = radius * draw.uniform(0.5, 1.6)
         parts.append(tapered_capsule(point, end, radius, thinner, count))
         point, radius = end, thinner.clamp(0.02, 0.16)
-        direction = torch.nn.functional.normalize(direction + bent[:, None] * draw.normal(3, std=1.0), dim=1)
+        direction = torch.nn.functional.normalize(direction + bent[:, None] * draw.normal(1.0, 3), dim=1)
     rods = Spheres.join(parts)
     kind = draw.rand()
     rods = Spheres(rods.centers, rods.radii * (shown & (kind < 0.5))[:, None])
@@ -186,5 +167,5 @@ def decoys(draw: Draw, place: Place, present: torch.Tensor) -> tuple[Spheres, Bo
     there = (shown & (kind > 0.35))[:, None] & torch.stack(
         (torch.ones_like(shown), draw.some(0.6), draw.some(0.25)), dim=1
     ).cumprod(1).bool()
-    shifted = ground[:, None] + draw.normal(3, 2, std=0.04)
-    return rods, Boxes(place.at(shifted, up), _upright(draw.normal(3, std=0.6)), halves * there[..., None])
+    shifted = ground[:, None] + draw.normal(0.04, 3, 2)
+    return rods, Boxes(place.at(shifted, up), _upright(draw.normal(0.6, 3)), halves * there[..., None])

@@ -89,15 +89,20 @@ CROP_MARGIN = 1.2  # of a crop around its cube
 _LARGEST_VIEW = 0.6  # smallest focal length in widths of the image: 80 degrees, more than most depth cameras see
 
 
-def crop_cameras(centers: torch.Tensor, edge: float, pixels: int) -> Cameras:
+def crop_cameras(centers: torch.Tensor, edge: float, pixels: int, front: float = 0.5) -> Cameras:
     """Cameras whose images show the cubes around centers [B, 3] and a margin around them, as far as a real camera so
     near could.
 
     The window follows the subject: the principal point lies where the true camera's axis would, so that the subject
     is seen under the same perspective as in the whole image.
+
+    Args:
+        edge: Of the cubes, metres.
+        pixels: Side of the images.
+        front: How far before the centre, in edges, a cube is to fit into the window; nearer corners are cut off.
     """
     z = centers[:, 2].clamp_min(0.05)
-    focal = (pixels * (z - edge / 2) / (CROP_MARGIN * edge)).clamp_min(_LARGEST_VIEW * pixels)
+    focal = (pixels * (z - front * edge) / (CROP_MARGIN * edge)).clamp_min(_LARGEST_VIEW * pixels)
     principal = (pixels - 1) / 2 - focal[:, None] * centers[:, :2] / z[:, None]
     return Cameras(focal, principal, pixels, pixels)
 

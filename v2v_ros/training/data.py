@@ -97,7 +97,7 @@ def _pose_batch(config: TrainingConfig, worlds: Worlds, generator: torch.Generat
 
 def _center_batch(config: TrainingConfig, worlds: Worlds, generator: torch.Generator) -> CenterBatch:
     edge, batch, device = config.subject.cube_edge, worlds.centers.shape[0], worlds.centers.device
-    wide = edge * (CenterRefiner.SPAN + 2 * _LARGEST_OFFSET) / CROP_MARGIN
+    wide = edge * (CenterRefiner.SPAN + 2 * _LARGEST_OFFSET)
     guesses = worlds.centers + edge * _LARGEST_OFFSET * (
         2 * torch.rand(batch, 3, generator=generator, device=device) - 1
     )
@@ -105,7 +105,10 @@ def _center_batch(config: TrainingConfig, worlds: Worlds, generator: torch.Gener
     away = found & (torch.rand(batch, generator=generator, device=device) < _ELSEWHERE)
     guesses = torch.where(away[:, None], elsewhere, guesses)
     seen = torch.where(away[:, None], elsewhere, worlds.centers)
-    cameras = crop_cameras(seen, wide, int(_PIXELS_PER_CELL * config.grid / 3 * wide / (CenterRefiner.SPAN * edge)))
+    # Fitted at the subject's own depth: a window for the whole of so wide a cube would show the subject too coarsely,
+    # and holes between pixels that a true image does not have were learned as a mark of subjects.
+    pixels = int(_PIXELS_PER_CELL * config.grid / 3 * CROP_MARGIN * wide / (CenterRefiner.SPAN * edge))
+    cameras = crop_cameras(seen, wide, pixels, front=0.0)
     points = _points(config, worlds, cameras, generator)
     grids = occupancy(points, guesses, CenterRefiner.SPAN * edge, config.grid).bool()
     there = worlds.present & ~away

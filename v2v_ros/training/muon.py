@@ -18,7 +18,8 @@ class Muon(torch.optim.Optimizer):
 
     The momentum of a kernel, as a matrix of outputs by inputs, is replaced by the nearest orthogonal matrix.
     (``torch.optim.Muon`` takes matrices only.) Biases, norms, the first layer and the last are stepped by AdamW, as
-    published. On the synthetic hands it needs less than half of AdamW's steps for the same loss (docs/training.md).
+    published. On the synthetic hands it needed less than half of AdamW's steps for the same loss
+    (docs/decisions/0007-muon.md).
 
     Args:
         network: Its parameters are trained.
