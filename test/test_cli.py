@@ -88,13 +88,13 @@ def test_every_frame_stands_alone_without_sequence(frame_list: Path, tmp_path: P
     assert len(set(ids[1])) == 1
 
 
-def test_asking_for_bodies_says_that_their_weights_come_later(
+def test_asking_for_a_skeleton_without_weights_says_what_to_do(
     frame_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["predict", str(frame_list), "--output", str(tmp_path / "o.json"), "--skeleton", "body15"]
+    arguments = ["predict", str(frame_list), "--output", str(tmp_path / "o.json"), "--skeleton", "hand16"]
     assert main(arguments) == 1
     error = capsys.readouterr().err
-    assert "body15" in error and "later release" in error and error.count("\n") == 1
+    assert "hand16" in error and "your own .safetensors" in error and error.count("\n") == 1
 
 
 def test_errors_take_one_line_and_exit_with_1(

@@ -203,9 +203,9 @@ def test_missing_weights_are_named_with_those_that_exist() -> None:
         weights.load("hand99")
 
 
-def test_weights_for_bodies_come_later_and_the_message_says_so() -> None:
-    with pytest.raises(WeightsError, match=r"no weights for skeleton 'body15'.*later release"):
-        weights.default_for("body15")
+def test_a_skeleton_without_weights_is_named_with_the_way_out() -> None:
+    with pytest.raises(WeightsError, match=r"no weights for skeleton 'hand16'.*your own .safetensors file"):
+        weights.default_for("hand16")
 
 
 def test_weights_of_another_skeleton_are_refused(make_weights: Callable[..., Path]) -> None:

@@ -44,7 +44,7 @@ SIZES = {
 _RASTER_ROWS = 120  # the image is thinned out to about this many rows
 _DIRECTIONS = 16
 _SHIFTS = 6
-_MOST_SEEDS = 24
+_MOST_SEEDS = 48
 
 
 def locate(
@@ -54,8 +54,9 @@ def locate(
     min_depth: float,
     max_depth: float,
     limit: int = 4,
+    free: float | None = None,
 ) -> np.ndarray:
-    """Candidates for the centre of a subject, the nearest to the camera first.
+    """Candidates for the centre of a subject.
 
     Args:
         depth: float32 [H, W] metres, NaN where invalid.
@@ -63,6 +64,8 @@ def locate(
         size: Of the subject.
         min_depth, max_depth: Range of distances to look at, metres.
         limit: Largest number of candidates.
+        free: Smallest share of directions that must be free; None: that of the size. A given one asks for guesses
+            that somebody else sorts out: those that stand out most come first, otherwise the nearest to the camera.
 
     Returns:
         float64 [K, 3] metres in the camera frame, K <= limit; [0, 3] when nothing is plausible.
@@ -80,18 +83,21 @@ def locate(
     # A pixel of the raster shows this much surface per square metre of distance.
     pixel_area = 1 / (fx * fy)
 
-    rows, columns = np.nonzero(_stands_out(surface, fx, size))
+    share = _free_share(surface, fx, size)
+    rows, columns = np.nonzero(share >= (size.free if free is None else free))
     seeds = cloud[rows, columns]
-    seeds = seeds[np.argsort(seeds[:, 2])]
+    order = seeds[:, 2] if free is None else -share[rows, columns]
+    seeds = seeds[np.argsort(order, kind="stable")]
     tries = _MOST_SEEDS  # a sensor that sees nothing but speckle has seeds everywhere
     # What is found for each seed, with none too close to one before it; every seed is used up by its finding.
     found: list[np.ndarray] = []
     while seeds.size and len(found) < limit and tries:
         tries -= 1
-        center, near = _middle(points, seeds[0], size.radius)
+        center, near = _middle(points, seeds[0], size.radius, _SHIFTS if free is None else 1)
         area = pixel_area * float((points[near, 2] ** 2).sum())
         apart = all(np.linalg.norm(center - other) > size.separation for other in found)
-        if apart and size.area[0] <= area <= size.area[1]:
+        # Whoever sorts out guesses also knows a subject beside a wall.
+        if apart and size.area[0] <= area and (area <= size.area[1] or free is not None):
             found.append(center)
         used = np.linalg.norm(seeds - center, axis=1) < size.separation
         used[0] = True
@@ -99,8 +105,9 @@ def locate(
     return np.array(found).reshape(-1, 3)
 
 
-def _stands_out(surface: np.ndarray, focal: float, size: SubjectSize) -> np.ndarray:
-    """bool [h, w]: pixels of the raster around which most directions are free. Every second one is looked at."""
+def _free_share(surface: np.ndarray, focal: float, size: SubjectSize) -> np.ndarray:
+    """float [h, w]: share of the directions around pixels of the raster that are free. Every second one is looked at;
+    -1 for the others."""
     height, width = surface.shape
     rows, columns = np.meshgrid(np.arange(0, height, 2), np.arange(0, width, 2), indexing="ij")
     here = surface[rows, columns]
@@ -114,15 +121,17 @@ def _stands_out(surface: np.ndarray, focal: float, size: SubjectSize) -> np.ndar
     within = (v >= 0) & (v < height) & (u >= 0) & (u < width)
     there = surface[v.clip(0, height - 1), u.clip(0, width - 1)]
     free = within & (there > here[:, None] + size.step)
-    result = np.zeros(surface.shape, dtype=bool)
-    result[rows, columns] = free.sum(axis=1) >= size.free * _DIRECTIONS
+    result = np.full(surface.shape, -1.0)
+    result[rows, columns] = free.mean(axis=1)
     return result
 
 
-def _middle(points: np.ndarray, start: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
+def _middle(
+    points: np.ndarray, start: np.ndarray, radius: float, shifts: int = _SHIFTS
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean shift from a start to the middle of the points [N, 3] in a ball, and which points these are."""
     center = start
-    for _ in range(_SHIFTS):
+    for _ in range(shifts):
         near = ((points - center) ** 2).sum(axis=1) < radius**2
         if not near.any():
             break

@@ -74,4 +74,4 @@ class Refiner:
         return second.centers[kept]
 
 
-_PLAUSIBLE = -2.0  # logit; the pose network decides, the refiner only sorts out what cannot be
+_PLAUSIBLE = -4.0  # logit; the pose network decides, the refiner only sorts out what cannot be

@@ -144,7 +144,7 @@ def default_for(skeleton: str) -> str:
             return name
     raise WeightsError(
         f"no weights for skeleton '{skeleton}' are shipped with this version (there are: {_listing()}); "
-        f"they come with a later release, or give the path of your own {SUFFIX} file"
+        f"choose a skeleton that has some, or give the path of your own {SUFFIX} file"
     )
 
 

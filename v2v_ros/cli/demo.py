@@ -1,4 +1,4 @@
-"""``v2v demo``: the real nodes on a rendered hand."""
+"""``v2v demo``: the real nodes on a rendered hand or body."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..progress import Progress
-from .common import DEFAULT_SKELETON, Commands, command, network_options, positive, print_rows
+from .common import Commands, command, network_options, positive, print_rows
 
 
 def add(commands: Commands) -> None:
@@ -16,10 +16,11 @@ def add(commands: Commands) -> None:
         commands,
         "demo",
         run,
-        "Run the real ROS nodes on a rendered hand and measure them against the true skeleton.",
+        "Run the real ROS nodes on a rendered hand or body and measure them against the true skeleton.",
         "v2v demo --seconds 20 --picture demo.png",
     )
     network_options(sub)
+    sub.add_argument("--kind", choices=("hand", "body"), default="hand", help="what is rendered (hand)")
     sub.add_argument("--seconds", type=positive(float), default=12.0, help="length of the measurement (12)")
     sub.add_argument("--rate", type=positive(float), default=30.0, help="frames a second of the camera (30)")
     sub.add_argument("--width", type=positive(int), default=640, help="of the depth image in pixels (640)")
@@ -28,18 +29,18 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    from ..nodes.demo import run_demo
+    from ..nodes.demo import SKELETONS, run_demo
     from ..weights import default_for
 
     with Progress(options.seconds, "s", quiet=options.quiet) as bar:
         result = run_demo(
             options.seconds,
-            weights=options.weights or default_for(DEFAULT_SKELETON),
+            weights=options.weights or default_for(SKELETONS[options.kind]),
             device=options.device,
             rate=options.rate,
             width=options.width,
             height=options.height,
-            kind="hand",
+            kind=options.kind,
             picture=options.picture,
             on_progress=bar.to,
         )
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     rows = [
         ("frames", f"{figures['frames']}"),
         ("rate", f"{figures['rate_hz']:.1f} Hz"),
-        ("hand found in", f"{100 * figures['detected_share']:.1f} % of the frames"),
+        (f"{options.kind} found in", f"{100 * figures['detected_share']:.1f} % of the frames"),
         ("mean joint error", "-" if figures["mean_error_mm"] is None else f"{figures['mean_error_mm']:.1f} mm"),
         ("latency p50, image to skeleton", f"{latency['p50']:.1f} ms"),
         ("latency p99, image to skeleton", f"{latency['p99']:.1f} ms"),
