@@ -24,7 +24,7 @@ __all__ = ["Estimate", "PoseEstimator", "Side", "SkeletonEstimate", "TrackingSta
 
 DEPTH_RANGE = {"hand": (0.15, 1.5), "body": (0.5, 5.0)}  # metres; where a subject is looked for
 # Between what the shipped weights say of recorded hands and of recorded scenes without one (docs/training.md).
-SCORE_THRESHOLD = 0.25
+SCORE_THRESHOLD = 0.6
 _FIRST_LOOK = 0.5  # share of the threshold that a candidate must reach, whose cube may be off by much of a hand
 _FEWEST_VOXELS = 50  # a cube with fewer occupied ones is empty
 _CERTAIN_SIDE = 6.0  # logit; then a track's side is settled, and the network looks at it as that hand only
@@ -182,10 +182,11 @@ class PoseEstimator:
             observations = self._observe(image, intrinsics, centers, clock)
             # The hint comes first, if its cube is not empty.
             hinted = [one for one in observations[:1] if center is not None and np.array_equal(one.center, centers[0])]
-            for choice in (hinted, observations):
-                first = self._best(choice, _FIRST_LOOK * self.score_threshold)
-                if seen is None and first is not None:  # look again, with the subject in the middle of the cube
-                    seen = self._best(self._observe(image, intrinsics, first.centroid[None], clock, first.left))
+            for choice in (hinted, observations[len(hinted) :]):
+                plausible = [one for one in choice if one.score >= _FIRST_LOOK * self.score_threshold and one.score > 0]
+                if seen is None and plausible:  # look again, with the subjects in the middle of the cubes
+                    middles = np.array([one.centroid for one in plausible])
+                    seen = self._best(self._observe(image, intrinsics, middles, clock))
         with clock.stage("track"):
             skeletons = self._follow(seen, stamp)
         return Estimate(skeletons, clock.seconds)
@@ -252,11 +253,10 @@ class PoseEstimator:
             return observations
         return [choose_side(*pair, evidence) for pair in zip(observations[::2], observations[1::2], strict=True)]
 
-    def _best(self, observations: list[Observation], threshold: float | None = None) -> Observation | None:
+    def _best(self, observations: list[Observation]) -> Observation | None:
         best = max(observations, key=lambda each: each.score, default=None)
-        threshold = self.score_threshold if threshold is None else threshold
         # A score of 0 means that no joint was estimated, whatever the threshold.
-        return best if best is not None and best.score > 0 and best.score >= threshold else None
+        return best if best is not None and best.score > 0 and best.score >= self.score_threshold else None
 
     def _follow(self, seen: Observation | None, stamp: float) -> tuple[SkeletonEstimate, ...]:
         track = self._track
