@@ -292,7 +292,8 @@ def test_parameters_reach_the_estimator_while_it_runs(bench: Bench) -> None:
     bench.send()
     bench.ros.wait(lambda: bench.skeletons)
     one = bench.estimator
-    assert (one.side, one.score_threshold, one.min_depth, one.max_depth) == (Side.UNKNOWN, SCORE_THRESHOLD, 0.15, 1.5)
+    assert (one.side, one.score_threshold) == (Side.UNKNOWN, SCORE_THRESHOLD["hand"])
+    assert (one.min_depth, one.max_depth) == (0.15, 1.5)
     for name, value in (("side", "left"), ("score_threshold", 0.5), ("min_depth", 0.2), ("max_depth", 0.9)):
         assert set_parameter(bench, name, value).successful
     bench.send()

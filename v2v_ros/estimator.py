@@ -23,8 +23,8 @@ from .voxels import metric_coordinates, occupancy
 __all__ = ["Estimate", "PoseEstimator", "Side", "SkeletonEstimate", "TrackingState"]
 
 DEPTH_RANGE = {"hand": (0.15, 1.5), "body": (0.5, 5.0)}  # metres; where a subject is looked for
-# Between what the shipped weights say of recorded hands and of recorded scenes without one (docs/training.md).
-SCORE_THRESHOLD = 0.6
+# Finds most subjects and leaves out most of what is none, on synthetic images (docs/weights.md).
+SCORE_THRESHOLD = {"hand": 0.6, "body": 0.4}
 _FIRST_LOOK = 0.5  # share of the threshold that a candidate must reach, whose cube may be off by much of a hand
 _FEWEST_VOXELS = 50  # a cube with fewer occupied ones is empty
 _CERTAIN_SIDE = 6.0  # logit; then a track's side is settled, and the network looks at it as that hand only
@@ -79,7 +79,7 @@ class PoseEstimator:
             None: the subject is found by its shape alone.
         side: Which hand to expect; UNKNOWN: either, and always for bodies. The networks know right hands and see left
             ones mirrored.
-        score_threshold: Skeletons with a lower score are not reported.
+        score_threshold: Skeletons with a lower score are not reported; None: by the kind of subject.
         min_depth, max_depth: Range in which a new subject is looked for, metres; None: by the kind of subject.
 
     The last four can be changed between frames as attributes.
@@ -97,7 +97,7 @@ class PoseEstimator:
         center_weights: str | Path | None = "auto",
         skeleton: str | None = None,
         side: Side = Side.UNKNOWN,
-        score_threshold: float = SCORE_THRESHOLD,
+        score_threshold: float | None = None,
         min_depth: float | None = None,
         max_depth: float | None = None,
     ) -> None:
@@ -125,7 +125,8 @@ class PoseEstimator:
         self.device = str(torch_device)
         nearest, farthest = DEPTH_RANGE[self.skeleton.kind]
         self.side = side
-        self.score_threshold = score_threshold
+        kind = self.skeleton.kind
+        self.score_threshold = SCORE_THRESHOLD[kind] if score_threshold is None else score_threshold
         self.min_depth = nearest if min_depth is None else min_depth
         self.max_depth = farthest if max_depth is None else max_depth
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from v2v_ros import weights as weights_files
 from v2v_ros.camera import Intrinsics
 from v2v_ros.draw import colorize, draw_skeletons, save_png, zoom
+from v2v_ros.estimator import SCORE_THRESHOLD
 from v2v_ros.skeletons import Skeleton, get_skeleton
 
 from .children import Child, ChildError, private_network, stop_all
@@ -100,7 +101,7 @@ def run_demo(
         # Its absolute topics move into the namespace too, away from those of a robot in the same domain.
         "pose_node": [
             *("-r", "/tf:=tf", "-r", "/diagnostics:=diagnostics"),
-            *parameters(skeleton=skeleton.name, weights=path, device=device),
+            *parameters(skeleton=skeleton.name, weights=path, device=device, score_threshold=SCORE_THRESHOLD[kind]),
         ],
     }
     with tempfile.TemporaryDirectory(prefix="v2v_demo_") as folder, private_network(Path(folder)):

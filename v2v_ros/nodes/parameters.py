@@ -93,7 +93,12 @@ POSE_PARAMETERS = (
     Spec("autostart", True, "Configure and activate the node by itself.", read_only=True),
     Spec("diagnostics_period", 1.0, "Seconds between diagnostics.", limits=(0.1, 60.0), read_only=True),
     Spec("side", "either", "Which hand to look for; ignored for bodies.", choices=("either", "right", "left")),
-    Spec("score_threshold", SCORE_THRESHOLD, "Skeletons with a lower score are not reported.", limits=(0.0, 1.0)),
+    Spec(
+        "score_threshold",
+        SCORE_THRESHOLD["hand"],
+        f"Skeletons with a lower score are not reported; for bodies {SCORE_THRESHOLD['body']} is a good one.",
+        limits=(0.0, 1.0),
+    ),
     Spec(
         "min_depth",
         0.0,
