@@ -22,8 +22,11 @@ from numpy.typing import NDArray
 from ..camera import Intrinsics
 from ..files import write_atomically
 from ..skeletons import BODY15, HAND21, Skeleton
+from ..synthetic.body_worlds import sample_body_worlds
+from ..synthetic.hand_worlds import sample_hand_worlds
 from ..synthetic.presets import PRESETS
 from ..synthetic.render import Cameras
+from ..synthetic.sensors import Draws, Sensors, sense
 from ..synthetic.worlds import Worlds, crop_cameras, image_cameras, render_worlds
 
 RECORD = Path(__file__).with_name("test_sets.json")
@@ -203,8 +206,6 @@ def _float64() -> Iterator[None]:
 
 def _make(test_set: SyntheticSet, index: int) -> Part:
     """The samples of a part, in the default dtype until they are stored."""
-    from ..synthetic.sensors import Draws, Sensors, sense
-
     generator = torch.Generator().manual_seed(_FIRST_SEED + _SEEDS_PER_SET * test_set.number + index)
     kind, edge = test_set.skeleton.kind, test_set.skeleton.cube_edge
     names = [name for name, preset in PRESETS.items() if preset.far >= _REACH[kind]]
@@ -219,12 +220,8 @@ def _make(test_set: SyntheticSet, index: int) -> Part:
 
     def draw() -> Worlds:
         if kind == "hand":
-            from ..synthetic.hand_worlds import sample_hand_worlds
-
             left = float(other and not crops)  # pose networks see right hands alone
             return sample_hand_worlds(PART, generator, near=near, far=far, empty=empty, left=left)
-        from ..synthetic.body_worlds import sample_body_worlds
-
         return sample_body_worlds(PART, generator, view=view, near=near, far=far, empty=empty)
 
     if crops:

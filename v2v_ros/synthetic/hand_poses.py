@@ -142,7 +142,8 @@ def _means() -> torch.Tensor:
 
 
 _MEANS = _means()
-_WEIGHTS = torch.tensor([family.weight for family in FAMILIES])
+# The draws depend on the type, and are to be the same whatever type the rest is computed in.
+_WEIGHTS = torch.tensor([family.weight for family in FAMILIES], dtype=torch.float64)
 
 
 def sample_families(batch: int, generator: torch.Generator) -> torch.Tensor:
