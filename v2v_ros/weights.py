@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
+from torch import nn
 
 from .calibration import Calibration
 from .files import write_atomically
@@ -159,8 +162,8 @@ def load(name: str | Path, skeleton: str | None = None) -> Weights:
     """
     path = find(name)
     file = _read(path, _FORMAT, "pose weights", "v2v train")
-    try:
-        metadata = file.metadata
+    metadata = file.metadata
+    with _damaged(path):
         calibration = json.loads(metadata.get("calibration", "null"))
         weights = Weights(
             id=metadata["id"],
@@ -168,19 +171,13 @@ def load(name: str | Path, skeleton: str | None = None) -> Weights:
             config=NetworkConfig(**json.loads(metadata["network"])),
             cube_edge=float(metadata["cube_edge"]),
             state=file.state,
-            training=json.loads(metadata["training"]),
+            training=dict(json.loads(metadata["training"])),
             calibration=None if calibration is None else Calibration.from_dict(calibration),
             hash=file.hash,
         )
-        with torch.device("meta"):
-            V2VPoseNet(weights.config).load_state_dict(weights.state, assign=True)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"weights file '{path}' is damaged: {error}; fetch it again") from error
-    fits = weights.config.joints == len(weights.skeleton.joint_names) and 0 < weights.cube_edge < math.inf
-    if not fits or not isinstance(weights.training, dict):
-        raise WeightsError(
-            f"weights file '{path}' is damaged: its network, skeleton and cube do not fit together; fetch it again"
-        )
+        if weights.config.joints != len(weights.skeleton.joint_names):
+            raise ValueError(f"{weights.config.joints} heatmaps do not fit the skeleton '{weights.skeleton.name}'")
+        _check(weights, V2VPoseNet)
     _check_skeleton(path, weights.skeleton, skeleton)
     return weights
 
@@ -196,8 +193,8 @@ def load_center(name: str | Path, skeleton: str | None = None) -> CenterWeights:
     """
     path = find(name)
     file = _read(path, _CENTER_FORMAT, "centre weights", "v2v train --network center")
-    try:
-        metadata = file.metadata
+    metadata = file.metadata
+    with _damaged(path):
         weights = CenterWeights(
             id=metadata["id"],
             skeleton=get_skeleton(metadata["skeleton"]),
@@ -207,14 +204,26 @@ def load_center(name: str | Path, skeleton: str | None = None) -> CenterWeights:
             training=dict(json.loads(metadata["training"])),
             hash=file.hash,
         )
-        if not 0 < weights.cube_edge < math.inf:
-            raise ValueError(f"the edge of its cubes is {weights.cube_edge}")
-        with torch.device("meta"):
-            CenterRefiner(weights.config).load_state_dict(weights.state, assign=True)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"weights file '{path}' is damaged: {error}; fetch it again") from error
+        _check(weights, CenterRefiner)
     _check_skeleton(path, weights.skeleton, skeleton)
     return weights
+
+
+@contextmanager
+def _damaged(path: Path) -> Iterator[None]:
+    """What goes wrong while a file's content is made sense of is the file's fault."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(f"weights file '{path}' is damaged: {error}; fetch it again") from error
+
+
+def _check(weights: Weights | CenterWeights, network: Callable[[Any], nn.Module]) -> None:
+    """That the state is the network's and the cube one."""
+    if not 0 < weights.cube_edge < math.inf:
+        raise ValueError(f"the edge of its cubes is {weights.cube_edge}")
+    with torch.device("meta"):
+        network(weights.config).load_state_dict(weights.state, assign=True)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Worlds before a camera: a subject, what else is there, and what a depth camera makes of it."""
+"""Worlds before a camera: a subject and what else is there."""
 
 from __future__ import annotations
 
@@ -58,23 +58,6 @@ class Worlds:
     def present(self) -> torch.Tensor:
         """bool [B]: there is a subject."""
         return ~self.joints.isnan().any(dim=(1, 2))
-
-
-@dataclass(frozen=True)
-class Scenes:
-    """A batch of labelled depth images.
-
-    Attributes:
-        depth: float [B, H, W] metres, NaN where invalid.
-        cameras: That took them.
-        joints, centers, left: As in :class:`Worlds`.
-    """
-
-    depth: torch.Tensor
-    cameras: Cameras
-    joints: torch.Tensor
-    centers: torch.Tensor
-    left: torch.Tensor
 
 
 def render_worlds(worlds: Worlds, cameras: Cameras) -> torch.Tensor:
