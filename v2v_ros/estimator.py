@@ -12,13 +12,13 @@ import numpy as np
 import torch
 
 from . import weights as weights_files
-from .camera import Intrinsics, points_in_cube
+from .camera import Intrinsics
 from .heatmaps import covariance, decode
 from .refine import Refiner
 from .runtime import TorchRuntime, choose_device
 from .search import Search
 from .tracking import Observation, Side, Track, TrackingState, choose_side
-from .voxels import metric_coordinates, occupancy
+from .voxels import cube_occupancy, metric_coordinates
 
 __all__ = ["Estimate", "PoseEstimator", "Side", "SkeletonEstimate", "TrackingState"]
 
@@ -215,9 +215,7 @@ class PoseEstimator:
         with clock.stage("voxelize"), torch.inference_mode():
             kept, grids = [], []
             for center in centers:
-                points = points_in_cube(image, intrinsics, tuple(center.tolist()), self._edge)
-                middle = torch.tensor(center[None], dtype=image.dtype, device=image.device)
-                grid = occupancy(points[None], middle, self._edge, self._config.grid)
+                grid = cube_occupancy(image, intrinsics, center.tolist(), self._edge, self._config.grid)
                 if grid.sum() >= _FEWEST_VOXELS:
                     kept.append(center)
                     # The network knows right hands only.

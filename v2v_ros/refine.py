@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .camera import Intrinsics, points_in_cube
+from .camera import Intrinsics
 from .network import CenterRefiner
-from .voxels import occupancy
+from .voxels import cube_occupancy
 from .weights import CenterWeights
 
 
@@ -44,11 +44,7 @@ class Refiner:
         if not len(guesses):
             return Refined(np.zeros((0, 3)), np.zeros(0, np.float32))
         span = CenterRefiner.SPAN * self._edge
-        middles = torch.tensor(guesses, dtype=image.dtype, device=image.device)
-        grids = [
-            occupancy(points_in_cube(image, intrinsics, tuple(guess), span)[None], middle[None], span, self._grid)
-            for guess, middle in zip(guesses.tolist(), middles, strict=True)
-        ]
+        grids = [cube_occupancy(image, intrinsics, guess, span, self._grid) for guess in guesses.tolist()]
         out = self._network(torch.cat(grids)).float().cpu().numpy()
         return Refined(guesses + out[:, :3].astype(np.float64) * self._edge, out[:, 3])
 

@@ -6,7 +6,11 @@ A cube is (centre, edge). The grid coordinate of a point p is (p - centre) / edg
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
+
+from .camera import Intrinsics, points_in_cube
 
 
 def grid_coordinates(points: torch.Tensor, centers: torch.Tensor, edge: float, grid: int) -> torch.Tensor:
@@ -44,6 +48,24 @@ def occupancy(points: torch.Tensor, centers: torch.Tensor, edge: float, grid: in
         float32 [B, 1, N, N, N] of 0 and 1, axes (z, y, x).
     """
     return occupancy_from_coordinates(grid_coordinates(points, centers, edge, grid), grid)
+
+
+def cube_occupancy(
+    depth: torch.Tensor, intrinsics: Intrinsics, center: Sequence[float], edge: float, grid: int
+) -> torch.Tensor:
+    """Occupancy grid of one cube in a depth image.
+
+    Args:
+        depth: float [H, W] metres along z, NaN where invalid.
+        center, edge: Of the cube, metres.
+        grid: Cells per axis, N.
+
+    Returns:
+        float32 [1, 1, N, N, N] of 0 and 1, axes (z, y, x).
+    """
+    x, y, z = center
+    points = points_in_cube(depth, intrinsics, (x, y, z), edge)
+    return occupancy(points[None], torch.tensor([[x, y, z]], dtype=depth.dtype, device=depth.device), edge, grid)
 
 
 def occupancy_from_coordinates(coordinates: torch.Tensor, grid: int) -> torch.Tensor:

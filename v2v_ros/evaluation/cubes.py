@@ -47,7 +47,7 @@ class CubeNetwork:
     @torch.inference_mode()
     def __call__(self, part: Part) -> CubeResults:
         depth = part.depth
-        points = (part.cameras.rays().flatten(1, 2) * depth.flatten(1, 2)[..., None]).to(self._device)
+        points = part.cameras.deproject(depth).to(self._device)
         centers = part.cube_centers.to(self._device)
         started = time.perf_counter()
         heatmaps = self._run(occupancy(points, centers, self._edge, self._config.grid))

@@ -37,6 +37,10 @@ class Cameras:
         y = (v / self.focal[:, None])[:, :, None].expand(-1, -1, self.width)
         return torch.stack((x, y, torch.ones_like(x)), dim=-1)
 
+    def deproject(self, depth: torch.Tensor) -> torch.Tensor:
+        """float [B, H * W, 3]: the points of depth images [B, H, W]."""
+        return self.rays().flatten(1, 2) * depth.flatten(1, 2)[..., None]
+
 
 _SMALLEST = 3  # pixels; half the side of the smallest square
 _GROWTH = 1.6  # from one group of squares to the next

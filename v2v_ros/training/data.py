@@ -133,7 +133,7 @@ def _points(config: TrainingConfig, worlds: Worlds, cameras: Cameras, generator:
     depth = sense(render_worlds(worlds, cameras), cameras, sensors, draws)
     if body:
         depth = torch.where(border_mask(worlds, cameras, generator), torch.nan, depth)
-    return cameras.rays().flatten(1, 2) * depth.flatten(1, 2)[..., None]
+    return cameras.deproject(depth)
 
 
 def _other_surfaces(
@@ -141,7 +141,7 @@ def _other_surfaces(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """A random surface point [B, 3] of every world at least a distance from its subject, and whether there is one."""
     cameras = crop_cameras(worlds.centers, 2 * edge, 40)
-    points = cameras.rays().flatten(1, 2) * render_worlds(worlds, cameras).flatten(1, 2)[..., None]
+    points = cameras.deproject(render_worlds(worlds, cameras))
     apart = (points - worlds.centers[:, None]).norm(dim=-1)
     suitable = points.isfinite().all(-1) & (apart > distance) & (apart < 3 * edge)
     draw = torch.rand(suitable.shape, generator=generator, device=suitable.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import asdict
 from typing import Any
 
@@ -21,7 +22,7 @@ _WARMUP_STEPS = 200
 _LARGEST_SKIPS = 50  # in a row; float16's loss scale needs some at the start
 
 
-class Training(lightning.LightningModule):
+class Training(lightning.LightningModule, ABC):
     """Muon with a warm-up and a cosine schedule; a step whose gradient is not finite is left out.
 
     Args:
@@ -51,17 +52,17 @@ class Training(lightning.LightningModule):
     def forward(self, grids: torch.Tensor) -> torch.Tensor:
         return self.network(grids.float().contiguous(memory_format=torch.channels_last_3d)).float()
 
+    @abstractmethod
     def loss(self, batch: Any) -> torch.Tensor:
         """What is minimised on a batch."""
-        raise NotImplementedError
 
+    @abstractmethod
     def measure(self, batch: Any) -> tuple[torch.Tensor, ...]:
         """What validation keeps of a batch, one row for each sample."""
-        raise NotImplementedError
 
+    @abstractmethod
     def summarize(self, *results: torch.Tensor) -> dict[str, float]:
         """Figures of the whole held-out set, from all that :meth:`measure` kept."""
-        raise NotImplementedError
 
     def training_step(self, batch: Batch | CenterBatch, _: int) -> torch.Tensor:
         # The forward pass itself writes the statistics of batch normalisation.
