@@ -106,7 +106,7 @@ class PoseEstimator:
         network = loaded.build()
         config = loaded.config
         self._config, self._edge, self._device = config, loaded.cube_edge, torch_device
-        self._calibration = loaded.calibration
+        self._calibration, self._heatmap_offset = loaded.calibration, loaded.heatmap_offset
         self._run = TorchRuntime(network, torch_device)
         if center_weights == "auto":
             center_weights = weights_files.center_for(loaded.skeleton.name)
@@ -225,7 +225,7 @@ class PoseEstimator:
         with clock.stage("network"):
             heatmaps = self._run(torch.cat(grids))
         with clock.stage("joints"), torch.inference_mode():
-            coordinates, peaks = decode(heatmaps, self._config.sigma)
+            coordinates, peaks = decode(heatmaps, self._config.sigma, self._heatmap_offset)
             moments = covariance(heatmaps) * (self._edge / self._config.heatmap) ** 2  # square metres
             mirrored = torch.tensor([side == Side.LEFT for _ in kept for side in sides], device=coordinates.device)
             back = self._config.heatmap - coordinates[..., 0]

@@ -27,7 +27,7 @@ def encode(coordinates: torch.Tensor, size: int, sigma: float) -> torch.Tensor:
     return z[..., :, None, None] * y[..., None, :, None] * x[..., None, None, :]
 
 
-def decode(heatmaps: torch.Tensor, sigma: float) -> tuple[torch.Tensor, torch.Tensor]:
+def decode(heatmaps: torch.Tensor, sigma: float, offset: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
     """Sub-cell joint coordinates and scores.
 
     Around the highest cell, the heatmap is summed over the other two axes, which leaves a 1D Gaussian whatever the
@@ -37,6 +37,7 @@ def decode(heatmaps: torch.Tensor, sigma: float) -> tuple[torch.Tensor, torch.Te
     Args:
         heatmaps: float [B, J, M, M, M], M >= 3.
         sigma: Standard deviation of the targets, in cells.
+        offset: Of the targets from the joints on all axes, in cells; what :func:`encode` makes has none.
 
     Returns:
         coordinates float [B, J, 3] (x, y, z) in cells, and scores float [B, J] in [0, 1]: the highest value.
@@ -50,10 +51,10 @@ def decode(heatmaps: torch.Tensor, sigma: float) -> tuple[torch.Tensor, torch.Te
     window = window.clamp_min(1e-6)
     marginals = torch.stack((window.sum((2, 3)), window.sum((2, 4)), window.sum((3, 4))), dim=2)  # x, y, z
     log = marginals.log()
-    offset = sigma**2 / 2 * (log[..., 2] - log[..., 0])
+    shift = sigma**2 / 2 * (log[..., 2] - log[..., 0])
     # One cell of slack beyond the window's middle cell, more where the peak touches the border of the grid.
     limit = 1.0 + 2.0 * (peak != middle)
-    coordinates = middle + 0.5 + offset.clamp(-limit, limit)
+    coordinates = middle + (0.5 - offset) + shift.clamp(-limit, limit)
     return coordinates, scores.clamp(0, 1)
 
 

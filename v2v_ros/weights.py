@@ -47,7 +47,12 @@ class Weights:
         state: State dictionary of a :class:`~v2v_ros.network.V2VPoseNet`, float32.
         training: How they came to be: data, budget, figures.
         calibration: What the heatmaps' peaks and moments mean; None: they are reported as they are.
+        heatmap_offset: What to subtract from the heatmap coordinates, in heatmap cells, of networks trained on targets
+            that were rounded down; such targets (:mod:`v2v_ros.paper`) lie 0.25 cells beyond the joint on average.
         hash: First 12 hexadecimal digits of the file's SHA-256; empty before saving.
+
+    Raises:
+        ValueError: The offset is not within one cell.
     """
 
     id: str
@@ -57,7 +62,12 @@ class Weights:
     state: dict[str, torch.Tensor]
     training: dict[str, Any] = field(default_factory=dict)
     calibration: Calibration | None = None
+    heatmap_offset: float = 0.0
     hash: str = ""
+
+    def __post_init__(self) -> None:
+        if not abs(self.heatmap_offset) <= 1:  # false for NaN as well
+            raise ValueError(f"heatmap_offset must lie in [-1, 1] heatmap cells, got {self.heatmap_offset}")
 
     def build(self) -> V2VPoseNet:
         """The network with these weights, in evaluation mode, on the CPU."""
@@ -173,6 +183,7 @@ def load(name: str | Path, skeleton: str | None = None) -> Weights:
             state=file.state,
             training=dict(json.loads(metadata["training"])),
             calibration=None if calibration is None else Calibration.from_dict(calibration),
+            heatmap_offset=float(metadata.get("heatmap_offset", 0)),
             hash=file.hash,
         )
         if weights.config.joints != len(weights.skeleton.joint_names):
@@ -279,6 +290,8 @@ def save(weights: Weights | CenterWeights, path: Path, *, half: bool = False) ->
     }
     if isinstance(weights, Weights) and weights.calibration is not None:
         metadata["calibration"] = json.dumps(weights.calibration.to_dict())
+    if isinstance(weights, Weights) and weights.heatmap_offset:
+        metadata["heatmap_offset"] = str(weights.heatmap_offset)
     state = {
         key: (value.half() if half and value.dim() > 1 else value).contiguous() for key, value in weights.state.items()
     }
