@@ -24,8 +24,9 @@ lint: setup  ## lint and type check
 format: setup  ## format the Python code
 	@$(run) ruff format --quiet
 
-benchmark: setup  ## measure speed and latency on this machine
+benchmark: setup  ## measure speed and latency on this machine, and how fast datasets are read
 	@$(run) v2v benchmark
+	@$(run) python test/bench_readers.py
 
 clean:  ## remove what was built; the next build starts anew
 	@rm -rf .colcon/build .colcon/install .colcon/log .colcon/stamp

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 
 from v2v_ros.calibration import Calibration
+from v2v_ros.datasets.specs import ICVL, ITOP_SIDE, MSRA, NYU, DatasetSpec
 from v2v_ros.evaluation import metrics
 from v2v_ros.evaluation.calibration import (
     _CHI2_QUANTILES,
@@ -22,6 +23,7 @@ from v2v_ros.evaluation.calibration import (
     reliability,
     whiten,
 )
+from v2v_ros.evaluation.dataset_report import dataset_figures, dataset_report
 from v2v_ros.skeletons import BODY15, HAND21, Skeleton
 
 NAN, INF = float("nan"), float("inf")
@@ -51,6 +53,58 @@ def test_frames_and_joints_without_any_truth_are_left_out() -> None:
     assert metrics.success_rate(errors, 2.0) == 1.0
     assert metrics.mean_precision(errors, 2.0) == 1.0
     assert np.isnan(metrics.mean_error(errors[1:])) and np.isnan(metrics.missed_share(errors[1:]))
+
+
+def test_curves_and_areas_of_joints_and_of_worst_joints() -> None:
+    assert metrics.worst_errors(ERRORS).tolist() == [3.0, 20.0, INF]
+    shares = metrics.joint_curve(ERRORS, torch.tensor([0.5, 1.0, 3.0, 1e9]))  # of 1 1 2 3 5 10 20 inf
+    assert shares == pytest.approx([0, 2 / 8, 4 / 8, 7 / 8])
+    assert metrics.area_under_curve(ERRORS, 10.0) == pytest.approx((0.9 + 0.9 + 0.8 + 0.7 + 0.5) / 8)
+    assert metrics.area_under_curve(metrics.worst_errors(ERRORS), 40.0) == pytest.approx((37 / 40 + 20 / 40) / 3)
+    assert np.isnan(metrics.joint_curve(torch.full((2, 2), NAN), torch.tensor([1.0]))).all()
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=30))
+def test_the_area_is_that_under_the_curve(values: list[float]) -> None:
+    errors = torch.tensor(values, dtype=torch.float64)[:, None]
+    steps = torch.arange(0, 50.001, 0.05, dtype=torch.float64)
+    curve = torch.tensor(metrics.joint_curve(errors, steps))
+    assert metrics.area_under_curve(errors, 50.0) == pytest.approx(torch.trapezoid(curve, steps).item() / 50, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("spec", "pieces"),
+    [
+        (ICVL, {"sequence 1": 702, "sequence 2": 894}),
+        (NYU, {"subject 1": 2440, "subject 2": 5812}),
+        (MSRA, {f"subject {index}": 8499 for index in (0, 1)} | {"subject 2": 8406, "subject 8": 8496}),
+    ],
+)
+def test_complete_test_sets_are_told_apart_by_their_pieces(spec: DatasetSpec, pieces: dict[str, int]) -> None:
+    errors = torch.zeros(spec.test_frames, len(spec.skeleton.joint_names))
+    errors[: pieces[next(iter(pieces))]] = 3.0
+    errors[0] = NAN
+    figures = dataset_figures(errors, spec)
+    found = figures["sequences"]
+    assert {name: found[name]["frames"] for name in pieces} == pieces
+    means = [row["mean_mm"] for row in found.values()]
+    assert means == [3.0] + [0.0] * (len(means) - 1)
+    assert not figures["complete"] and dataset_figures(errors.nan_to_num(), spec)["complete"]
+    assert "sequences" not in dataset_figures(errors[1:], spec)
+    assert f"\n{next(iter(pieces))} " in dataset_report({"mine": figures}, spec)
+
+
+def test_missed_joints_of_a_dataset_are_reported_and_nothing_measured_is_no_error() -> None:
+    errors = torch.full((4, 15), 20.0)
+    errors[0, 6] = INF
+    errors[1] = NAN
+    figures = dataset_figures(errors, ITOP_SIDE)
+    assert figures["frames"] == 3 and figures["missed_share"] == pytest.approx(1 / 45, rel=1e-5)
+    assert figures["joints"]["right_hand"]["precision_10cm"] == pytest.approx(2 / 3, rel=1e-5)
+    assert figures["map_10cm"] == pytest.approx(44 / 45, rel=1e-5)
+    empty = dataset_figures(torch.full((2, 15), NAN), ITOP_SIDE)
+    assert empty["mean_mm"] is None and empty["map_10cm"] is None
+    assert dataset_report({"nothing": empty}, ITOP_SIDE).splitlines()[-1].startswith("> nothing")
 
 
 @pytest.mark.parametrize("skeleton", [HAND21, BODY15], ids=lambda skeleton: skeleton.name)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fake_nyu
 import pytest
 import torch
 
@@ -97,3 +98,18 @@ def test_the_command_starts_two_processes_itself(tmp_path: Path) -> None:
     output = _run([*command, *OPTIONS.split()], tmp_path)
     assert output.count("weights: tiny.safetensors") == 1
     _check_output(tmp_path)
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_frames_of_a_dataset(tmp_path: Path) -> None:
+    fake_nyu.write(tmp_path / "nyu", train=7, test=4)
+    (tmp_path / "watched.py").write_text(WATCHED)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "watched.py"]
+    options = "--dataset nyu --data nyu --recipe paper --centers truth --grid 16 --width 2 --batch 2 --epochs 2 --quiet"
+    _run([*launcher, ".", "train", "--output", "tiny.safetensors", *options.split()], tmp_path)
+    first, second = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in range(2))
+    assert len(first["seen"]) == len(second["seen"]) == 4  # two epochs of seven frames, four frames a step
+    assert [len(grids) for grids, _ in first["seen"]] == [len(grids) for grids, _ in second["seen"]] == [2, 2, 2, 2]
+    assert not set(map(json.dumps, first["seen"])) & set(map(json.dumps, second["seen"]))
+    assert first["total"] == second["total"], "gradients are shared"
+    assert len(list((tmp_path / "tiny_run").glob("epoch_*.safetensors"))) == 2

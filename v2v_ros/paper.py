@@ -12,10 +12,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
 from .voxels import grid_coordinates, metric_coordinates, occupancy_from_coordinates
+
+
+def peak_coordinates(heatmaps: torch.Tensor) -> torch.Tensor:
+    """Indices (x, y, z) of the highest cells of heatmaps [B, J, M, M, M], as [B, J, 3] of the heatmaps' dtype."""
+    size = heatmaps.shape[-1]
+    index = heatmaps.flatten(2).argmax(dim=2)
+    return torch.stack((index % size, index // size % size, index // size**2), dim=-1).to(heatmaps.dtype)
 
 
 @dataclass(frozen=True)
@@ -33,9 +41,10 @@ class Augmentation:
     translation: tuple[int, int, int]
 
     @staticmethod
-    def sample(generator: torch.Generator) -> Augmentation:
+    def sample(generator: torch.Generator, largest: int = 8) -> Augmentation:
+        """Draw from the published ranges, or from a smaller range of translations for smaller grids."""
         scale, angle = torch.rand(2, generator=generator, dtype=torch.float64).tolist()
-        x, y, z = torch.randint(0, 9, (3,), generator=generator).tolist()
+        x, y, z = torch.randint(0, largest + 1, (3,), generator=generator).tolist()
         return Augmentation(80 + 40 * scale, math.radians(-40 + 80 * angle), (x, y, z))
 
 
@@ -52,6 +61,9 @@ class PaperGeometry:
     grid: int = 88
     original: int = 96
     sigma: float = 1.7
+
+    # Of the lower one's middle in a heatmap cell that covers two voxels per axis, in heatmap cells.
+    PEAK: ClassVar[float] = 0.25
 
     @property
     def margin(self) -> int:
@@ -87,10 +99,7 @@ class PaperGeometry:
 
     def decode(self, heatmaps: torch.Tensor, centers: torch.Tensor, edge: float) -> torch.Tensor:
         """Joints float [B, J, 3] in metres: the highest cell, read as the lower of the two voxels it covers."""
-        size = heatmaps.shape[-1]
-        index = heatmaps.flatten(2).argmax(dim=2)
-        cells = torch.stack((index % size, index // size % size, index // size**2), dim=-1)
-        return metric_coordinates(2 * cells + 0.5, centers, edge, self.grid)
+        return metric_coordinates(peak_coordinates(heatmaps) + self.PEAK, centers, edge, heatmaps.shape[-1])
 
     def _scale(self, cells: torch.Tensor, percent: float) -> torch.Tensor:
         factor = math.floor(self.original * percent / 100) / self.original

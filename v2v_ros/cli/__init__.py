@@ -1,4 +1,4 @@
-"""The command line: ``v2v demo | predict | evaluate | train | benchmark | info``, a module for each command."""
+"""The command line: ``v2v demo | predict | evaluate | train | data | import | benchmark | info``, a module for each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from .. import __version__
-from . import benchmark, demo, evaluate, info, predict, train
+from . import benchmark, data, demo, evaluate, import_weights, info, predict, representations, train
 from .common import CommandError
 
 __all__ = ["main"]
@@ -59,6 +59,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("v2v", description=_DESCRIPTION, formatter_class=form)
     parser.add_argument("--version", action="version", version=f"v2v_ros {__version__}")
     commands = parser.add_subparsers(title="commands", dest="name", required=True, metavar="COMMAND")
-    for module in (demo, predict, evaluate, train, benchmark, info):
+    for module in (demo, predict, evaluate, train, data, representations, import_weights, benchmark, info):
         module.add(commands)
     return parser

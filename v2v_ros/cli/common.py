@@ -40,9 +40,10 @@ def command(
     return sub
 
 
-def network_options(sub: argparse.ArgumentParser) -> None:
-    """Add ``--weights`` and ``--device``."""
-    sub.add_argument("--weights", help="name of shipped weights or path of a file (default: see 'v2v info')")
+def network_options(sub: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Add ``--weights`` and ``--device``; several weights make a list."""
+    text = "name of shipped weights or path of a file (default: see 'v2v info')"
+    sub.add_argument("--weights", nargs="+" if several else None, metavar="WEIGHTS", help=text)
     sub.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
 
 

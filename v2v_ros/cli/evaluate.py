@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..progress import Progress
+from . import evaluate_dataset, predictions
 from .common import DEFAULT_SKELETON, CommandError, Commands, command, network_options, positive
 
 if TYPE_CHECKING:
     from ..evaluation.contact_sheet import Tile
+    from ..evaluation.processes import Processes
     from ..evaluation.test_sets import SyntheticSet
 
 
@@ -20,14 +22,17 @@ def add(commands: Commands) -> None:
         commands,
         "evaluate",
         run,
-        "Measure weights on fixed synthetic test sets, or on recorded frames without labels (docs/evaluation.md).",
+        "Measure weights on fixed synthetic test sets or on recorded frames without labels, or any method's joints in "
+        "files against the truth of a dataset (docs/evaluation.md).",
         "v2v evaluate --weights hand21_lite --output report/\n"
         "  v2v evaluate --weights my.safetensors --test-set hand_crops_1 --samples 128\n"
         "  v2v evaluate --frames recorded.json --output report/\n"
         "  v2v evaluate --calibrate --weights my.safetensors\n"
-        "  v2v evaluate --test-set hand_images_1 --write sets/",
+        "  v2v evaluate --test-set hand_images_1 --write sets/\n"
+        f"  {evaluate_dataset.EXAMPLES}\n"
+        f"  {predictions.EXAMPLES}",
     )
-    network_options(sub)
+    network_options(sub, several=True)
     sub.add_argument("--test-set", nargs="+", metavar="NAME", help="which ones (default: all of the weights' skeleton)")
     sub.add_argument("--samples", type=positive(int), help="of every test set only so many, the first ones")
     sub.add_argument("--output", type=Path, metavar="FOLDER", help="write tables (CSV) and pictures there as well")
@@ -44,9 +49,16 @@ def add(commands: Commands) -> None:
     )
     sub.add_argument("--side", choices=("either", "right", "left"), default="either", help="of hands in --frames")
     sub.add_argument("--score-threshold", type=float, help="in --frames, report skeletons from this score on")
+    predictions.add_options(sub)
+    evaluate_dataset.add_options(sub)
 
 
-def run(options: argparse.Namespace) -> dict[str, Any]:
+def run(options: argparse.Namespace) -> dict[str, Any] | None:
+    if options.predictions is not None or options.truth is not None:
+        return predictions.run_predictions(options)
+    if options.data is not None or options.dataset is not None:
+        return evaluate_dataset.run_dataset(options)
+    options.weights = _one(options.weights)
     if options.write is not None or options.record:
         return _test_sets(options)
     if options.calibrate:
@@ -56,11 +68,21 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     return _evaluate(options)
 
 
-def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
+def _one(weights: list[str] | None) -> str | None:
+    """The name of the only weights."""
+    if weights is None:
+        return None
+    if len(weights) > 1:
+        raise CommandError("the joints of several --weights are averaged on a dataset only: give --dataset and --data")
+    return weights[0]
+
+
+def _evaluate(options: argparse.Namespace) -> dict[str, Any] | None:
     from .. import draw, weights
     from ..evaluation import tables
     from ..evaluation.contact_sheet import contact_sheet
     from ..evaluation.evaluate import evaluate
+    from ..evaluation.processes import processes
     from ..evaluation.test_sets import get_set, sets_for
 
     chosen = None if options.test_set is None else [get_set(name) for name in options.test_set]
@@ -68,24 +90,30 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     loaded = weights.load(source)
     figures: dict[str, Any] = {"weights": {"id": loaded.id, "hash": loaded.hash}, "test_sets": {}}
     center_weights = None if options.center_weights == "none" else options.center_weights
-    for test_set in sets_for(loaded.skeleton) if chosen is None else chosen:
-        worst: list[Tile] = []
-        with _progress(test_set, options) as bar:
-            result = evaluate(
-                loaded,
-                test_set,
-                source=source,
-                center_weights=center_weights,
-                device=options.device,
-                samples=options.samples,
-                tick=bar.step,
-                worst=worst,
-            )
-        figures["test_sets"][test_set.name] = result
-        print(tables.report(result), end="\n\n", flush=True)
-        _write_report(result, test_set.name, options.output)
-        if worst and options.output is not None:
-            draw.save_png(options.output / f"{test_set.name}_worst.png", contact_sheet(worst, loaded.skeleton))
+    with processes() as group:
+        for test_set in sets_for(loaded.skeleton) if chosen is None else chosen:
+            worst: list[Tile] = []
+            with _progress(test_set, options, group) as bar:
+                result = evaluate(
+                    loaded,
+                    test_set,
+                    source=source,
+                    center_weights=center_weights,
+                    device=options.device,
+                    samples=options.samples,
+                    tick=bar.step,
+                    worst=worst,
+                    processes=group,
+                )
+            if group.rank:
+                continue
+            figures["test_sets"][test_set.name] = result
+            print(tables.report(result), end="\n\n", flush=True)
+            _write_report(result, test_set.name, options.output)
+            if worst and options.output is not None:
+                draw.save_png(options.output / f"{test_set.name}_worst.png", contact_sheet(worst, loaded.skeleton))
+    if group.rank:
+        return None
     print(f"weights: {loaded.id} ({loaded.hash})")
     return figures
 
@@ -179,11 +207,14 @@ def _test_sets(options: argparse.Namespace) -> dict[str, Any]:
     return figures
 
 
-def _progress(test_set: SyntheticSet, options: argparse.Namespace) -> Progress:
-    from ..evaluation.test_sets import PART
+def _progress(test_set: SyntheticSet, options: argparse.Namespace, group: Processes | None = None) -> Progress:
+    """A bar over the parts of a set that the first of several processes makes."""
+    from ..evaluation.test_sets import part_count
 
-    samples = min(options.samples or test_set.samples, test_set.samples)
-    return Progress(-(-samples // PART), "part", quiet=options.quiet)
+    parts = part_count(test_set, options.samples)
+    if group is None:
+        return Progress(parts, "part", quiet=options.quiet)
+    return Progress(-(-parts // group.count), "part", quiet=options.quiet or group.rank > 0)
 
 
 def _write_report(figures: dict[str, Any], name: str, folder: Path | None) -> None:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..datasets import NAMES
 from .common import CommandError, Commands, command, positive, print_rows
 
 
@@ -15,10 +16,13 @@ def add(commands: Commands) -> None:
         commands,
         "train",
         run,
-        "Train a network on synthetic depth, made while it trains. On a GPU the full network is one command.",
+        "Train a network on synthetic depth, made while it trains, or on a dataset. On a GPU the full network is one "
+        "command.",
         "v2v train --output hand21.safetensors --grid 88 --width 16 --batch 32 --samples 2000000\n"
         "  v2v train --output hand21_lite.safetensors --samples 200000\n"
         "  v2v train --output hand21_center.safetensors --network center\n"
+        "  v2v train --output nyu.safetensors --dataset nyu --data NYU/ --recipe paper\n"
+        "  v2v train --output msra3.safetensors --dataset msra --data MSRA/ --subject 3\n"
         "  torchrun --nproc_per_node 4 -m v2v_ros.cli train --output hand21.safetensors --grid 88 --width 16",
     )
     sub.add_argument("--output", type=Path, required=True, help="weights file to write (.safetensors)")
@@ -28,24 +32,33 @@ def add(commands: Commands) -> None:
     sub.add_argument("--devices", type=positive(int), default=1, help="GPUs of this machine, or CPU processes (1)")
     sub.add_argument("--nodes", type=positive(int), default=1, help="machines (1); see docs/training.md")
 
-    def value(name: str, kind: Any, text: str) -> None:
-        sub.add_argument(name, type=kind, default=argparse.SUPPRESS, help=text)
+    def value(name: str, kind: Any, text: str, **more: Any) -> None:
+        sub.add_argument(name, type=kind, default=argparse.SUPPRESS, help=text, **more)
 
     value("--network", str, "pose, or center: the network that refines a cube's centre (pose)")
-    value("--skeleton", str, "what to estimate: hand21 or body15 (hand21)")
-    value("--grid", positive(int), "cells per axis; the paper's 88 (48; center: 32)")
-    value("--width", positive(int), "channels at the front; the paper's 16 (8; center: 16)")
+    value("--skeleton", str, "what to estimate: hand21 or body15 (hand21; the dataset's)")
+    value("--grid", positive(int), "cells per axis; the paper's 88 (48; on a dataset: 88; center: 32)")
+    value("--width", positive(int), "channels at the front; the paper's 16 (8; on a dataset: 16; center: 16)")
     value("--sigma", positive(float), "of the target, in heatmap cells (1.7)")
     value("--samples", positive(int), "seen in all, by all processes (200000)")
     value("--batch", positive(int), "samples a step, in every process (8)")
-    value("--learning-rate", positive(float), "the highest, of hidden kernels; a tenth for the rest (0.02)")
-    value("--decay", float, "of the moving average of the weights, a step (0.999)")
-    value("--clip", positive(float), "largest norm of the gradient (10)")
+    value(
+        "--learning-rate", positive(float), "the highest, of hidden kernels; a tenth for the rest (0.02; paper: 2.5e-4)"
+    )
+    value("--decay", float, "of the moving average of the weights, a step (0.999; paper: 0, none)")
+    value("--clip", positive(float), "largest norm of the gradient (10; paper: none)")
     value("--seed", int, "of data and initialisation (0)")
     value("--validation-samples", positive(int), "size of the held-out set (512)")
     value("--validation-interval", positive(int), "samples between two validations (8000)")
-    value("--precision", str, "bf16-mixed, 16-mixed or 32-true (bf16-mixed)")
-    value("--workers", int, "processes that render on the CPU; 0: the training one, on its device (0)")
+    value("--precision", str, "bf16-mixed, 16-mixed or 32-true (bf16-mixed; paper: 32-true)")
+    value("--workers", int, "processes that make samples on the CPU; 0: the training one, on its device (0)")
+    value("--dataset", str, f"train on a dataset: {', '.join(NAMES)}; see docs/datasets")
+    value("--data", str, "the dataset's folder")
+    value("--subject", int, "msra: the subject to leave out, 0 to 8", dest="test_subject", metavar="N")
+    value("--recipe", str, "on a dataset: paper, as published, or ours (ours)")
+    value("--epochs", positive(int), "times that every frame of the dataset is seen, instead of --samples (10)")
+    value("--centers", str, "of the cubes: released (centre files in DATA/centers), truth, or a folder (released)")
+    value("--cache", str, "folder of the dataset's cache, written by 'v2v data cache'")
     sub.add_argument(
         "--half", action="store_true", default=argparse.SUPPRESS, help="write the weights in half precision"
     )

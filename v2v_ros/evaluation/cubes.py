@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from ..heatmaps import covariance, decode
+from ..paper import PaperGeometry
 from ..runtime import TorchRuntime, choose_device
 from ..voxels import metric_coordinates, occupancy
 from ..weights import Weights
@@ -40,7 +41,8 @@ class CubeNetwork:
 
     def __init__(self, weights: Weights, device: str = "auto") -> None:
         self._device = choose_device(device)
-        self._config, self._edge = weights.config, weights.cube_edge
+        self._config, self.edge = weights.config, weights.cube_edge
+        self._heatmap_offset = weights.heatmap_offset
         self._run = TorchRuntime(weights.build(), self._device)
         self._run(torch.zeros(1, 1, *3 * (weights.config.grid,), device=self._device))  # warm up
 
@@ -50,9 +52,33 @@ class CubeNetwork:
         points = part.cameras.deproject(depth).to(self._device)
         centers = part.cube_centers.to(self._device)
         started = time.perf_counter()
-        heatmaps = self._run(occupancy(points, centers, self._edge, self._config.grid))
-        coordinates, peaks = decode(heatmaps, self._config.sigma)
-        moments = covariance(heatmaps) * (self._edge / self._config.heatmap) ** 2
-        joints = metric_coordinates(coordinates, centers, self._edge, self._config.heatmap)
+        heatmaps = self._run(occupancy(points, centers, self.edge, self._config.grid))
+        coordinates, peaks = decode(heatmaps, self._config.sigma, self._heatmap_offset)
+        moments = covariance(heatmaps) * (self.edge / self._config.heatmap) ** 2
+        joints = metric_coordinates(coordinates, centers, self.edge, self._config.heatmap)
         results = joints.cpu(), peaks.cpu(), moments.cpu()
         return CubeResults(*results, time.perf_counter() - started)
+
+    @torch.inference_mode()
+    def joints(self, points: list[torch.Tensor], centers: torch.Tensor, *, published: bool = False) -> torch.Tensor:
+        """Joints of cubes in which clouds of different sizes are.
+
+        Args:
+            points: For every cube float [P, 3], metres.
+            centers: float [B, 3] metres.
+            published: Take the highest cell, as the published code does, instead of what lies between cells.
+
+        Returns:
+            float32 [B, J, 3] metres, on the CPU.
+        """
+        grid, edge = self._config.grid, self.edge
+        cubes = [
+            occupancy(cloud[None], center[None], edge, grid) for cloud, center in zip(points, centers, strict=True)
+        ]
+        heatmaps = self._run(torch.cat(cubes).to(self._device))
+        if published:
+            found = PaperGeometry(grid).decode(heatmaps, centers.to(self._device), edge)
+        else:
+            coordinates, _ = decode(heatmaps, self._config.sigma, self._heatmap_offset)
+            found = metric_coordinates(coordinates, centers.to(self._device), edge, self._config.heatmap)
+        return found.cpu()

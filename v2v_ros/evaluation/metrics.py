@@ -71,9 +71,27 @@ def success_rate(errors: torch.Tensor, threshold: float) -> float:
 
 def success_curve(errors: torch.Tensor, thresholds: torch.Tensor) -> list[float]:
     """The success rate at every threshold [T]."""
-    labelled = ~errors.isnan().all(1)
-    worst = errors[labelled].nan_to_num(nan=0.0, posinf=torch.inf).amax(1)
+    worst = worst_errors(errors)
     return (worst[:, None] < thresholds.to(worst)).float().mean(0).tolist()
+
+
+def worst_errors(errors: torch.Tensor) -> torch.Tensor:
+    """The largest error of every frame of errors [F, J] that has a truth."""
+    labelled = ~errors.isnan().all(1)
+    return errors[labelled].nan_to_num(nan=0.0, posinf=torch.inf).amax(1)
+
+
+def joint_curve(errors: torch.Tensor, thresholds: torch.Tensor) -> list[float]:
+    """Share of all joints with a truth that are within every threshold [T]; NaN when there are none."""
+    known = errors[~errors.isnan()].sort().values
+    within = torch.searchsorted(known, thresholds.to(known), right=True)
+    return (within / len(known)).tolist()
+
+
+def area_under_curve(errors: torch.Tensor, limit: float) -> float:
+    """Area under the share of errors within a threshold, from 0 to the limit, divided by the limit: exact, no steps."""
+    known = errors[~errors.isnan()]
+    return (1 - known / limit).clamp(min=0).mean().item()
 
 
 def precision(errors: torch.Tensor, threshold: float) -> list[float]:

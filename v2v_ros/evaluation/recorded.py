@@ -13,7 +13,7 @@ from .. import frames
 from ..camera import Intrinsics
 from ..estimator import PoseEstimator
 from .contact_sheet import Tile
-from .evaluate import plain
+from .figures import plain
 
 # Metres that a joint may lie before and behind the surface that the camera sees at its pixel: joints are inside of
 # people, and may be hidden behind another part of them.

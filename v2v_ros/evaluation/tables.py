@@ -11,7 +11,14 @@ _TITLES = {
     "mean_mm": "mean joint error",
     "median_mm": "median joint error",
     "missed_share": "joints missed",
+    "success_20mm": "worst joint < 20 mm",
     "success_30mm": "worst joint < 30 mm",
+    "success_40mm": "worst joint < 40 mm",
+    "success_100mm": "worst joint < 10 cm",
+    "auc_50mm": "AUC to 50 mm",
+    "auc_worst_50mm": "AUC of worst joint",
+    "auc_150mm": "AUC to 150 mm",
+    "auc_worst_150mm": "AUC of worst joint",
     "map_10cm": "mAP@10cm",
     "precision_10cm": "within 10 cm",
     "ms_per_crop": "time per crop",
@@ -28,13 +35,13 @@ _TITLES = {
     "ellipsoid_68": "inside the 68.3 % ellipsoid",
     "ellipsoid_95": "inside the 95 % ellipsoid",
 }
-_GROUPS = ("joints", "parts", "sensors", "views", "frame_list")
+_GROUPS = ("joints", "parts", "sequences", "sensors", "views", "frame_list")
 
 
 def report(figures: dict[str, Any]) -> str:
     """A test set's figures for people to read."""
     lines = [f"{figures['test_set']}: {figures['samples']} samples{_record(figures['recorded'])}"]
-    lines += _scalars(figures)
+    lines += scalars(figures)
     for group in ("parts", "views", "sensors", "joints"):
         if group in figures:
             lines += ["", *table(group, figures[group])]
@@ -47,35 +54,38 @@ def frames_report(name: str, figures: dict[str, Any]) -> str:
     """A frame list's figures for people to read."""
     low, high = figures["surface_mm"]
     lines = [f"{name}: {figures['frames']} frames; joints {low:+.0f} to {high:+.0f} mm behind the surface count"]
-    lines += _scalars({key: value for key, value in figures.items() if key not in ("frames", "surface_mm")})
+    lines += scalars({key: value for key, value in figures.items() if key not in ("frames", "surface_mm")})
     return "\n".join([*lines, "", *table("frame", figures["frame_list"])])
 
 
-def table(title: str, rows: dict[str, dict[str, Any]]) -> list[str]:
-    """Named rows of the same columns."""
+def table(title: str, rows: dict[str, dict[str, Any]], digits: int = 1) -> list[str]:
+    """Named rows of the same columns, with so many digits after the point."""
     columns = list(next(iter(rows.values())))
     heads = [_TITLES.get(column, column) for column in columns]
     width = max(len(title), *(len(name) for name in rows))
-    lines = [f"{title:{width}}" + "".join(f"  {head}" for head in heads)]
-    for name, row in rows.items():
-        cells = (f"  {cell(column, row[column]):>{len(head)}}" for column, head in zip(columns, heads, strict=True))
-        lines.append(f"{name:{width}}" + "".join(cells))
+    texts = [[cell(column, row[column], digits) for column in columns] for row in rows.values()]
+    widths = [max(map(len, column)) for column in zip(heads, *texts, strict=True)]
+    lines = []
+    for name, row_texts in zip((title, *rows), (heads, *texts), strict=True):
+        lines.append(f"{name:{width}}" + "".join(f"  {text:>{w}}" for text, w in zip(row_texts, widths, strict=True)))
     return lines
 
 
-def cell(name: str, value: Any) -> str:
-    """A figure with the unit that its name tells."""
+def cell(name: str, value: Any, digits: int = 1) -> str:
+    """A figure with the unit that its name tells, and so many digits after the point."""
     if value is None:
         return "-"
     if name.endswith("_mm"):
-        return f"{value:.1f} mm"
+        return f"{value:.{digits}f} mm"
     if name.startswith("ms_"):
         return f"{value:.1f} ms"
     if isinstance(value, (int, str)):
         return f"{value}"
     if name == "score":
         return f"{value:.2f}"
-    return f"{100 * value:.1f} %"
+    if name.startswith("auc_"):
+        return f"{value:.3f}"
+    return f"{100 * value:.{digits}f} %"
 
 
 def csv_tables(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -84,24 +94,26 @@ def csv_tables(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
         rows = figures.get(group)
         if isinstance(rows, dict) and rows:
             columns = list(next(iter(rows.values())))
-            yield group, _csv([["name", *columns], *([name, *row.values()] for name, row in rows.items())])
+            yield group, to_csv([["name", *columns], *([name, *row.values()] for name, row in rows.items())])
     if "curve" in figures:
         curve = figures["curve"]
-        yield "curve", _csv([list(curve), *zip(*curve.values(), strict=True)])
+        yield "curve", to_csv([list(curve), *zip(*curve.values(), strict=True)])
     if "reliability" in figures:
         bins = figures["reliability"]["bins"]
-        yield "reliability", _csv([list(bins[0]), *(list(row.values()) for row in bins)])
+        yield "reliability", to_csv([list(bins[0]), *(list(row.values()) for row in bins)])
 
 
-def _csv(rows: list[Any]) -> str:
+def to_csv(rows: list[Any]) -> str:
+    """Rows as comma-separated values."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 
-def _scalars(figures: dict[str, Any]) -> list[str]:
+def scalars(figures: dict[str, Any], digits: int = 1) -> list[str]:
+    """The figures that are single numbers, one a line."""
     rows = [
-        (_TITLES[key], cell(key, value))
+        (_TITLES[key], cell(key, value, digits))
         for key, value in figures.items()
         if key in _TITLES and key != "samples" and not isinstance(value, dict)
     ]

@@ -164,13 +164,26 @@ def sets_for(skeleton: Skeleton) -> list[SyntheticSet]:
     return [each for each in _SETS if each.skeleton == skeleton]
 
 
+def part_count(test_set: SyntheticSet, samples: int | None = None) -> int:
+    """Of how many parts the first samples of a set (all by default) are."""
+    return -(-_wanted(test_set, samples) // PART)
+
+
+def make(test_set: SyntheticSet, index: int, samples: int | None = None) -> Part:
+    """Make a part of the first samples of a set (all by default), on the CPU."""
+    wanted = _wanted(test_set, samples)
+    with _float64():
+        part = _make(test_set, index)
+    return part.first(wanted - index * PART) if wanted < (index + 1) * PART else part
+
+
 def generate(test_set: SyntheticSet, samples: int | None = None) -> Iterator[Part]:
     """Make the first samples of a set (all by default), part by part, on the CPU."""
-    wanted = test_set.samples if samples is None else min(samples, test_set.samples)
-    for index in range(-(-wanted // PART)):
-        with _float64():
-            part = _make(test_set, index)
-        yield part.first(wanted - index * PART) if wanted < (index + 1) * PART else part
+    return (make(test_set, index, samples) for index in range(part_count(test_set, samples)))
+
+
+def _wanted(test_set: SyntheticSet, samples: int | None) -> int:
+    return test_set.samples if samples is None else min(samples, test_set.samples)
 
 
 def is_recorded(test_set: SyntheticSet, hashes: list[str]) -> bool | None:

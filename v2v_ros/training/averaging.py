@@ -8,24 +8,20 @@ import torch
 from pytorch_lightning.callbacks import WeightAveraging
 
 from .module import Training
+from .schedule import weight_average
 
 
 class MovingAverage(WeightAveraging):
     """Lightning's weight averaging, with a decay that grows to its final value and one fused update.
 
-    The average over the first steps would hold on to the initialisation; after n steps the decay is at most
-    (1 + n) / (10 + n). The statistics of batch normalisation are moving averages already and are copied.
+    The statistics of batch normalisation are moving averages already and are copied.
 
     Args:
         decay: Final decay a step.
     """
 
     def __init__(self, decay: float) -> None:
-        def average(averages: Any, currents: Any, count: torch.Tensor | int) -> None:
-            steps = int(count)
-            torch._foreach_lerp_(averages, currents, 1 - min(decay, (1 + steps) / (10 + steps)))
-
-        super().__init__(use_buffers=False, multi_avg_fn=average)
+        super().__init__(use_buffers=False, multi_avg_fn=weight_average(decay))
 
     def network_state(self, module: Training) -> dict[str, torch.Tensor]:
         """The averaged state of the network; before any training, the module's own."""

@@ -65,6 +65,9 @@ class Report:
 
 def data_of(config: TrainingConfig) -> str:
     """What the samples show."""
+    if config.spec is not None:
+        subject = f", without subject {config.test_subject}" if config.test_subject >= 0 else ""
+        return f"{config.spec.title}{subject}"
     if config.subject.kind == "body":
         return "synthetic people"
     return (
@@ -108,20 +111,28 @@ def model_card(report: Report) -> str:
         f"{report.parameters:,} parameters, {report.size / 1e6:.1f} MB{' in half precision' if config.half else ''}. "
         "Apache-2.0, like the package.",
         "",
-        f"**Trained on** {report.samples:,} samples of {data_of(config)}, rendered while it trained{start}; in "
-        f"{report.minutes:.1f} minutes on {report.device}. No recorded data was used.",
+        f"**Trained on** {report.samples:,} samples of {data_of(config)}{_how(config)}{start}; in "
+        f"{report.minutes:.1f} minutes on {report.device}."
+        + (
+            " No recorded data was used."
+            if config.spec is None
+            else " The dataset's own licence holds for the weights."
+        ),
         "",
         "| samples a second | |",
         "|---|---|",
-        f"| rendered, by one process while it renders | {_rate(report, 'rendered')} |",
+        f"| {'rendered' if config.spec is None else 'read'}, by one process while it does so | "
+        f"{_rate(report, 'rendered')} |",
         f"| through the network, forward and back | {_rate(report, 'network')} |",
         f"| trained, all in all | {_rate(report, 'trained')} |",
         "",
         f"Steps left out because a gradient was not finite: {report.skipped}.",
         "",
-        f"## On {config.validation_samples} held-out synthetic samples",
+        f"## On {_validated_on(config)}",
         "",
-        "The weights are the moving average of the training's, here and in the file.",
+        "The weights are the moving average of the training's, here and in the file."
+        if config.decay
+        else "The weights are the training's last, here and in the file.",
         "",
         "| figure | |",
         "|---|---|",
@@ -144,6 +155,21 @@ def model_card(report: Report) -> str:
         f"{pytorch_lightning.__version__}, Python {platform.python_version()} |"
     ]
     return "\n".join(lines) + "\n"
+
+
+def _how(config: TrainingConfig) -> str:
+    """How the samples came to be."""
+    if config.spec is None:
+        return ", rendered while it trained"
+    times = f", {config.epochs} times each" if config.epochs else ""
+    return f"{times}, by the recipe '{config.recipe}', its cubes at the centres '{config.centers}'"
+
+
+def _validated_on(config: TrainingConfig) -> str:
+    if config.spec is None:
+        return f"{config.validation_samples} held-out synthetic samples"
+    split = "test" if config.spec.test_labels else "training"
+    return f"at most {config.validation_samples} frames of the {split} split, by which nothing was chosen"
 
 
 def thin(curve: list[dict[str, float]], rows: int = 12) -> list[dict[str, float]]:

@@ -7,10 +7,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ..datasets.specs import DatasetSpec, get_spec
 from ..network import CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
+from ..paper import PaperGeometry
 from ..skeletons import Skeleton, get_skeleton
 
 NETWORKS = ("pose", "center")
+RECIPES = ("ours", "paper")
 PRECISIONS = ("bf16-mixed", "16-mixed", "32-true")
 _TRAINABLE = ("hand21", "body15")
 
@@ -20,11 +23,11 @@ class TrainingConfig:
     """Everything that decides a run but the machines it runs on.
 
     Attributes:
-        skeleton: ``hand21`` or ``body15``.
+        skeleton: ``hand21`` or ``body15``; with a dataset, the dataset's.
         network: ``pose`` for a V2V-PoseNet, ``center`` for the network that refines its cube's centre.
         grid, width, sigma: Of the network (:class:`~v2v_ros.network.NetworkConfig`,
             :class:`~v2v_ros.network.RefinerConfig`, which has no sigma).
-        samples: Samples seen over the whole run, by all processes together.
+        samples: Samples seen over the whole run, by all processes together; with ``epochs``, these count.
         batch: Samples a step in every process.
         learning_rate: Highest learning rate of the hidden layers' kernels; that of everything else is a tenth.
         decay: Of the exponential moving average of the weights; 0 trains without one.
@@ -35,6 +38,15 @@ class TrainingConfig:
         precision: Of Lightning's trainer: one of :data:`PRECISIONS`.
         workers: Processes that render on the CPU; 0 renders in the training process, on the device that trains.
         half: Write the weights in half precision.
+        dataset: Name of a dataset to train on; empty: synthetic data.
+        data: The dataset's folder.
+        test_subject: The subject of MSRA that is left out; -1: the dataset has no such choice.
+        recipe: ``ours``, or ``paper`` for a dataset as the paper trained on it: quantised cubes and targets, its
+            augmentation, RMSprop at a constant rate, the mean squared error, and no average over the weights.
+        epochs: Times that every frame of a dataset is seen.
+        centers: Where the cubes of a dataset are: ``released`` for centre files in its folder, ``truth`` for the
+            labels' own, or another folder with centre files.
+        cache: Folder of a dataset's cache; empty: images are read from the dataset itself.
 
     Raises:
         ValueError: A value is unknown or out of its range; the message names it.
@@ -56,26 +68,72 @@ class TrainingConfig:
     precision: str = "bf16-mixed"
     workers: int = 0
     half: bool = False
+    dataset: str = ""
+    data: str = ""
+    test_subject: int = -1
+    recipe: str = "ours"
+    epochs: int = 0
+    centers: str = "released"
+    cache: str = ""
 
     def __post_init__(self) -> None:
         get_skeleton(self.skeleton)
-        if self.skeleton not in _TRAINABLE:
-            raise ValueError(
-                f"there is no synthetic training data for skeleton '{self.skeleton}'; train one of: "
-                + ", ".join(_TRAINABLE)
-            )
-        for name, known in (("network", NETWORKS), ("precision", PRECISIONS)):
+        if self.dataset:
+            self._check_dataset(get_spec(self.dataset))
+        else:
+            self._check_synthetic()
+        for name, known in (("network", NETWORKS), ("precision", PRECISIONS), ("recipe", RECIPES)):
             if getattr(self, name) not in known:
                 raise ValueError(f"unknown {name} '{getattr(self, name)}'; choose one of: {', '.join(known)}")
         for name in ("samples", "batch", "learning_rate", "clip", "validation_samples", "validation_interval"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above zero, got {getattr(self, name)}")
-        for name in ("seed", "workers"):
+        for name in ("seed", "workers", "epochs"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if not 0 <= self.decay < 1:
             raise ValueError(f"decay must be from 0 to below 1, got {self.decay}")
         self.network_config()
+
+    def _check_synthetic(self) -> None:
+        if self.skeleton not in _TRAINABLE:
+            raise ValueError(
+                f"there is no synthetic training data for skeleton '{self.skeleton}'; train one of: "
+                + ", ".join(_TRAINABLE)
+            )
+        if self.recipe == "paper" or self.epochs or self.data:
+            raise ValueError("data, epochs and the paper's recipe are for training on a dataset: name one (dataset)")
+
+    def _check_dataset(self, spec: DatasetSpec) -> None:
+        if self.skeleton != spec.skeleton.name:
+            raise ValueError(
+                f"the dataset {spec.name} has the skeleton '{spec.skeleton.name}', not '{self.skeleton}': leave it out"
+            )
+        if not self.data:
+            raise ValueError(f"data: say in which folder the dataset {spec.name} is")
+        if (spec.name == "msra") != (self.test_subject >= 0):
+            raise ValueError(
+                "subject: MSRA is trained on eight of its subjects and tested on the ninth: say which (0 to 8)"
+                if spec.name == "msra"
+                else f"subject: {spec.name} has a fixed test set; leave it out"
+            )
+        if self.recipe == "paper" and self.network != "pose":
+            raise ValueError("the paper's recipe is for the pose network; the centre network is trained by ours")
+
+    @property
+    def spec(self) -> DatasetSpec | None:
+        """The dataset, if there is one."""
+        return get_spec(self.dataset) if self.dataset else None
+
+    @property
+    def cube_edge(self) -> float:
+        """Edge of the cubes, metres."""
+        return self.subject.cube_edge if self.spec is None else self.spec.cube_edge
+
+    @property
+    def heatmap_offset(self) -> float:
+        """Of the targets from the joints, in heatmap cells: published targets are rounded down to voxels."""
+        return PaperGeometry.PEAK if self.recipe == "paper" else 0.0
 
     @property
     def subject(self) -> Skeleton:
@@ -97,8 +155,15 @@ class TrainingConfig:
         return json.dumps(asdict(self), indent=1) + "\n"
 
 
-# Where the networks' usual values differ from those above.
-DEFAULTS: dict[str, dict[str, Any]] = {"pose": {}, "center": {"grid": 32, "width": 16}}
+# Where usual values differ from those above. The paper says 10 epochs, and 2.5e-4 for RMSprop (section 6); a clip of
+# this size never clips.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "pose": {},
+    "center": {"grid": 32, "width": 16},
+    "dataset": {"epochs": 10},
+    "dataset pose": {"grid": 88, "width": 16},
+    "paper": {"learning_rate": 2.5e-4, "decay": 0.0, "clip": 1e12, "precision": "32-true"},
+}
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -125,8 +190,21 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def make_config(*sources: dict[str, Any]) -> TrainingConfig:
-    """A configuration from several sources of values, the later ones first; what none of them says is usual."""
+    """A configuration from several sources of values, the later ones first; what none of them says is usual.
+
+    Raises:
+        ValueError: A value is unknown or out of its range; the message names it.
+    """
     values: dict[str, Any] = {}
     for source in sources:
         values |= source
-    return TrainingConfig(**{**DEFAULTS.get(values.get("network", "pose"), {}), **values})
+    network = values.get("network", "pose")
+    usual = dict(DEFAULTS.get(network, {}))
+    if values.get("dataset"):
+        usual |= {"skeleton": get_spec(values["dataset"]).skeleton.name, **DEFAULTS["dataset"]}
+        usual |= DEFAULTS.get(f"dataset {network}", {})
+    if values.get("recipe") == "paper":
+        usual |= DEFAULTS["paper"]
+    if "samples" in values:
+        usual.pop("epochs", None)
+    return TrainingConfig(**{**usual, **values})

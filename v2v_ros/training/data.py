@@ -23,8 +23,8 @@ from ..synthetic.worlds import CROP_MARGIN, Worlds, crop_cameras, render_worlds
 from ..voxels import grid_coordinates, occupancy
 from .config import TrainingConfig
 
-_PIXELS_PER_CELL = 7  # in three cells: the crop is a fifth wider than the cube, so about two pixels a cell
-_HAND_DISTANCES = (0.2, 1.2)  # metres
+PIXELS_PER_CELL = 7  # in three cells: the crop is a fifth wider than the cube, so about two pixels a cell
+HAND_DISTANCES = (0.2, 1.2)  # metres
 _EMPTY = {"pose": 0.08, "center": 0.2}  # share of the worlds without a subject
 # Share of left hands in pose training. The network puts out right hands only, and learns to say nothing of left ones:
 # which hand it is then shows in the scores of a grid and its mirror image.
@@ -81,18 +81,24 @@ def sample_batch(config: TrainingConfig, batch: int, generator: torch.Generator)
 
 
 def _pose_batch(config: TrainingConfig, worlds: Worlds, generator: torch.Generator) -> Batch:
-    edge, batch, device = config.subject.cube_edge, worlds.centers.shape[0], worlds.centers.device
-    near = 0.04 * torch.randn(batch, 3, generator=generator, device=device)
-    far = 0.36 * (torch.rand(batch, 3, generator=generator, device=device) - 0.5)
-    lost = torch.rand(batch, 1, generator=generator, device=device) < 0.25
-    centers = worlds.centers + edge * torch.where(lost, far, near)
-    cameras = crop_cameras(worlds.centers, edge, _PIXELS_PER_CELL * config.grid // 3)
+    edge = config.subject.cube_edge
+    centers = cube_centers(worlds, edge, generator)
+    cameras = crop_cameras(worlds.centers, edge, PIXELS_PER_CELL * config.grid // 3)
     points = _points(config, worlds, cameras, generator)
     grids = occupancy(points, centers, edge, config.grid).bool()
     heatmap = config.grid // 2
     joints = torch.where(worlds.left[:, None, None], torch.nan, worlds.joints)
     coordinates = grid_coordinates(joints, centers, edge, heatmap)
     return Batch(grids, coordinates, 1000 * edge / heatmap, 0.0)
+
+
+def cube_centers(worlds: Worlds, edge: float, generator: torch.Generator) -> torch.Tensor:
+    """float [B, 3]: centres of cubes of that edge, as far off the subjects' as those that are found at run time."""
+    batch, device = worlds.centers.shape[0], worlds.centers.device
+    near = 0.04 * torch.randn(batch, 3, generator=generator, device=device)
+    far = 0.36 * (torch.rand(batch, 3, generator=generator, device=device) - 0.5)
+    lost = torch.rand(batch, 1, generator=generator, device=device) < 0.25
+    return worlds.centers + edge * torch.where(lost, far, near)
 
 
 def _center_batch(config: TrainingConfig, worlds: Worlds, generator: torch.Generator) -> CenterBatch:
@@ -107,7 +113,7 @@ def _center_batch(config: TrainingConfig, worlds: Worlds, generator: torch.Gener
     seen = torch.where(away[:, None], elsewhere, worlds.centers)
     # Fitted at the subject's own depth: a window for the whole of so wide a cube would show the subject too coarsely,
     # and holes between pixels that a true image does not have were learned as a mark of subjects.
-    pixels = int(_PIXELS_PER_CELL * config.grid / 3 * CROP_MARGIN * wide / (CenterRefiner.SPAN * edge))
+    pixels = int(PIXELS_PER_CELL * config.grid / 3 * CROP_MARGIN * wide / (CenterRefiner.SPAN * edge))
     cameras = crop_cameras(seen, wide, pixels, front=0.0)
     points = _points(config, worlds, cameras, generator)
     grids = occupancy(points, guesses, CenterRefiner.SPAN * edge, config.grid).bool()
@@ -120,20 +126,25 @@ def _worlds(config: TrainingConfig, batch: int, generator: torch.Generator) -> W
     empty = _EMPTY[config.network]
     if config.subject.kind == "body":
         return sample_body_worlds(batch, generator, view="mixed", empty=empty)
-    near, far = _HAND_DISTANCES
+    near, far = HAND_DISTANCES
     left = 0.5 if config.network == "center" else _LEFT_HANDS
     return sample_hand_worlds(batch, generator, near=near, far=far, empty=empty, left=left)
 
 
 def _points(config: TrainingConfig, worlds: Worlds, cameras: Cameras, generator: torch.Generator) -> torch.Tensor:
     """float [B, P, 3]: what random sensors see of the worlds."""
-    batch, body = worlds.centers.shape[0], config.subject.kind == "body"
+    return cameras.deproject(sensed_depth(worlds, cameras, generator, body=config.subject.kind == "body"))
+
+
+def sensed_depth(worlds: Worlds, cameras: Cameras, generator: torch.Generator, *, body: bool) -> torch.Tensor:
+    """float [B, H, W] metres, NaN where invalid: what random sensors see of worlds with hands, or with bodies."""
+    batch = worlds.centers.shape[0]
     sensors = Sensors.sample(batch, generator, near_only=not body, distance=worlds.centers[:, 2])
     draws = Draws.draw(batch, cameras.height, cameras.width, generator)
     depth = sense(render_worlds(worlds, cameras), cameras, sensors, draws)
     if body:
         depth = torch.where(border_mask(worlds, cameras, generator), torch.nan, depth)
-    return cameras.deproject(depth)
+    return depth
 
 
 def _other_surfaces(

@@ -77,13 +77,16 @@ class Export(Callback):
         }
         name = self.path.name.removesuffix(weights.SUFFIX)
         state = self.average.network_state(module)
-        edge = config.subject.cube_edge
+        edge = config.cube_edge
         made: Weights | CenterWeights = (
-            Weights(name, config.subject, network, edge, state, training)
+            Weights(name, config.subject, network, edge, state, training, heatmap_offset=config.heatmap_offset)
             if isinstance(network, NetworkConfig)
             else CenterWeights(name, config.subject, network, edge, state, training)
         )
         weights.save(made, self.path, half=config.half)
+        if config.recipe == "paper" and config.epochs:
+            # The published figures are averages over the networks after several epochs.
+            weights.save(made, run_folder(self.path) / f"epoch_{len(self.curve):02d}{weights.SUFFIX}", half=config.half)
         report = Report(
             id=name,
             config=config,

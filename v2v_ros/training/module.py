@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import asdict
 from typing import Any
@@ -14,11 +13,12 @@ from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss, smoo
 
 from ..evaluation.metrics import joint_errors, success_rate
 from ..heatmaps import decode, encode
+from ..paper import PaperGeometry, peak_coordinates
 from .config import TrainingConfig
 from .data import Batch, CenterBatch
 from .muon import Muon
+from .schedule import learning_rate_factor
 
-_WARMUP_STEPS = 200
 _LARGEST_SKIPS = 50  # in a row; float16's loss scale needs some at the start
 
 
@@ -105,13 +105,7 @@ class Training(lightning.LightningModule, ABC):
     def configure_optimizers(self) -> Any:
         rate = self.config.learning_rate
         optimizer = Muon(self.network, rate, adam_learning_rate=rate / 10)
-        warmup = min(_WARMUP_STEPS, max(1, self.steps // 10))
-
-        def factor(step: int) -> float:
-            warm = min(1.0, (step + 1) / warmup)
-            return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps)))
-
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(self.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -177,6 +171,28 @@ class PoseTraining(Training):
         return _finite(figures)
 
 
+class PaperTraining(PoseTraining):
+    """Trains a V2V-PoseNet on a dataset as published (paper, section 6, and src/{config,train}.lua of its code)."""
+
+    def __init__(self, config: TrainingConfig, steps: int, processes: int = 1) -> None:
+        super().__init__(config, steps, processes)
+        for module in self.network.modules():
+            if isinstance(module, torch.nn.BatchNorm3d):
+                torch.nn.init.uniform_(module.weight)
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        return mse_loss(self(batch.grids), encode(batch.coordinates, self.config.grid // 2, self.config.sigma))
+
+    def measure(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+        heatmaps = self(batch.grids)
+        coordinates = peak_coordinates(heatmaps) + PaperGeometry.PEAK
+        errors = joint_errors(coordinates, batch.coordinates) * batch.millimetres_per_cell
+        return errors, heatmaps.flatten(2).amax(2).clamp(0, 1).mean(1)
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.RMSprop(self.network.parameters(), self.config.learning_rate, alpha=0.99, eps=1e-8)
+
+
 class CenterTraining(Training):
     """Trains a centre refiner: robust regression of the offset, cross entropy of presence."""
 
@@ -199,7 +215,7 @@ class CenterTraining(Training):
         errors, found = results
         present = ~errors.isnan()
         errors = errors[present]
-        half_cube = 500 * self.config.subject.cube_edge
+        half_cube = 500 * self.config.cube_edge
         figures = {
             "val/error_mm": errors.mean(),
             "val/median_mm": errors.median() if len(errors) else errors.mean(),
@@ -219,4 +235,6 @@ def _finite(figures: dict[str, torch.Tensor]) -> dict[str, float]:
 
 def make_training(config: TrainingConfig, steps: int, processes: int = 1) -> Training:
     """The module for a configuration's network."""
-    return (CenterTraining if config.network == "center" else PoseTraining)(config, steps, processes)
+    if config.network == "center":
+        return CenterTraining(config, steps, processes)
+    return (PaperTraining if config.recipe == "paper" else PoseTraining)(config, steps, processes)

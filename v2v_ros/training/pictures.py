@@ -75,7 +75,7 @@ class Pictures(Callback):
         grids, truths = batch.grids[present][: self.count], batch.coordinates[present][: self.count]
         if logger is None or not trainer.is_global_zero or not len(grids):
             return
-        joints, _ = decode(module(grids), module.config.sigma)
+        joints, _ = decode(module(grids), module.config.sigma, module.config.heatmap_offset)
         rows = [
             picture(grid[0], 2 * truth, 2 * points, module.config.subject)
             for grid, truth, points in zip(grids.cpu(), truths.cpu(), joints.cpu(), strict=True)

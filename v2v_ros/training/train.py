@@ -16,11 +16,13 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from .. import weights
+from ..datasets.frame_set import FrameSet
 from ..files import write_atomically
 from .averaging import MovingAverage
 from .config import TrainingConfig
 from .data import Batch, CenterBatch, SyntheticData, held_out
 from .export import Export, run_folder
+from .frames import FrameBatches, held_out_frames, open_frames, steps_per_epoch
 from .module import Training, make_training
 from .pace import Pace
 from .pictures import Pictures
@@ -28,33 +30,45 @@ from .pictures import Pictures
 _LOG = logging.getLogger(__name__)
 _CHECKPOINT_STEPS = 500
 # Of a resumed run these are as they were; the others may change.
-_KEPT = ("skeleton", "network", "grid", "width", "sigma", "batch", "seed")
+_KEPT = (
+    *("skeleton", "network", "grid", "width", "sigma", "batch", "seed"),
+    *("dataset", "test_subject", "recipe", "centers"),
+)
 
 
 class _Data(lightning.LightningDataModule):
-    """Every process's share of the data, from where the run is."""
+    """Every process's share of the data, from where the run is.
 
-    def __init__(self, config: TrainingConfig) -> None:
+    Args:
+        frames: Of a dataset, to train and to validate on; None: synthetic data.
+    """
+
+    def __init__(self, config: TrainingConfig, frames: tuple[FrameSet, FrameSet] | None) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.frames = config, frames
         self._held_out: list[tuple[int, Batch | CenterBatch]] = []
 
     def train_dataloader(self) -> DataLoader[Batch | CenterBatch]:
         trainer, workers = self.trainer, self.config.workers
         assert trainer is not None
-        data = SyntheticData(
-            self.config,
-            "cpu" if workers else trainer.strategy.root_device,
-            rank=trainer.global_rank,
-            processes=trainer.world_size,
-            first_step=trainer.global_step,
-        )
+        rank, processes, step = trainer.global_rank, trainer.world_size, trainer.global_step
+        data: SyntheticData | FrameBatches
+        if self.frames is None:
+            device = "cpu" if workers else trainer.strategy.root_device
+            data = SyntheticData(self.config, device, rank=rank, processes=processes, first_step=step)
+        else:
+            data = FrameBatches(self.config, self.frames[0], rank=rank, processes=processes, first_step=step)
         return DataLoader(data, batch_size=None, num_workers=workers, pin_memory=workers > 0 and _has_gpu())
 
     def val_dataloader(self) -> DataLoader[Any]:
         assert self.trainer is not None
         if not self._held_out:
-            self._held_out = held_out(self.config, rank=self.trainer.global_rank, processes=self.trainer.world_size)
+            rank, processes = self.trainer.global_rank, self.trainer.world_size
+            self._held_out = (
+                held_out(self.config, rank=rank, processes=processes)
+                if self.frames is None
+                else held_out_frames(self.config, self.frames[1], rank=rank, processes=processes)
+            )
         return DataLoader(self._held_out, batch_size=None)  # type: ignore[arg-type]
 
 
@@ -95,7 +109,7 @@ def train(
 
     Raises:
         ValueError: A number is out of its range, the output has another suffix, there is no checkpoint to resume from
-            or it is of another run, or the weights to start from do not fit.
+            or it is of another run, the weights to start from do not fit, or the dataset cannot be used.
         RuntimeError: The gradient was not finite for many steps in a row.
     """
     if output.suffix != weights.SUFFIX:
@@ -108,7 +122,12 @@ def train(
     last = folder / "last.ckpt"
     if resume:
         _check_checkpoint(last, config, processes)
+    frames = open_frames(config) if config.dataset else None
     steps = max(1, config.samples // (config.batch * processes))
+    interval = max(1, min(steps, config.validation_interval // (config.batch * processes)))
+    if frames is not None and config.epochs:
+        interval = steps_per_epoch(config, frames[0], processes)
+        steps = config.epochs * interval
     lightning.seed_everything(config.seed % 2**32, verbose=False)
     module = make_training(config, steps, processes)
     if start is not None and not resume:
@@ -119,7 +138,6 @@ def train(
     export = Export(config, output, average, pace, "" if start is None else Path(start).name)
     # The CSV logger empties its folder: a resumed run gets one of its own.
     version = f"resumed_{len(list(folder.glob('resumed_*'))) + 1}" if resume else ""
-    interval = max(1, min(steps, config.validation_interval // (config.batch * processes)))
     trainer = lightning.Trainer(
         accelerator="gpu" if _has_gpu() else "cpu",
         devices=devices,
@@ -152,7 +170,7 @@ def train(
     if trainer.is_global_zero:
         write_atomically(folder / "config.json", config.to_json().encode())
     torch.set_float32_matmul_precision("high")
-    data = _Data(config)
+    data = _Data(config, frames)
     with warnings.catch_warnings():
         # Of folders that are not empty, since they are ours, and of Lightning's own future.
         warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric)\.")

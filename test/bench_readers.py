@@ -1,0 +1,81 @@
+"""Prints how fast every format of a dataset is read on this machine, straight from its files and through a cache.
+
+Not a test: ``python test/bench_readers.py``. It writes rendered hands and people in the published formats and sizes to
+a temporary folder. Rendered images compress better than measured ones, so noise is put on them (see ``_roughen``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import tempfile
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import fake_hands2017
+import fake_icvl
+import fake_itop
+import fake_msra
+import fake_nyu
+import numpy as np
+from PIL import Image
+
+from v2v_ros.cli import main as v2v
+from v2v_ros.datasets.registry import open_dataset
+from v2v_ros.datasets.speed import REQUIRED, frames_per_second
+
+_FRAMES = 96
+_WRITERS: dict[str, tuple[Any, dict[str, int]]] = {
+    "icvl": (fake_icvl.write, {"train": _FRAMES // 6, "test": 1}),
+    "nyu": (fake_nyu.write, {"train": _FRAMES, "test": 1}),
+    "msra": (fake_msra.write, {"frames": 1}),
+    "hands2017": (fake_hands2017.write, {"train": _FRAMES, "test": 1}),
+    "itop_side": (fake_itop.write, {"train": _FRAMES, "test": 1}),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7, help="of which the median counts (7)")
+    options = parser.parse_args()
+    print(f"{'format':10} {'files':>9} {'cache':>9}   frames/s on one core, {REQUIRED} required")
+    for name, (write, count) in _WRITERS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            data, cache = Path(folder, "data"), Path(folder, "cache")
+            write(data, **count)
+            _roughen(data)
+            subject = ["--subject", "0"] if name == "msra" else []
+            arguments = ["data", "cache", str(data), "--dataset", name, "--output", str(cache), "--centers", "truth"]
+            _quietly([*arguments, "--split", "train", *subject])
+            rates = []
+            for place in (None, next(cache.iterdir())):
+                dataset = open_dataset(name, data, "train", test_subject=0 if subject else None, cache=place)
+                rates.append(frames_per_second(dataset, rounds=options.rounds)["frames_per_second"])
+        print(f"{name:10} {rates[0]:9,.0f} {rates[1]:9,.0f}", flush=True)
+
+
+def _quietly(arguments: list[str]) -> None:
+    with redirect_stdout(io.StringIO()):
+        if v2v([*arguments, "--quiet"]):
+            raise SystemExit(f"v2v {' '.join(arguments)} failed")
+
+
+def _roughen(folder: Path) -> None:
+    """Noise of a millimetre or so on every image that is compressed, as measured images have it."""
+    random = np.random.default_rng(0)
+    for path in sorted(folder.rglob("*.png")):
+        with Image.open(path) as image:
+            pixels = np.asarray(image).astype(np.int32)
+        millimetres = pixels[..., 1] << 8 | pixels[..., 2] if pixels.ndim == 3 else pixels
+        seen = (millimetres > 0) & (millimetres < 32001)
+        millimetres = millimetres + seen * random.integers(-2, 3, millimetres.shape)
+        if pixels.ndim == 3:
+            packed = np.stack((np.zeros_like(millimetres), millimetres >> 8, millimetres & 255), axis=-1)
+            Image.fromarray(packed.astype(np.uint8)).save(path)
+        else:
+            Image.fromarray(millimetres.astype(np.uint16)).save(path)
+
+
+if __name__ == "__main__":
+    main()

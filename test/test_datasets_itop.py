@@ -1,0 +1,174 @@
+"""The reader of ITOP, on tiny datasets in its format."""
+
+from __future__ import annotations
+
+import gzip
+import multiprocessing
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import fake_itop
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from v2v_ros.camera import project
+from v2v_ros.datasets.dataset import DatasetError
+from v2v_ros.datasets.itop import ItopDataset, View
+from v2v_ros.datasets.specs import ITOP_SIDE, ITOP_TOP
+
+VIEWS: tuple[View, ...] = ("side", "top")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    fake_itop.write(tmp_path, train=4, test=1)
+    return tmp_path
+
+
+def edit(path: Path, key: str, value: Any) -> None:
+    """Replace an entry of an HDF5 file; None removes it."""
+    with h5py.File(path, "r+") as file:
+        del file[key]
+        if value is not None:
+            file[key] = value
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_both_splits_are_read_as_they_were_written(tmp_path: Path, view: View) -> None:
+    written = fake_itop.write(tmp_path, train=4, test=2, view=view)
+    for split, frames in (("train", written[:4]), ("test", written[4:])):
+        dataset = ItopDataset(tmp_path, split, view=view)  # type: ignore[arg-type]
+        assert len(dataset) == len(frames) and dataset.spec is (ITOP_SIDE if view == "side" else ITOP_TOP)
+        assert dataset.valid.tolist() == [True, True, True, False][: len(frames)]
+        assert dataset.joints.dtype == np.float32
+        for index, frame in enumerate(frames):
+            assert dataset.frame_name(index) == frame.name
+            assert np.array_equal(dataset.joints[index], frame.joints)
+            depth = dataset.depth(index)
+            assert depth.dtype == np.float32 and np.array_equal(depth, frame.depth, equal_nan=True)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_joints_of_valid_frames_lie_behind_the_depth_where_they_project(tmp_path: Path, view: View) -> None:
+    fake_itop.write(tmp_path, train=4, test=1, view=view)
+    dataset = ItopDataset(tmp_path, "train", view=view)
+    for index in np.flatnonzero(dataset.valid).tolist():
+        u, v = project(torch.from_numpy(dataset.joints[index]), dataset.intrinsics).round().long().numpy().T
+        behind = dataset.joints[index, :, 2] - dataset.depth(index)[v, u]
+        # Seen from above, legs are hidden.
+        assert (behind > -0.02).all() and np.median(behind) < (0.3 if view == "side" else 0.6)
+
+
+def test_no_depth_is_nan(folder: Path) -> None:
+    path = folder / "ITOP_side_test_depth_map.h5"
+    with h5py.File(path, "r+") as file:
+        file["data"][0, 0, :3] = (0, np.nan, 1.5)
+    assert ItopDataset(folder, "test", view="side").depth(0)[0, :3].tolist() == pytest.approx(
+        [np.nan, np.nan, 1.5], nan_ok=True
+    )
+
+
+def test_depth_of_single_precision_is_read_too(folder: Path) -> None:
+    path = folder / "ITOP_side_train_depth_map.h5"
+    before = ItopDataset(folder, "train", view="side").depth(1)
+    with h5py.File(path) as file:
+        wide = file["data"][()].astype(np.float32)
+    edit(path, "data", wide)
+    assert np.array_equal(ItopDataset(folder, "train", view="side").depth(1), before, equal_nan=True)
+
+
+def test_other_processes_open_the_file_for_themselves(folder: Path) -> None:
+    dataset = ItopDataset(folder, "train", view="side")
+    expected = [np.nan_to_num(dataset.depth(index)) for index in range(4)]  # the file is open before the fork
+    opened = dataset._opened
+
+    def read(results: Any) -> None:
+        results.put(
+            [np.nan_to_num(dataset.depth(index)) for index in range(4)]
+            if dataset._data() is not (opened and opened[2])
+            else []
+        )
+
+    fork = multiprocessing.get_context("fork")
+    results = fork.SimpleQueue()
+    child = fork.Process(target=read, args=(results,))
+    child.start()
+    found = results.get()
+    child.join()
+    assert np.array_equal(found, expected) and dataset._opened is opened
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert np.array_equal(np.nan_to_num(pool.map(dataset.depth, range(4))), expected)
+
+
+def test_a_pickle_holds_no_file(folder: Path) -> None:
+    dataset = ItopDataset(folder, "train", view="side")
+    first = dataset.depth(0)
+    again = pickle.loads(pickle.dumps(dataset))
+    assert np.array_equal(again.depth(0), first, equal_nan=True)
+
+
+def test_files_that_are_missing_or_still_compressed_are_named(folder: Path) -> None:
+    for kind in ("labels", "depth_map"):
+        path = folder / f"ITOP_side_train_{kind}.h5"
+        content = path.read_bytes()
+        path.unlink()
+        with pytest.raises(DatasetError, match=rf"{path.name}: no such file; get it from https://zenodo"):
+            ItopDataset(folder, "train", view="side")
+        (folder / f"{path.name}.gz").write_bytes(gzip.compress(content))
+        with pytest.raises(DatasetError, match=rf"{path.name}: no such file, but {path.name}\.gz is there: gunzip it"):
+            ItopDataset(folder, "train", view="side")
+        path.write_bytes(content)
+    with pytest.raises(DatasetError, match="ITOP_top_train_labels"):
+        ItopDataset(folder, "train", view="top")
+
+
+@pytest.mark.parametrize("kind", ["labels", "depth_map"])
+def test_files_that_are_broken_are_refused(folder: Path, kind: str) -> None:
+    path = folder / f"ITOP_side_train_{kind}.h5"
+    whole = path.read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"depth"):
+        path.write_bytes(content)
+        with pytest.raises(DatasetError, match=rf"{path.name}: truncated, or not an HDF5 file"):
+            ItopDataset(folder, "train", view="side")
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value", "message"),
+    [
+        ("labels", "real_world_coordinates", None, "expected an entry 'real_world_coordinates', found id, im"),
+        ("labels", "is_valid", None, "'is_valid'"),
+        ("labels", "real_world_coordinates", np.ones((4, 14, 3), np.float16), r"\[frames, 15, 3\], found \[4, 14, 3\]"),
+        ("labels", "real_world_coordinates", np.ones((4, 15, 3), int), r"found \[4, 15, 3\] of int64"),
+        ("labels", "real_world_coordinates", np.full((4, 15, 3), np.nan), "finite numbers.*frame 0"),
+        ("labels", "is_valid", np.ones(3, np.uint8), r"as real_world_coordinates \(4\), found 4 and \[3\]"),
+        ("labels", "id", np.arange(4), "a list of texts such as 05_01234"),
+        ("labels", "id", np.array([b"00_00000"] * 4), "do not belong together: other ids from frame 0 on"),
+        ("depth_map", "data", None, "depth_map.h5: .*'data'"),
+        ("depth_map", "id", None, "depth_map.h5: .*'id'"),
+        ("depth_map", "data", np.ones((4, 24, 32), np.float16), r"\[frames, 240, 320\], found \[4, 24, 32\]"),
+        ("depth_map", "data", np.ones((3, 240, 320), np.float16), "3 images, but 4 ids"),
+        ("depth_map", "data", np.ones((4, 240, 320), np.uint16), "of uint16"),
+    ],
+)
+def test_files_with_something_else_are_refused(folder: Path, kind: str, key: str, value: Any, message: str) -> None:
+    edit(folder / f"ITOP_side_train_{kind}.h5", key, value)
+    with pytest.raises(DatasetError, match=message):
+        ItopDataset(folder, "train", view="side")
+
+
+def test_images_of_another_split_are_refused(folder: Path) -> None:
+    os.replace(folder / "ITOP_side_test_depth_map.h5", folder / "ITOP_side_train_depth_map.h5")
+    with pytest.raises(DatasetError, match="do not belong together: "):
+        ItopDataset(folder, "train", view="side")
+
+
+def test_a_file_that_is_cut_after_it_was_opened_is_an_error_of_that_frame(folder: Path) -> None:
+    path = folder / "ITOP_side_train_depth_map.h5"
+    dataset = ItopDataset(folder, "train", view="side")
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(DatasetError, match="truncated"):
+        dataset.depth(3)

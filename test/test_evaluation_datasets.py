@@ -1,0 +1,238 @@
+"""Networks on datasets: ``v2v evaluate --data`` and ``v2v data centers``, on tiny datasets in the published formats."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fake_hands2017
+import fake_icvl
+import fake_itop
+import fake_msra
+import fake_nyu
+import numpy as np
+import pytest
+import torch
+
+from v2v_ros import weights
+from v2v_ros.cli import main
+from v2v_ros.datasets.center_files import read_centers, write_centers
+from v2v_ros.datasets.frame_set import frame_set, reference_points
+from v2v_ros.datasets.registry import open_dataset
+from v2v_ros.evaluation.centers import center_figures, center_of_mass
+from v2v_ros.evaluation.cubes import CubeNetwork
+from v2v_ros.evaluation.dataset import Ensemble
+from v2v_ros.evaluation.prediction_files import write_uvd
+from v2v_ros.network import CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
+from v2v_ros.paper import PaperGeometry
+from v2v_ros.skeletons import get_skeleton
+from v2v_ros.weights import CenterWeights, Weights
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def nyu(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("nyu")
+    fake_nyu.write(folder, train=3, test=11)
+    dataset = open_dataset("nyu", folder, "test")
+    write_centers(folder / "centers" / "center_test_refined.txt", dataset.spec, reference_points(dataset.joints) + 0.01)
+    return folder
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Writes weights of a tiny untrained network: (name, skeleton, seed, recipe) -> path."""
+
+    def write(name: str, skeleton: str = "hand14", seed: int = 0, recipe: str = "ours", edge: float = 0.25) -> Path:
+        torch.manual_seed(seed)
+        target = get_skeleton(skeleton)
+        config = NetworkConfig(len(target.joint_names), 16, 2)
+        path = tmp_path / f"{name}.safetensors"
+        state = V2VPoseNet(config).state_dict()
+        weights.save(Weights(name, target, config, edge, state, {"config": {"recipe": recipe}}), path)
+        return path
+
+    return write
+
+
+def _evaluate(folder: Path, *arguments: str, dataset: str = "nyu") -> dict[str, Any]:
+    figures = folder / "figures.json"
+    common = ["evaluate", "--dataset", dataset, "--quiet", "--device", "cpu", "--json", str(figures)]
+    assert main([*common, *arguments]) == 0
+    content: dict[str, Any] = json.loads(figures.read_text())
+    return content
+
+
+def test_figures_stand_beside_the_published_ones(
+    nyu: Path, make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "report"
+    content = _evaluate(tmp_path, "--data", str(nyu), "--weights", str(make("a")), "--output", str(report))
+    figures = content["results"]["v2v_ros"]
+    assert figures["frames"] == 11 and not figures["complete"] and figures["mean_mm"] > 10
+    printed = capsys.readouterr().out
+    assert "V2V-PoseNet" in printed and "8.42" in printed and f"{figures['mean_mm']:.2f}" in printed
+    assert {"report.txt", "v2v_ros_joints.csv", "published.csv"} <= {path.name for path in report.iterdir()}
+
+
+def test_the_joints_of_several_networks_are_averaged(nyu: Path, make: Make, tmp_path: Path) -> None:
+    paths = [make("a", seed=1), make("b", seed=2)]
+    frames = frame_set(open_dataset("nyu", nyu, "test"), "released")
+    loaded = [weights.load(path) for path in paths]
+    single = [Ensemble([one], "cpu").joints(frames, frames.indices) for one in loaded]
+    both = Ensemble(loaded, "cpu").joints(frames, frames.indices)
+    assert not np.allclose(single[0], single[1])
+    np.testing.assert_allclose(both, (single[0] + single[1]) / 2, atol=1e-6)
+    content = _evaluate(tmp_path, "--data", str(nyu), "--weights", *map(str, paths))
+    errors = 1000 * np.linalg.norm(both - frames.dataset.joints, axis=-1)
+    assert content["results"]["v2v_ros"]["mean_mm"] == pytest.approx(errors.mean(), rel=1e-4)
+
+
+def test_networks_are_read_as_they_were_trained(nyu: Path, make: Make) -> None:
+    frames = frame_set(open_dataset("nyu", nyu, "test"), "released")
+    paper, ours = (weights.load(make(recipe, recipe=recipe)) for recipe in ("paper", "ours"))
+
+    def joints(one: Weights, decode: str) -> np.ndarray:
+        return Ensemble([one], "cpu", decode).joints(frames, frames.indices[:2])
+
+    assert np.array_equal(joints(paper, "auto"), joints(paper, "published"))
+    assert np.array_equal(joints(ours, "auto"), joints(ours, "exact"))
+    # The published code knows no places between cells.
+    cells = (joints(paper, "published") - frames.centers[:2, None]) / 0.25 * 8 + 4
+    np.testing.assert_allclose((cells + 0.25) % 1, 0.5, atol=2e-3)
+    # Its networks see pixels without depth at the far end of the range.
+    network = CubeNetwork(paper, "cpu")
+    center = torch.from_numpy(frames.centers[:1]).float()
+    points = frames.points(0, center[0], 0.25, fill=True)
+    expected = network.joints([points], center, published=True)
+    np.testing.assert_array_equal(joints(paper, "auto")[:1], expected.numpy())
+    assert PaperGeometry.PEAK == 0.25
+
+
+def test_written_predictions_score_as_the_networks_do(nyu: Path, make: Make, tmp_path: Path) -> None:
+    """Also where the dataset's intrinsics and those that the community scores with differ."""
+    fake_icvl.write(tmp_path / "icvl", train=1, test=3)
+    cases = (("nyu", nyu, "hand14", "released", 0.25), ("icvl", tmp_path / "icvl", "hand16", "truth", 0.2))
+    for name, folder, skeleton, centers, edge in cases:
+        path = make(name, skeleton, edge=edge)
+        written = tmp_path / f"{name}.txt"
+        arguments = ["--data", str(folder), "--weights", str(path), "--centers", centers]
+        direct = _evaluate(tmp_path, *arguments, "--write-predictions", str(written), dataset=name)
+        truth = [str(folder / "Testing" / f"test_seq_{sequence}.txt") for sequence in (1, 2)]
+        if name == "nyu":
+            dataset = open_dataset(name, folder, "test")
+            truth = [str(tmp_path / "truth.txt")]
+            write_uvd(Path(truth[0]), dataset.joints, dataset.spec)
+        again = _evaluate(tmp_path, "--predictions", str(written), "--truth", *truth, dataset=name)
+        (figures,) = again["results"].values()
+        # ICVL: the community's focal length is 0.2 % shorter than that of the published code.
+        assert figures["mean_mm"] == pytest.approx(direct["results"]["v2v_ros"]["mean_mm"], rel=3e-3)
+
+
+def test_sources_of_centres_are_compared(
+    nyu: Path, make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--data", str(nyu), "--weights", str(make("a")), "--centers", "released", "truth"]
+    content = _evaluate(tmp_path, *arguments)
+    assert [result["centers"] for result in content["results"].values()] == ["released", "truth"]
+    assert "compare with no published ones" in capsys.readouterr().err
+
+
+def test_msra_is_tested_subject_by_subject(make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fake_msra.write(tmp_path / "msra")
+    for subject in range(9):
+        make(f"m{subject}", "hand21", seed=subject, edge=0.2)
+    arguments = ["--data", str(tmp_path / "msra"), "--centers", "truth"]
+    one = _evaluate(
+        tmp_path, *arguments, "--subject", "3", "--weights", str(tmp_path / "m3.safetensors"), dataset="msra"
+    )
+    assert one["results"]["v2v_ros"]["frames"] == 17
+    pattern = str(tmp_path / "m{subject}.safetensors")
+    every = _evaluate(tmp_path, *arguments, "--subject", "all", "--weights", pattern, dataset="msra")
+    assert every["results"]["v2v_ros"]["frames"] == 9 * 17
+    common = ["evaluate", "--dataset", "msra", *arguments, "--quiet"]
+    assert main([*common, "--weights", pattern]) == 1 and "--subject 0 to 8" in capsys.readouterr().err
+    assert main([*common, "--subject", "all", "--weights", str(tmp_path / "m3.safetensors")]) == 1
+    assert "{subject}" in capsys.readouterr().err
+
+
+def test_bodies_are_judged_on_valid_frames_by_precision(make: Make, tmp_path: Path) -> None:
+    fake_itop.write(tmp_path / "itop", train=1, test=4)
+    path = make("body", "body15", edge=2.0)
+    arguments = ["--data", str(tmp_path / "itop"), "--weights", str(path), "--centers", "truth"]
+    figures = _evaluate(tmp_path, *arguments, dataset="itop_side")["results"]["v2v_ros"]
+    assert figures["frames"] == 3 and 0 <= figures["map_10cm"] < 0.9 and "upper body" in figures["parts"]
+
+
+def test_hands2017_gets_a_submission(make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fake_hands2017.write(tmp_path / "h", train=2, test=3)
+    dataset = open_dataset("hands2017", tmp_path / "h", "test")
+    centers = np.stack([center_of_mass(dataset, index) for index in range(3)])
+    write_centers(tmp_path / "h" / "centers" / "center_test_refined.txt", dataset.spec, centers)
+    arguments = ["--data", str(tmp_path / "h"), "--weights", str(make("h", "hand21"))]
+    assert main(["evaluate", "--dataset", "hands2017", *arguments]) == 1
+    assert "--write-predictions" in capsys.readouterr().err
+    _evaluate(tmp_path, *arguments, "--write-predictions", str(tmp_path / "s.txt"), dataset="hands2017")
+    lines = (tmp_path / "s.txt").read_text().splitlines()
+    assert [line.split("\t")[0] for line in lines] == [f"frame/images/image_D{i:08d}.png" for i in (1, 2, 3)]
+    assert all(len(line.split("\t")) == 64 for line in lines)
+
+
+def test_swapped_intrinsics_are_noticed(
+    nyu: Path, make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--data", str(nyu), "--weights", str(make("a")), "--centers", "released"]
+    _evaluate(tmp_path, *arguments)
+    assert "warning" not in capsys.readouterr().err
+    _evaluate(tmp_path, *arguments, "--intrinsics", "320", "240", "588", "587")
+    assert re.search(r"warning.*published ones of nyu", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--weights", "WEIGHTS"], "--data"),
+        (["--data", "DATA"], "--weights"),
+        (["--data", "nowhere", "--weights", "WEIGHTS"], "does not exist"),
+        (["--data", "DATA", "--weights", "WEIGHTS", "--subject", "1"], "leave --subject out"),
+        (["--data", "DATA", "--weights", "WEIGHTS", "--centers", "nofile.txt"], "no centre file"),
+        (["--data", "DATA", "--weights", "OTHER"], "'hand14' was asked for"),
+    ],
+)
+def test_wrong_calls_say_what_to_do(
+    nyu: Path, make: Make, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    names = {"WEIGHTS": str(make("a")), "OTHER": str(make("b", "hand21")), "DATA": str(nyu)}
+    call = [names.get(argument, argument) for argument in arguments]
+    assert main(["evaluate", "--dataset", "nyu", "--quiet", *call]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_centre_network_writes_centre_files_and_tells_what_it_is_worth(
+    nyu: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = RefinerConfig(8, 2)
+    torch.manual_seed(0)
+    state = CenterRefiner(config).state_dict()
+    state["head.3.bias"] = torch.tensor([0.0, 0.0, 0.0, 5.0])  # sure that there is a hand
+    path = tmp_path / "center.safetensors"
+    weights.save(CenterWeights("center", get_skeleton("hand14"), config, 0.25, state), path)
+    output = tmp_path / "centers"
+    arguments = ["data", "centers", str(nyu), "--dataset", "nyu", "--weights", str(path), "--output", str(output)]
+    figures = tmp_path / "figures.json"
+    assert main([*arguments, "--quiet", "--device", "cpu", "--json", str(figures)]) == 0
+    printed = capsys.readouterr().out
+    assert "centre of mass" in printed and "centre network" in printed and "% of the joints" in printed
+    dataset = open_dataset("nyu", nyu, "test")
+    centers = read_centers(output / "center_test_refined.txt", dataset.spec, 11)
+    assert (output / "center_train_refined.txt").is_file()
+    content = json.loads(figures.read_text())["test"]
+    assert content["centre network"]["mean_mm"] == pytest.approx(center_figures(centers, dataset)["mean_mm"], abs=0.01)
+    # The hand lies in front of a wall that is out of range: its middle is near.
+    assert content["centre of mass"]["frames"] == 11
+    perfect = center_figures(reference_points(dataset.joints), dataset)
+    assert perfect["mean_mm"] == 0 and perfect["joints_inside_share"] > 0.99

@@ -1,0 +1,242 @@
+"""Training on datasets: the recipes, the frames, the files; on tiny datasets in the published formats."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import fake_itop
+import fake_msra
+import fake_nyu
+import numpy as np
+import pytest
+import torch
+
+from v2v_ros import weights
+from v2v_ros.cli import main
+from v2v_ros.datasets.center_files import write_centers
+from v2v_ros.datasets.dataset import DatasetError
+from v2v_ros.datasets.frame_set import frame_set, reference_points
+from v2v_ros.datasets.registry import open_dataset
+from v2v_ros.heatmaps import encode
+from v2v_ros.paper import Augmentation, PaperGeometry
+
+pytest.importorskip("pytorch_lightning")
+
+from torch.utils.data import DataLoader
+
+from v2v_ros.training.config import TrainingConfig, make_config, read_config
+from v2v_ros.training.data import Batch, CenterBatch
+from v2v_ros.training.frames import FrameBatches, frame_batch, held_out_frames, open_frames, steps_per_epoch
+from v2v_ros.training.module import PaperTraining, make_training
+
+TINY = {"grid": 16, "width": 2, "batch": 3, "centers": "truth", "precision": "32-true"}
+OPTIONS = [
+    *("--grid", "16", "--width", "2", "--batch", "3", "--precision", "32-true"),
+    *("--centers", "truth", "--epochs", "2", "--quiet"),
+]
+
+
+@pytest.fixture(scope="module")
+def nyu(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("nyu")
+    fake_nyu.write(folder, train=7, test=4)
+    return folder
+
+
+def _config(folder: Path, **values: object) -> TrainingConfig:
+    return make_config({**TINY, "dataset": "nyu", "data": str(folder), **values})
+
+
+def test_recipes_have_the_published_values_and_ours() -> None:
+    paper = make_config({"dataset": "nyu", "data": "x", "recipe": "paper"})
+    assert (paper.grid, paper.width, paper.batch, paper.epochs, paper.sigma) == (88, 16, 8, 10, 1.7)
+    assert (paper.learning_rate, paper.decay, paper.precision) == (2.5e-4, 0, "32-true")
+    assert paper.skeleton == "hand14" and paper.cube_edge == 0.25 and paper.heatmap_offset == 0.25
+    module = make_training(replace(paper, grid=16, width=2), 1)
+    optimizer = module.configure_optimizers()
+    assert isinstance(module, PaperTraining) and isinstance(optimizer, torch.optim.RMSprop)
+    defaults = optimizer.defaults
+    assert (defaults["lr"], defaults["alpha"], defaults["eps"], defaults["momentum"]) == (2.5e-4, 0.99, 1e-8, 0)
+    ours = make_config({"dataset": "nyu", "data": "x"})
+    assert ours.recipe == "ours" and ours.decay > 0 and ours.heatmap_offset == 0 and ours.precision == "bf16-mixed"
+    assert make_config({"dataset": "nyu", "data": "x", "samples": 100}).epochs == 0
+
+
+def test_an_epoch_shows_every_frame_once_in_a_new_order(nyu: Path) -> None:
+    config = _config(nyu)
+    frames, _ = open_frames(config)
+    assert len(frames) == 7 and steps_per_epoch(config, frames, 1) == 3
+    data = FrameBatches(config, frames)
+    epochs = [np.concatenate([data.indices(3 * epoch + step) for step in range(3)]).tolist() for epoch in range(3)]
+    assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
+    assert [len(data.indices(step)) for step in range(3)] == [3, 3, 1]
+    # Two processes share them, and none is left without.
+    shares = [[FrameBatches(config, frames, rank=r, processes=2).indices(step) for step in range(2)] for r in range(2)]
+    assert [[len(batch) for batch in share] for share in shares] == [[3, 1], [3, 1]]
+    assert sorted({int(index) for share in shares for batch in share for index in batch}) == list(range(7))
+
+
+def test_resumed_runs_and_workers_see_the_same_batches(nyu: Path) -> None:
+    config = _config(nyu)
+    frames, _ = open_frames(config)
+
+    def grids(**place: int) -> list[torch.Tensor]:
+        return [batch.grids for batch in islice(FrameBatches(config, frames, **place), 4)]
+
+    alone = grids()
+    assert all(map(torch.equal, grids(first_step=1), alone[1:]))
+    loader = DataLoader(FrameBatches(config, frames), batch_size=None, num_workers=2)
+    assert all(map(torch.equal, (batch.grids for batch in islice(loader, 4)), alone))
+    assert not torch.equal(alone[0], grids(first_step=3)[0])
+
+
+@pytest.mark.parametrize("recipe", ["paper", "ours"])
+def test_joints_move_with_the_points_that_they_lie_on(nyu: Path, recipe: str) -> None:
+    config = _config(nyu, recipe=recipe, grid=48)
+    frames, _ = open_frames(config)
+    batches = [batch for batch in islice(FrameBatches(config, frames), 6) if isinstance(batch, Batch)]
+    distances, moves = [], []
+    still = frame_batch(config, frames, frames.indices[:1], torch.Generator(), augment=False)
+    assert isinstance(still, Batch)
+    for batch in batches:
+        for grid, joints in zip(batch.grids, batch.coordinates, strict=True):
+            occupied = grid[0].nonzero().flip(-1) / 2.0 + 0.25
+            inside = ((joints > 1) & (joints < 23)).all(1)
+            distances.append(torch.cdist(joints[inside], occupied).amin(1))
+            moves.append((joints - still.coordinates[0]).norm(dim=1).mean())
+    # A heatmap cell is a centimetre, and a joint about as far below the skin.
+    assert torch.cat(distances).median() < 1.5 and torch.cat(distances).quantile(0.9) < 3.5
+    assert torch.stack(moves).min() > 0.2
+
+
+def test_the_papers_targets_and_cubes_are_those_of_the_published_code(nyu: Path) -> None:
+    config = _config(nyu, recipe="paper", grid=88)
+    frames, _ = open_frames(config)
+    seed = torch.Generator().manual_seed(3)
+    batch = frame_batch(config, frames, frames.indices[:1], seed)
+    assert isinstance(batch, Batch)
+    draw = Augmentation.sample(torch.Generator().manual_seed(3))
+    geometry = PaperGeometry()
+    center = torch.from_numpy(frames.centers[:1]).float()
+    joints = torch.from_numpy(frames.dataset.joints[:1])
+    expected = geometry.heatmaps(joints, center, 0.25, draw)
+    torch.testing.assert_close(encode(batch.coordinates, 44, 1.7), expected, atol=1e-5, rtol=0)
+    # All points of the image, those without depth at the far end of the range.
+    depth = torch.from_numpy(frames.dataset.depth(0)).nan_to_num(nan=1.2)
+    from v2v_ros.camera import deproject
+
+    points = deproject(depth, frames.dataset.intrinsics).flatten(0, 1)
+    assert torch.equal(batch.grids, geometry.occupancy(points[None], center, 0.25, draw).bool())
+
+
+def test_validation_measures_the_joints_as_they_are(nyu: Path) -> None:
+    config = _config(nyu, recipe="paper", grid=88)
+    frames = open_frames(config)[1]
+    parts = held_out_frames(config, frames)
+    assert [index for index, _ in parts] == [0, 1, 2, 3]
+    shares = [held_out_frames(config, frames, rank=rank, processes=2) for rank in range(2)]
+    assert [[index for index, _ in share] for share in shares] == [[0, 2], [1, 3]]
+    batch = parts[2][1]
+    assert isinstance(batch, Batch)
+    module = PaperTraining(config, 1)
+    geometry = PaperGeometry()
+    centers = torch.from_numpy(frames.centers[2:3]).float()
+    joints = torch.from_numpy(frames.dataset.joints[2:3])
+    perfect = geometry.heatmaps(joints, centers, 0.25)
+    module.forward = lambda grids: perfect  # type: ignore[method-assign]
+    errors, _ = module.measure(batch)
+    decoded = geometry.decode(perfect, centers, 0.25)
+    torch.testing.assert_close(errors, 1000 * (decoded - joints).norm(dim=-1), atol=1e-2, rtol=0)
+    assert 1.0 < errors.mean() < 5.0  # what the published rounding costs
+
+
+@pytest.mark.parametrize("recipe", ["paper", "ours"])
+def test_both_recipes_run_end_to_end(nyu: Path, tmp_path: Path, recipe: str) -> None:
+    output = tmp_path / "tiny.safetensors"
+    arguments = ["train", "--output", str(output), "--dataset", "nyu", "--data", str(nyu), "--recipe", recipe]
+    assert main([*arguments, *OPTIONS]) == 0
+    made = weights.load(output, "hand14")
+    assert made.cube_edge == 0.25 and made.heatmap_offset == (0.25 if recipe == "paper" else 0)
+    assert math.isfinite(made.training["held_out"]["val/error_mm"])
+    config = read_config(tmp_path / "tiny_run" / "config.json")
+    assert config["recipe"] == recipe and config["dataset"] == "nyu"
+    epochs = sorted(path.name for path in (tmp_path / "tiny_run").glob("epoch_*.safetensors"))
+    assert epochs == (["epoch_01.safetensors", "epoch_02.safetensors"] if recipe == "paper" else [])
+    card = output.with_suffix(".md").read_text()
+    assert "NYU" in card and "No recorded data" not in card and "test split" in card
+    # A longer run goes on where this one ended.
+    assert main([*arguments, *OPTIONS, "--epochs", "3", "--resume"]) == 0
+    points = json.loads((tmp_path / "tiny_run" / "validations.json").read_text())
+    assert len(points) == 3
+
+
+def test_the_network_for_reference_points_is_trained_on_a_dataset(nyu: Path, tmp_path: Path) -> None:
+    output = tmp_path / "center.safetensors"
+    arguments = ["train", "--output", str(output), "--dataset", "nyu", "--data", str(nyu), "--network", "center"]
+    assert main([*arguments, "--width", "2", "--batch", "4", "--epochs", "2", "--quiet"]) == 0
+    assert weights.load_center(output, "hand14").cube_edge == 0.25
+    config = make_config(read_config(tmp_path / "center_run" / "config.json"))
+    frames, _ = open_frames(config)
+    batch = next(iter(FrameBatches(replace(config, batch=64), frames)))
+    assert isinstance(batch, CenterBatch)
+    there = batch.offsets.isfinite().all(1)
+    assert there.any() and batch.offsets[there].abs().max() < 0.3 * 1.2 * 1.41 + 1e-4
+    assert batch.grids[there].flatten(1).any(1).all()
+
+
+def test_msra_leaves_one_subject_out_and_itop_its_invalid_frames(tmp_path: Path) -> None:
+    fake_msra.write(tmp_path / "msra")
+    config = make_config({**TINY, "dataset": "msra", "data": str(tmp_path / "msra"), "test_subject": 3})
+    frames, validation = open_frames(config)
+    assert (len(frames), len(validation)) == (8 * 17, 17)
+    assert config.cube_edge == 0.2 and config.skeleton == "hand21"
+    fake_itop.write(tmp_path / "itop", train=8, test=4)
+    config = make_config({**TINY, "dataset": "itop_side", "data": str(tmp_path / "itop"), "recipe": "paper"})
+    frames, validation = open_frames(config)
+    assert (len(frames), len(validation)) == (6, 3)
+    assert isinstance(next(iter(FrameBatches(config, frames))), Batch)
+
+
+def test_centre_files_place_the_cubes(nyu: Path, tmp_path: Path) -> None:
+    dataset = open_dataset("nyu", nyu, "train")
+    centers = reference_points(dataset.joints) + np.array([0.01, -0.02, 0.005])
+    centers[2] = np.nan
+    write_centers(tmp_path / "center_train_refined.txt", dataset.spec, centers)
+    used = frame_set(dataset, str(tmp_path))
+    assert used.indices.tolist() == [0, 1, 3, 4, 5, 6]
+    np.testing.assert_allclose(used.centers[used.indices], centers[used.indices], atol=1e-5)
+    assert frame_set(dataset, str(tmp_path / "center_train_refined.txt")).indices.tolist() == used.indices.tolist()
+    assert used.thin(2).indices.tolist() == [0, 6] and used.without(used.thin(2)).indices.tolist() == [1, 3, 4, 5]
+    with pytest.raises(DatasetError, match=r"no centre file for the train split of nyu.*v2v data centers.*truth"):
+        frame_set(dataset, "released")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"dataset": "nuy", "data": "x"}, "unknown dataset 'nuy'"),
+        ({"dataset": "nyu"}, "data: say in which folder"),
+        ({"dataset": "nyu", "data": "x", "skeleton": "hand21"}, "has the skeleton 'hand14'"),
+        ({"dataset": "msra", "data": "x"}, "say which"),
+        ({"dataset": "nyu", "data": "x", "test_subject": 3}, "leave it out"),
+        ({"dataset": "nyu", "data": "x", "recipe": "paper", "network": "center"}, "pose network"),
+        ({"dataset": "nyu", "data": "x", "recipe": "theirs"}, "unknown recipe 'theirs'"),
+        ({"recipe": "paper"}, "name one"),
+        ({"epochs": 3}, "name one"),
+    ],
+)
+def test_wrong_configurations_are_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_config(values)
+
+
+def test_a_missing_folder_is_named_with_where_to_get_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["train", "--output", str(tmp_path / "a.safetensors"), "--dataset", "icvl", "--data", "nowhere"]
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert "nowhere" in error and "https://" in error

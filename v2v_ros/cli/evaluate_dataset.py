@@ -1,0 +1,199 @@
+"""``v2v evaluate --data``: networks on the test split of a dataset, beside the published results."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..progress import Progress
+from .common import CommandError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    from ..camera import Intrinsics
+    from ..evaluation.processes import Processes
+
+EXAMPLES = """v2v evaluate --dataset nyu --data NYU/ --weights nyu.safetensors --output report/
+  v2v evaluate --dataset nyu --data NYU/ --weights nyu_run/epoch_*.safetensors
+  v2v evaluate --dataset msra --data MSRA/ --subject all --weights 'msra{subject}.safetensors'
+  v2v evaluate --dataset hands2017 --data HANDS/ --weights h.safetensors --write-predictions submission.txt
+  torchrun --nproc_per_node 4 -m v2v_ros.cli evaluate --dataset nyu --data NYU/ --weights nyu.safetensors"""
+
+_SUBJECTS = 9
+
+
+def add_options(sub: argparse.ArgumentParser) -> None:
+    """Add the options for a dataset's folder."""
+    group = sub.add_argument_group(
+        "a dataset's folder",
+        "Run --weights on the test split of a dataset and print its figures beside the published ones. Of several "
+        "weights the joints are averaged, as the published figures are averages over epochs.",
+    )
+    group.add_argument("--data", type=Path, metavar="DIR", help="the folder of --dataset; see docs/datasets")
+    group.add_argument(
+        "--subject",
+        metavar="N|all",
+        help="msra: the subject to test on; all: every one in turn with its own weights, '{subject}' in their names",
+    )
+    group.add_argument(
+        "--centers",
+        nargs="+",
+        metavar="WHERE",
+        default=["released"],
+        help="of the cubes: released (centre files in DIR/centers), truth, or a centre file or a folder of them; "
+        "several are compared (released)",
+    )
+    group.add_argument(
+        "--decode",
+        choices=("auto", "exact", "published"),
+        default="auto",
+        help="joints between heatmap cells, or the highest cell as the paper's code; auto: as trained (auto)",
+    )
+    group.add_argument("--cache", type=Path, metavar="FOLDER", help="the dataset's cache, if one was written")
+    group.add_argument(
+        "--write-predictions",
+        type=Path,
+        metavar="FILE",
+        help="write the joints as 'u v d' lines, for hands2017 as a submission",
+    )
+
+
+def run_dataset(options: argparse.Namespace) -> dict[str, Any] | None:
+    """Print and write the figures of networks on a dataset; None in all processes but the first."""
+    from ..datasets.specs import get_spec
+    from ..evaluation import plots
+    from ..evaluation.dataset_report import dataset_figures, dataset_report, published, write_dataset_report
+    from ..evaluation.processes import processes
+
+    if options.dataset is None or options.data is None or options.weights is None:
+        raise CommandError("evaluating on a dataset needs --dataset, --data and --weights")
+    spec = get_spec(options.dataset)
+    if not spec.test_labels and options.write_predictions is None:
+        raise CommandError(
+            f"the test labels of {spec.name} are not published: write a submission with --write-predictions FILE"
+        )
+    results: dict[str, dict[str, Any]] = {}
+    with processes() as group:
+        runs = {source: _joints(options, source, group) for source in dict.fromkeys(options.centers)}
+        if group.rank:
+            return None
+    for source, run in runs.items():
+        name = "v2v_ros" if len(runs) == 1 else f"v2v_ros, centres {source}"
+        if spec.test_labels:
+            results[name] = {**dataset_figures(run.errors_mm, spec), "centers": source}
+    for warning in dict.fromkeys(warning for run in runs.values() for warning in run.warnings):
+        print(f"v2v evaluate: warning: {warning}", file=sys.stderr)
+    if options.write_predictions is not None:
+        _write_predictions(options, runs[options.centers[0]])
+    if not results:
+        return {"dataset": spec.name, "predictions": str(options.write_predictions)}
+    print(dataset_report(results, spec))
+    if options.output is not None:
+        write_dataset_report(options.output, results, spec)
+        if not plots.available():
+            print("no plots: pip install matplotlib")
+    return {
+        "dataset": spec.name,
+        "weights": [str(name) for name in options.weights],
+        "results": results,
+        "published": published(spec),
+    }
+
+
+@dataclass
+class _Run:
+    """Joints of all test frames, subject after subject, and their errors."""
+
+    names: list[str] = field(default_factory=list)
+    joints: list[NDArray[np.float32]] = field(default_factory=list)
+    errors: list[torch.Tensor] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    intrinsics: Intrinsics | None = None
+
+    @property
+    def errors_mm(self) -> torch.Tensor:
+        import torch
+
+        return torch.cat(self.errors)
+
+
+def _joints(options: argparse.Namespace, centers: str, group: Processes) -> _Run:
+    """Run the networks on the test split, with the centres of one source."""
+    import numpy as np
+    import torch
+
+    from .. import weights
+    from ..camera import Intrinsics
+    from ..datasets.frame_set import TRUTH, frame_set
+    from ..datasets.projection import projection_warning
+    from ..datasets.registry import open_dataset
+    from ..datasets.specs import get_spec
+    from ..evaluation.dataset import Ensemble, batches, predict
+    from ..evaluation.metrics import joint_errors
+
+    spec, run = get_spec(options.dataset), _Run()
+    camera = spec.intrinsics
+    if options.intrinsics is not None:
+        fx, fy, cx, cy = options.intrinsics
+        camera = Intrinsics(fx, fy, cx, cy, camera.width, camera.height)
+    if centers == TRUTH:
+        run.warnings.append(
+            "cubes around the true joints: the figures are the network's alone and compare with no published ones"
+        )
+    for subject in _subjects(options, spec.name):
+        loaded = [weights.load(name.replace("{subject}", str(subject)), spec.skeleton.name) for name in options.weights]
+        ensemble = Ensemble(loaded, options.device, options.decode)
+        dataset = open_dataset(
+            spec.name, options.data, "test", test_subject=subject, intrinsics=camera, cache=options.cache
+        )
+        frames = frame_set(dataset, centers, labelled=spec.test_labels)
+        if options.samples is not None:
+            frames = frames.thin(options.samples)
+        if spec.test_labels and group.rank == 0:
+            warning = projection_warning(dataset)
+            run.warnings += [warning] if warning else []
+        share = -(-batches(frames) // group.count)
+        with Progress(share, "batch", quiet=options.quiet or group.rank > 0) as bar:
+            joints = predict(ensemble, frames, group, bar.step)
+        run.intrinsics = dataset.intrinsics
+        run.joints.append(joints)
+        run.names += [dataset.frame_name(index) for index in frames.indices]
+        truth = dataset.joints[frames.indices].astype(np.float64)
+        run.errors.append(1000 * joint_errors(torch.from_numpy(joints.astype(np.float64)), torch.from_numpy(truth)))
+    return run
+
+
+def _subjects(options: argparse.Namespace, dataset: str) -> list[int | None]:
+    if dataset != "msra":
+        if options.subject is not None:
+            raise CommandError(f"{dataset} has a fixed test set: leave --subject out")
+        return [None]
+    if options.subject == "all":
+        if any("{subject}" not in name for name in options.weights):
+            raise CommandError(
+                "--subject all needs '{subject}' in the names of --weights, one network for each subject"
+            )
+        return list(range(_SUBJECTS))
+    if options.subject is None or not options.subject.isdigit():
+        raise CommandError("msra is tested subject by subject: give --subject 0 to 8, or --subject all")
+    return [int(options.subject)]
+
+
+def _write_predictions(options: argparse.Namespace, run: _Run) -> None:
+    import numpy as np
+
+    from ..datasets.specs import get_spec
+    from ..evaluation.prediction_files import write_submission, write_uvd
+
+    joints = np.concatenate(run.joints)
+    if options.dataset == "hands2017":
+        write_submission(options.write_predictions, run.names, joints)
+    else:
+        write_uvd(options.write_predictions, joints, get_spec(options.dataset), run.intrinsics)
+    print(f"predictions: {options.write_predictions}")

@@ -1,0 +1,4 @@
+"""Readers of published datasets of hands and bodies."""
+
+# Here, where nothing needs to be imported to know them; they are those of specs.SPECS.
+NAMES = ("icvl", "nyu", "msra", "hands2017", "itop_side", "itop_top")

@@ -1,0 +1,98 @@
+"""Label files of datasets: a line for each frame, with the name of its image and a fixed number of numbers."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .dataset import DatasetError
+
+_LONGEST_NAME = 48  # bytes; published names have up to 35
+_ROWS = 10_000  # parsed at a time
+
+
+def read_labels(
+    path: Path, columns: int, *, named: bool = True, skip: int = 0
+) -> tuple[NDArray[np.bytes_], NDArray[np.float32]]:
+    """Read a text file of labels, about 200,000 lines of 63 numbers a second, without a second copy in memory.
+
+    Args:
+        path: Values are separated by white space; blank lines do not count.
+        columns: How many numbers a line has.
+        named: A line starts with a name without spaces.
+        skip: So many lines at the start are not labels.
+
+    Returns:
+        The names [F] (empty texts if there are none) and the numbers, float32 [F, columns].
+
+    Raises:
+        DatasetError: The file cannot be read, has no labels, or a line has another number of values or one that is not
+            a finite number. The message names the line.
+    """
+    dtype = np.dtype([("name", f"S{_LONGEST_NAME}")] * named + [("values", np.float32, (columns,))])
+    count = 0
+    try:
+        limit = _count_lines(path)
+        names = np.zeros(limit, dtype["name"] if named else "S1")
+        values = np.empty((limit, columns), np.float32)
+        # Latin-1 decodes any file: one that is not text at all gets the message about its first line.
+        with path.open(encoding="latin-1") as file, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*contained no data")  # blank lines, and the end
+            for _ in range(skip):
+                file.readline()
+            while len(rows := np.loadtxt(file, dtype, comments=None, max_rows=_ROWS, ndmin=1)):
+                part = slice(count, count + len(rows))
+                values[part] = rows["values"]
+                if named:
+                    names[part] = rows["name"]
+                if not np.isfinite(values[part]).all():
+                    raise ValueError("not all numbers are finite")
+                count += len(rows)
+    except OSError as error:
+        raise DatasetError(
+            f"{path}: cannot read the labels: {error.strerror}; the folder must have the layout shown in docs/datasets"
+        ) from error
+    except ValueError as error:
+        raise _culprit(path, columns, named, skip, error) from error
+    if count == 0:
+        raise DatasetError(f"{path}: expected a label on every line, but the file has none")
+    # A name that fills its field has lost its end.
+    if named and names[:count].view(np.uint8).reshape(count, -1)[:, -1].any():
+        raise DatasetError(f"{path}: names of images must be shorter than {_LONGEST_NAME} bytes")
+    return names[:count], values[:count]
+
+
+def _count_lines(path: Path) -> int:
+    """At least as many as the file has; cheap, and bounded by its size."""
+    with path.open("rb") as file:
+        blocks = iter(partial(file.read, 1 << 20), b"")
+        return 1 + sum(block.count(b"\n") + block.count(b"\r") for block in blocks)
+
+
+def _culprit(path: Path, columns: int, named: bool, skip: int, error: ValueError) -> DatasetError:
+    """The error about the first line that is not a label."""
+    expected = f"expected {'a name and ' if named else ''}{columns} numbers"
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            values = line.split()[int(named) :]
+            if number <= skip or not line.strip():
+                continue
+            if len(values) != columns:
+                return DatasetError(f"{path}, line {number}: {expected}, found {len(values)} numbers")
+            for value in values:
+                if not _is_number(value):
+                    text = value[:20].decode("latin-1")
+                    return DatasetError(f"{path}, line {number}: {expected}, found '{text}'")
+    return DatasetError(f"{path}: {expected} on every line: {error}")
+
+
+def _is_number(text: bytes) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

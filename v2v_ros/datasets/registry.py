@@ -1,0 +1,64 @@
+"""Datasets by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..camera import Intrinsics
+from .dataset import DatasetError, DepthDataset, Split
+from .specs import get_spec
+
+
+def open_dataset(
+    name: str,
+    folder: Path,
+    split: Split,
+    *,
+    test_subject: int | None = None,
+    intrinsics: Intrinsics | None = None,
+    cache: Path | None = None,
+) -> DepthDataset:
+    """Open a split of a dataset.
+
+    Args:
+        name: Of :data:`~v2v_ros.datasets.specs.SPECS`.
+        folder: That was unpacked there.
+        test_subject: Of MSRA, the subject to test on; None elsewhere.
+        intrinsics: Instead of the published ones.
+        cache: Folder that 'v2v data cache' wrote; images are read from there.
+
+    Raises:
+        ValueError: There is no such dataset.
+        DatasetError: The folder is missing, or what is in it is not the dataset's.
+    """
+    spec = get_spec(name)
+    if not folder.is_dir():
+        raise DatasetError(f"the folder '{folder}' does not exist: get {spec.title} from {spec.source} (docs/datasets)")
+    dataset: DepthDataset
+    if spec.name == "msra":
+        from .msra import MsraDataset
+
+        if test_subject is None:
+            raise DatasetError("msra is tested on one subject and trained on the other eight: say which (--subject)")
+        dataset = MsraDataset(folder, split, test_subject=test_subject, intrinsics=intrinsics)
+    elif spec.name == "icvl":
+        from .icvl import IcvlDataset
+
+        dataset = IcvlDataset(folder, split, intrinsics=intrinsics)
+    elif spec.name == "hands2017":
+        from .hands2017 import Hands2017Dataset
+
+        dataset = Hands2017Dataset(folder, split, intrinsics=intrinsics)
+    elif spec.name == "nyu":
+        from .nyu import NyuDataset
+
+        dataset = NyuDataset(folder, split, intrinsics=intrinsics)
+    else:
+        from .itop import ItopDataset
+
+        dataset = ItopDataset(folder, split, view="side" if spec.name == "itop_side" else "top", intrinsics=intrinsics)
+    if cache is None:
+        return dataset
+    from .cache import CachedDataset
+
+    return CachedDataset(dataset, cache)

@@ -1,0 +1,148 @@
+"""The pose network alone on a set of crops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..estimator import SkeletonEstimate
+from ..tracking import Side, TrackingState
+from ..weights import Weights
+from . import metrics
+from .calibration import RADIUS, apply, covariance_coverage, reliability
+from .contact_sheet import Tile
+from .cubes import CubeNetwork, CubeResults
+from .figures import CURVE_MM, PRECISION_MM, SUCCESS_MM, by_group, error_figures
+from .processes import Processes
+from .test_sets import PART, Part
+
+_WORST = 24  # crops that are kept for a picture
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What is kept of a part: errors [B, J] in mm, vectors [B, J, 3], peaks [B, J] and moments [B, J, 6]."""
+
+    errors: torch.Tensor
+    vectors: torch.Tensor
+    peaks: torch.Tensor
+    moments: torch.Tensor
+    sensor: str
+    view: str
+    seconds: float
+
+
+class Crops:
+    """Runs a pose network on crops, part by part, and makes figures of all of them.
+
+    Args:
+        weights: Of the network.
+        device: Where to run.
+    """
+
+    def __init__(self, weights: Weights, device: str) -> None:
+        self._weights = weights
+        self._network = CubeNetwork(weights, device)
+        self._records: dict[int, _Record] = {}
+        self._worst: list[tuple[float, int, Tile]] = []
+
+    def add(self, index: int, part: Part) -> None:
+        """Take the part of an index in."""
+        results = self._network(part)
+        errors = 1000 * metrics.joint_errors(results.joints, part.joints)
+        vectors = results.joints - part.joints
+        seconds = results.seconds
+        record = _Record(errors, vectors, results.peaks, results.moments, part.sensor, part.view, seconds)
+        self._records[index] = record
+        self._keep_worst(index * PART, part, results, errors.mean(1))
+
+    def gather(self, processes: Processes) -> None:
+        """Take in what the other processes have."""
+        self._records = processes.gather(self._records)
+        shares = processes.gather({processes.rank: self._worst})
+        self._worst = _worst_of([each for share in shares.values() for each in share])
+
+    def _keep_worst(self, first: int, part: Part, results: CubeResults, errors: torch.Tensor) -> None:
+        for index, error in enumerate(errors.tolist()):
+            if len(self._worst) == _WORST and error <= self._worst[-1][0]:
+                continue
+            center = part.cube_centers[index].double().numpy()
+            found = SkeletonEstimate(
+                id="",
+                side=Side.UNKNOWN,
+                tracking_state=TrackingState.DETECTED,
+                score=float(results.peaks[index].mean()),
+                center=center,
+                cube_edge=self._weights.cube_edge,
+                points=results.joints[index].numpy(),
+                scores=results.peaks[index].numpy(),
+                covariances=results.moments[index].numpy(),
+            )
+            name = f"{first + index:04d} {part.sensor} {center[2]:.1f} m"
+            truth = part.joints[index].numpy()
+            depth = part.depth[index].numpy()
+            tile = Tile(name, depth, part.intrinsics(index), found, truth, f"{error:.0f} mm")
+            self._worst.append((error, first + index, tile))
+        self._worst = _worst_of(self._worst)
+
+    def worst(self) -> list[Tile]:
+        """The crops with the largest mean errors, the worst first."""
+        return [tile for _, _, tile in self._worst]
+
+    def joints(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Peaks [N], errors [N, 3] and moments [N, 6], float64, of all joints with a truth."""
+        records = self._records.values()
+        vectors = torch.cat([record.vectors for record in records]).flatten(0, 1)
+        labelled = vectors.isfinite().all(1)
+        peaks = torch.cat([record.peaks for record in records]).flatten()
+        moments = torch.cat([record.moments for record in records]).flatten(0, 1)
+        peaks_, vectors_, moments_ = (each[labelled].double().numpy() for each in (peaks, vectors, moments))
+        return peaks_, vectors_, moments_
+
+    def figures(self) -> dict[str, Any]:
+        """Of all parts."""
+        records = list(self._records.values())
+        errors = torch.cat([record.errors for record in records])
+        skeleton = self._weights.skeleton
+        precision = metrics.precision(errors, PRECISION_MM)
+        columns = {name: index for index, name in enumerate(skeleton.joint_names)}
+        peaks, vectors, moments = self.joints()
+        scores, covariances = apply(self._weights.calibration, peaks, moments)
+        radius = RADIUS[skeleton.kind]
+        thresholds = CURVE_MM[skeleton.kind]
+        sensors = [record.sensor for record in records for _ in record.errors]
+        views = [record.view for record in records for _ in record.errors]
+        return {
+            "mean_mm": metrics.mean_error(errors),
+            "median_mm": metrics.median_error(errors),
+            "success_30mm": metrics.success_rate(errors, SUCCESS_MM),
+            "map_10cm": metrics.mean_precision(errors, PRECISION_MM),
+            "ms_per_crop": 1000 * sum(record.seconds for record in records) / len(errors),
+            "joints": {
+                name: {**error_figures(errors[:, index]), "precision_10cm": precision[index]}
+                for name, index in columns.items()
+            },
+            "parts": {
+                name: {
+                    **error_figures(errors[:, [columns[joint] for joint in joints]]),
+                    "precision_10cm": float(np.mean([precision[columns[joint]] for joint in joints])),
+                }
+                for name, joints in metrics.parts(skeleton.kind).items()
+            },
+            "sensors": by_group(errors, sensors),
+            **({"views": by_group(errors, views)} if skeleton.kind == "body" else {}),
+            "curve": {
+                "threshold_mm": list(thresholds),
+                "success": metrics.success_curve(errors, torch.tensor(thresholds)),
+            },
+            "calibrated": self._weights.calibration is not None,
+            "reliability": reliability(scores, np.linalg.norm(vectors, axis=1), radius),
+            "covariance": covariance_coverage(vectors, covariances),
+        }
+
+
+def _worst_of(tiles: list[tuple[float, int, Tile]]) -> list[tuple[float, int, Tile]]:
+    return sorted(tiles, key=lambda each: each[:2], reverse=True)[:_WORST]

@@ -1,0 +1,56 @@
+"""Sharing an evaluation among the processes that the standard launcher (``torchrun``) started."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+import torch.distributed as distributed
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Which process this is, of how many.
+
+    Work is cut into numbered parts whose content does not depend on the number of processes, and results are put
+    together in the order of the parts: figures are the same however many share it.
+    """
+
+    rank: int = 0
+    count: int = 1
+
+    def mine(self, part: int) -> bool:
+        """Whether this process does a part."""
+        return part % self.count == self.rank
+
+    def gather(self, results: dict[int, T]) -> dict[int, T]:
+        """The results of all processes by their parts, in order; in every process."""
+        shares: list[dict[int, T]] = [results]
+        if self.count > 1:
+            shares = [{} for _ in range(self.count)]
+            distributed.all_gather_object(shares, results)
+        return dict(sorted((part, result) for share in shares for part, result in share.items()))
+
+
+@contextmanager
+def processes() -> Iterator[Processes]:
+    """This process among those of the launcher, or alone.
+
+    On a machine with GPUs, each process of it gets one of its own.
+    """
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        yield Processes()
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+    distributed.init_process_group("gloo")  # what is exchanged is small and lies in the processor's memory
+    try:
+        yield Processes(distributed.get_rank(), distributed.get_world_size())
+    finally:
+        distributed.destroy_process_group()
