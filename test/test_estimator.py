@@ -13,11 +13,12 @@ from PIL import Image
 
 from v2v_ros.calibration import Calibration
 from v2v_ros.camera import Intrinsics
-from v2v_ros.estimator import PoseEstimator, Side, TrackingState, _Stopwatch
+from v2v_ros.estimator import PoseEstimator, Side, TrackingState
 from v2v_ros.heatmaps import encode
 from v2v_ros.locate import SIZES, locate, refine_center
 from v2v_ros.refine import Refined, Refiner
 from v2v_ros.search import Search
+from v2v_ros.stopwatch import Stopwatch
 from v2v_ros.synthetic.render import Cameras, render_planes, render_spheres
 from v2v_ros.synthetic.sequence import CAMERA, SyntheticSequence
 from v2v_ros.synthetic.spheres import Spheres
@@ -158,6 +159,9 @@ class TrueHeatmaps:
         return self.strength * torch.cat(heatmaps)
 
 
+CLOCK = Stopwatch(torch.device("cpu"), ("voxelize", "network", "joints"))
+
+
 @pytest.fixture
 def estimator(make_weights: Callable[..., Path]) -> PoseEstimator:
     return PoseEstimator(make_weights(grid=48), device="cpu", center_weights=None, side=Side.RIGHT)
@@ -168,7 +172,7 @@ def with_truth(estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch) -> Tru
     observe = estimator._observe
 
     def watch(
-        image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: _Stopwatch, evidence: float = 0.0
+        image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: Stopwatch, evidence: float = 0.0
     ) -> list[Observation]:
         found = []
         for center in centers:
@@ -177,7 +181,7 @@ def with_truth(estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch) -> Tru
         return found
 
     monkeypatch.setattr(estimator, "_observe", watch)
-    monkeypatch.setattr(estimator, "_run", truth)
+    monkeypatch.setattr(estimator._pipeline, "_run", truth)
     return truth
 
 
@@ -233,9 +237,7 @@ def test_left_hands_are_seen_mirrored(estimator: PoseEstimator, monkeypatch: pyt
     mirrored = frame.joints.copy()
     mirrored[:, 0] = 2 * center[0] - mirrored[:, 0]
     truth.joints = mirrored
-    left = estimator._best(
-        estimator._observe(torch.from_numpy(frame.depth), CAMERA, center[None], _Stopwatch(torch.device("cpu")))
-    )
+    left = estimator._best(estimator._observe(torch.from_numpy(frame.depth), CAMERA, center[None], CLOCK))
     assert left is not None and plain is not None and truth.seen is not None
     assert np.abs(left.points - right.points).max() < 1e-4
     assert torch.equal(truth.seen, plain.flip(-1))
@@ -330,7 +332,7 @@ def test_a_hint_wins_over_a_better_candidate(estimator: PoseEstimator, monkeypat
     seen: list[np.ndarray] = []
 
     def observe(
-        image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: _Stopwatch, evidence: float = 0.0
+        image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: Stopwatch, evidence: float = 0.0
     ) -> list[Observation]:
         seen.append(centers)
         if len(centers) == 1:
@@ -487,7 +489,7 @@ def test_scores_and_covariances_are_calibrated(estimator: PoseEstimator, monkeyp
     truth.joints = frame.joints
     (plain,) = estimator.estimate(frame.depth, CAMERA, 0.0).skeletons
     estimator.reset()
-    monkeypatch.setattr(estimator, "_calibration", Calibration((0.0, 1.0), (0.9, 0.9), (4.0, 4.0)))
+    monkeypatch.setattr(estimator._pipeline, "_calibration", Calibration((0.0, 1.0), (0.9, 0.9), (4.0, 4.0)))
     (calibrated,) = estimator.estimate(frame.depth, CAMERA, 0.0).skeletons
     assert calibrated.scores == pytest.approx(np.full(21, 0.9))
     np.testing.assert_allclose(calibrated.covariances, 4 * plain.covariances, rtol=1e-5)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +10,13 @@ import torch
 
 from . import weights as weights_files
 from .camera import Intrinsics
-from .heatmaps import covariance, decode
+from .network import describe
+from .pipeline import Pipeline
 from .refine import Refiner
-from .runtime import TorchRuntime, choose_device
+from .runtime import choose_device
 from .search import Search
+from .stopwatch import Stopwatch
 from .tracking import Observation, Side, Track, TrackingState, choose_side
-from .voxels import cube_occupancy, metric_coordinates
 
 __all__ = ["Estimate", "PoseEstimator", "Side", "SkeletonEstimate", "TrackingState"]
 
@@ -26,9 +24,8 @@ DEPTH_RANGE = {"hand": (0.15, 1.5), "body": (0.5, 5.0)}  # metres; where a subje
 # Finds most subjects and leaves out most of what is none, on synthetic images (docs/weights.md).
 SCORE_THRESHOLD = {"hand": 0.6, "body": 0.4}
 _FIRST_LOOK = 0.5  # share of the threshold that a candidate must reach, whose cube may be off by much of a hand
-_FEWEST_VOXELS = 50  # a cube with fewer occupied ones is empty
 _CERTAIN_SIDE = 6.0  # logit; then a track's side is settled, and the network looks at it as that hand only
-_JOINT_SCORE = 0.05  # heatmap peak; a joint below is not estimated
+_STAGES = ("locate", "voxelize", "network", "joints", "track")
 
 
 @dataclass(frozen=True)
@@ -103,11 +100,8 @@ class PoseEstimator:
     ) -> None:
         torch_device = choose_device(device)
         loaded = weights_files.load(weights, skeleton)
-        network = loaded.build()
-        config = loaded.config
-        self._config, self._edge, self._device = config, loaded.cube_edge, torch_device
-        self._calibration, self._heatmap_offset = loaded.calibration, loaded.heatmap_offset
-        self._run = TorchRuntime(network, torch_device)
+        self._edge, self._device = loaded.cube_edge, torch_device
+        self._pipeline = Pipeline(loaded, torch_device)
         if center_weights == "auto":
             center_weights = weights_files.center_for(loaded.skeleton.name)
         refiner = None
@@ -119,9 +113,8 @@ class PoseEstimator:
 
         self.skeleton = loaded.skeleton
         self.weights_id, self.weights_hash = loaded.id, loaded.hash
-        parameters = sum(parameter.numel() for parameter in network.parameters())
-        self.network = f"V2V-PoseNet {config.grid}/{config.heatmap} width {config.width} ({parameters / 1e6:.2f} M)"
-        self.runtime = self._run.description
+        self.network = describe(loaded.config)
+        self.runtime = self._pipeline.description
         self.device = str(torch_device)
         nearest, farthest = DEPTH_RANGE[self.skeleton.kind]
         self.side = side
@@ -129,8 +122,6 @@ class PoseEstimator:
         self.score_threshold = SCORE_THRESHOLD[kind] if score_threshold is None else score_threshold
         self.min_depth = nearest if min_depth is None else min_depth
         self.max_depth = farthest if max_depth is None else max_depth
-
-        self._run(torch.zeros(1, 1, config.grid, config.grid, config.grid, device=torch_device))  # warm up
 
     @property
     def side(self) -> Side:
@@ -169,8 +160,8 @@ class PoseEstimator:
                 f"{intrinsics.width}x{intrinsics.height}"
             )
         depth = np.require(depth, np.float32, ["C", "W"])  # PyTorch takes neither views backwards nor read-only ones
-        clock = _Stopwatch(self._device)
-        image = torch.from_numpy(depth).to(self._device)
+        clock = Stopwatch(self._device, _STAGES)
+        image = self._pipeline.upload(depth)
         if self._track is not None and self._track.expired(stamp):
             self._track = None
         seen: Observation | None = None
@@ -201,7 +192,7 @@ class PoseEstimator:
         return (Side.RIGHT, Side.LEFT)
 
     def _observe(
-        self, image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: _Stopwatch, evidence: float = 0.0
+        self, image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: Stopwatch, evidence: float = 0.0
     ) -> list[Observation]:
         """Run the network on the cubes around centers [K, 3] that are not empty, as the hands that each may be.
 
@@ -212,41 +203,13 @@ class PoseEstimator:
             One observation for each cube, as the likelier hand.
         """
         sides = self._sides(evidence)
-        with clock.stage("voxelize"), torch.inference_mode():
-            kept, grids = [], []
-            for center in centers:
-                grid = cube_occupancy(image, intrinsics, center.tolist(), self._edge, self._config.grid)
-                if grid.sum() >= _FEWEST_VOXELS:
-                    kept.append(center)
-                    # The network knows right hands only.
-                    grids += [grid.flip(-1) if side == Side.LEFT else grid for side in sides]
-        if not kept:
-            return []
-        with clock.stage("network"):
-            heatmaps = self._run(torch.cat(grids))
-        with clock.stage("joints"), torch.inference_mode():
-            coordinates, peaks = decode(heatmaps, self._config.sigma, self._heatmap_offset)
-            moments = covariance(heatmaps) * (self._edge / self._config.heatmap) ** 2  # square metres
-            mirrored = torch.tensor([side == Side.LEFT for _ in kept for side in sides], device=coordinates.device)
-            back = self._config.heatmap - coordinates[..., 0]
-            coordinates[..., 0] = torch.where(mirrored[:, None], back, coordinates[..., 0])
-            moments[..., 1:3] *= torch.where(mirrored, -1, 1)[:, None, None]  # xy and xz
-            middles = torch.tensor(np.repeat(np.array(kept), len(sides), axis=0))
-            middles = middles.to(coordinates.device, coordinates.dtype)
-            points = metric_coordinates(coordinates, middles, self._edge, self._config.heatmap)
-            estimated = peaks >= _JOINT_SCORE
-            points = torch.where(estimated[..., None], points, torch.nan)
-            scores = peaks
-            if self._calibration is not None:
-                scores, moments = self._calibration.apply(peaks, moments)
-            scores = torch.where(estimated, scores, 0.0)
-            moments = torch.where(estimated[..., None], moments, torch.nan)
-            arrays = [array.cpu().numpy() for array in (points, scores, moments)]
+        # The network knows right hands only.
+        mirrored = np.array([side == Side.LEFT for side in sides] * len(centers), bool)
+        looks = self._pipeline(image, intrinsics, np.repeat(centers, len(sides), axis=0), mirrored, clock)
         observations = [
-            Observation(points, scores, covariances, center, side)
-            for points, scores, covariances, (center, side) in zip(
-                *arrays, ((center, side) for center in kept for side in sides), strict=True
-            )
+            Observation(looks.points[k], looks.scores[k], looks.covariances[k], centers[k // len(sides)], side)
+            for k, side in enumerate(sides * len(centers))
+            if not looks.empty[k]
         ]
         if len(sides) == 1:
             return observations
@@ -283,19 +246,3 @@ class PoseEstimator:
                 covariances=reported.covariances,
             ),
         )
-
-
-class _Stopwatch:
-    """Sums up the seconds of named stages."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self.seconds = dict.fromkeys(("locate", "voxelize", "network", "joints", "track"), 0.0)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        if self._device.type == "cuda":  # work is queued there; without waiting the next stage would be blamed
-            torch.cuda.synchronize(self._device)
-        self.seconds[name] += time.perf_counter() - started

@@ -188,6 +188,13 @@ class V2VPoseNet(nn.Module):
         return self.back(self.outer_up(outer) + self.outer_skip(front))
 
 
+def describe(config: NetworkConfig) -> str:
+    """A V2V-PoseNet's size in words."""
+    with torch.device("meta"):
+        parameters = sum(parameter.numel() for parameter in V2VPoseNet(config).parameters())
+    return f"V2V-PoseNet {config.grid}/{config.heatmap} width {config.width} ({parameters / 1e6:.2f} M)"
+
+
 @dataclass(frozen=True)
 class RefinerConfig:
     """Size of a :class:`CenterRefiner`.
