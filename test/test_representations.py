@@ -28,6 +28,12 @@ TINY = [*("--grid", "16", "--width", "2", "--samples", "32", "--batch", "4", "--
 CPU = torch.device("cpu")
 
 
+@pytest.fixture(autouse=True)
+def few_repetitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "_TIMED", 3)
+    monkeypatch.setattr(comparison, "_WARM_UP", 1)
+
+
 # What goes in
 
 

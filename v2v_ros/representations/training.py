@@ -74,9 +74,6 @@ class Run:
         """
         if self.checkpoint_file.is_file():
             self._restore()
-        # The gradients of units that no longer fire fade into denormal numbers, which processors multiply many times
-        # more slowly: a step of the optimiser was seen to take twenty times as long.
-        torch.set_flush_denormal(True)
         steps = self.config.steps
         points = {round(steps * (point + 1) / _CURVE_POINTS) for point in range(_CURVE_POINTS)}
         save_at = {round(steps * (part + 1) / _CHECKPOINTS) for part in range(_CHECKPOINTS)} - {steps}
