@@ -34,18 +34,21 @@ def frame_list(tmp_path: Path) -> Path:
     return path
 
 
+COMMANDS = ("demo", "predict", "evaluate", "train", "data", "representations", "import", "benchmark", "info")
+
+
 def test_the_installed_command_answers() -> None:
     done = subprocess.run(["v2v", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == f"v2v_ros {__version__}"
     done = subprocess.run([sys.executable, "-m", "v2v_ros.cli", "--help"], capture_output=True, text=True, check=True)
-    for command in ("demo", "predict", "evaluate", "train", "benchmark", "info"):
+    for command in COMMANDS:
         assert command in done.stdout
 
 
-@pytest.mark.parametrize("command", ["demo", "predict", "evaluate", "train", "benchmark", "info"])
+@pytest.mark.parametrize("command", [*COMMANDS[:4], "data check", "data cache", "data centers", *COMMANDS[5:]])
 def test_the_help_of_every_command_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        main([command, "--help"])
+        main([*command.split(), "--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
     assert f"example:\n  v2v {command}" in text and "--json" in text

@@ -18,7 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from v2v_ros.camera import cube_region
-from v2v_ros.datasets.cache import CachedDataset, cache_size, cube_windows, write_cache
+from v2v_ros.datasets import cache_writer
+from v2v_ros.datasets.cache import INDEX, CachedDataset, cube_windows
+from v2v_ros.datasets.cache_writer import SizeEstimate, estimate_size, write_cache
 from v2v_ros.datasets.dataset import DatasetError, DepthDataset
 from v2v_ros.datasets.depth_codes import TABLES, encode
 from v2v_ros.datasets.itop import ItopDataset
@@ -63,25 +65,44 @@ def test_windows_are_the_regions_of_cubes(x: float, y: float, z: float, edge: fl
         assert (left, top, right, bottom) == (region.left, region.top, region.right, region.bottom)
 
 
-def test_windows_show_the_very_depth_of_the_dataset(dataset: NyuDataset, cache: Path) -> None:
+def test_depth_in_reach_is_the_very_depth_of_the_dataset(dataset: NyuDataset, cache: Path) -> None:
     cached = CachedDataset(dataset, cache)
     assert len(cached) == 3 and cached.edge == EDGE and cached.intrinsics == dataset.intrinsics
     assert cached.joints is dataset.joints and cached.valid is dataset.valid and cached.split == "train"
     for index, (x, y, z) in enumerate(centers_of(dataset)):
         region = cube_region((x, y, z), EDGE, dataset.intrinsics)
+        whole, inside = dataset.depth(index), cached.depth(index)
         window, left, top = cached.window(index)
-        whole = dataset.depth(index)
-        assert (left, top) == (region.left, region.top) and window.dtype == np.float32
-        assert np.array_equal(window, whole[region.top : region.bottom, region.left : region.right], equal_nan=True)
-        inside = cached.depth(index)
-        outside = np.isnan(inside)
-        assert inside.shape == whole.shape and np.array_equal(inside[~outside], whole[~outside])
-        outside[region.top : region.bottom, region.left : region.right] = True
-        assert outside.all()
+        height, width = window.shape
+        assert window.dtype == np.float32 and inside.shape == whole.shape
+        assert left <= region.left and top <= region.top
+        assert left + width >= region.right and top + height >= region.bottom
+        assert width - (region.right - region.left) <= 4 and height - (region.bottom - region.top) <= 4
+        there = whole[top : top + height, left : left + width]
+        reached = np.abs(there - z) <= EDGE / 2
+        assert reached.any() and np.array_equal(window[reached], there[reached])
+        # All else is told apart: before, behind, not measured, not kept.
+        assert np.array_equal(np.isnan(window), np.isnan(there))
+        far = np.float32(65.535)
+        assert (window[there > z + EDGE / 2 + 0.003] == far).all() and (there > z + EDGE / 2 + 0.003).any()
+        assert np.array_equal(inside[top : top + height, left : left + width], window, equal_nan=True)
+        inside[top : top + height, left : left + width] = np.nan
+        assert np.isnan(inside).all()
         assert cached.frame_name(index) == dataset.frame_name(index)
-        assert np.isfinite(window).any()
     with pytest.raises(IndexError):
         cached.window(3)
+
+
+def test_what_is_before_behind_or_not_measured_stays_apart(
+    dataset: NyuDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = np.full((480, 640), 0.7, np.float32)
+    image[200:210], image[210:220], image[220:230], image[230:240] = 0.5, 0.9, np.nan, 0.56
+    monkeypatch.setattr(NyuDataset, "depth", lambda *_: image)
+    write_cache(dataset, np.tile([0.0, 0.0, 0.7], (3, 1)), EDGE, tmp_path / "cache")
+    rows = CachedDataset(dataset, tmp_path / "cache").depth(0)[200:241, 320]
+    assert (rows[:10] == np.float32(0.001)).all() and (rows[10:20] == np.float32(65.535)).all()
+    assert np.isnan(rows[20:30]).all() and (rows[30:40] == image[230, 0]).all() and rows[40] == image[240, 0]
 
 
 def test_without_a_cache_the_window_is_the_image(dataset: NyuDataset) -> None:
@@ -92,18 +113,36 @@ def test_without_a_cache_the_window_is_the_image(dataset: NyuDataset) -> None:
 def test_half_precision_stays_as_it_is(tmp_path: Path) -> None:
     fake_itop.write(tmp_path, train=2, test=1)
     dataset = ItopDataset(tmp_path, "train", view="side")
-    write_cache(dataset, centers_of(dataset), 20.0, tmp_path / "cache")
-    cached = CachedDataset(dataset, tmp_path / "cache")
+    write_cache(dataset, centers_of(dataset), 20.0, tmp_path / "all")
+    cached = CachedDataset(dataset, tmp_path / "all")
     assert all(np.array_equal(cached.depth(i), dataset.depth(i), equal_nan=True) for i in range(2))
+    write_cache(dataset, centers_of(dataset), 0.2, tmp_path / "some")
+    window, left, top = CachedDataset(dataset, tmp_path / "some").window(0)
+    there = dataset.depth(0)[top : top + window.shape[0], left : left + window.shape[1]]
+    z = centers_of(dataset)[0, 2]
+    assert (window[there > z + 0.11] == 65504).all() and (window[there < z - 0.11] == np.float32(2**-24)).all()
+    assert np.array_equal(np.isnan(window), np.isnan(there))
 
 
-def test_the_size_is_known_beforehand_to_the_byte(dataset: NyuDataset, cache: Path, tmp_path: Path) -> None:
-    files = sorted(cache.iterdir())
+def test_the_size_is_estimated_from_some_frames(tmp_path: Path) -> None:
+    fake_nyu.write(tmp_path / "nyu", train=24, test=1)
+    dataset = NyuDataset(tmp_path / "nyu", "train")
+    centers = centers_of(dataset)
+    written = write_cache(dataset, centers, EDGE, tmp_path / "cache")
+    files = sorted((tmp_path / "cache").iterdir())
     assert [file.name for file in files] == ["header.json", "index.npy", "windows.bin"]
-    assert sum(file.stat().st_size for file in files) == cache_size(dataset, centers_of(dataset), EDGE)
-    missing = NyuDataset(dataset.folder, "train")
-    missing.folder = tmp_path / "nowhere"  # no image is read
-    assert cache_size(missing, centers_of(missing), 2 * EDGE) > cache_size(missing, centers_of(missing), EDGE)
+    assert written == sum(file.stat().st_size for file in files)
+    frames = (tmp_path / "cache" / "windows.bin").stat().st_size + 24 * INDEX.itemsize
+    exact = estimate_size(dataset, centers, EDGE)
+    assert exact == SizeEstimate(frames, frames, frames)
+    some = estimate_size(dataset, centers, EDGE, sample=8)
+    assert some.low < some.bytes < some.high and some.low < frames < some.high
+    assert some.high - some.low < 0.6 * frames
+    # Frames that nobody looks at take no room and are not read.
+    centers[::2] = np.nan
+    assert 0.4 * frames < estimate_size(dataset, centers, EDGE).bytes < 0.6 * frames
+    nobody = estimate_size(dataset, np.full_like(centers, np.nan), EDGE)
+    assert nobody == SizeEstimate(24 * INDEX.itemsize, 24 * INDEX.itemsize, 24 * INDEX.itemsize)
 
 
 def test_frames_without_a_centre_have_empty_windows(dataset: NyuDataset, tmp_path: Path) -> None:
@@ -126,6 +165,9 @@ def test_it_says_which_cubes_it_covers(dataset: NyuDataset, cache: Path) -> None
     assert cached.covers(moved, 0.25).tolist() == [True, False, True]
     moved[1] = np.nan
     assert cached.covers(moved, 0.25).all()
+    deeper = centers + np.array([[0, 0, 0], [0, 0, 0.05], [0, 0, -0.05]])
+    assert cached.covers(deeper, 0.22).tolist() == [True, False, False]
+    assert dataset.covers(deeper, 9.0).all()
 
 
 def test_a_pickle_is_small_and_reads_the_same(dataset: NyuDataset, cache: Path) -> None:
@@ -171,15 +213,25 @@ def test_broken_caches_are_refused(dataset: NyuDataset, cache: Path, tmp_path: P
     (cache / "windows.bin").unlink()
     refused("got 0: the cache is broken")
     (cache / "windows.bin").write_bytes(windows)
-    write(version=2)
-    refused("a cache of version 2, this is version 1")
+    middle = len(windows) // 2
+    (cache / "windows.bin").write_bytes(windows[:middle] + b"\0\xff\0\xff" + windows[middle + 4 :])
+    broken_cache = CachedDataset(dataset, cache)
+    with pytest.raises(DatasetError, match=r"windows\.bin: the cache is broken, make a new one: frame 1"):
+        broken_cache.depth(1)
+    assert np.isfinite(broken_cache.depth(0)).any()
+    (cache / "windows.bin").write_bytes(windows)
+    write(version=1)
+    refused("a cache of version 1, this is version 2")
     write(format="other")
     refused(r'header\.json: expected "format"')
     write(edge="large")
     refused(r"header\.json: edge: expected a number, got 'large'")
     write()
     index = np.load(cache / "index.npy")
-    for broken in (index[:2], index.astype(np.int64), index + np.uint16(500), index[:, ::-1].copy()):
+    wide, turned = index.copy(), index.copy()
+    wide["window"] += 500
+    turned["window"] = turned["window"][:, ::-1]
+    for broken in (index[:2], index["window"].copy(), wide, turned):
         np.save(cache / "index.npy", broken)
         refused(r"index\.npy: the cache is broken")
     (cache / "index.npy").write_bytes(b"\x93NUMPY")
@@ -199,25 +251,32 @@ def test_nothing_is_left_of_a_cache_that_could_not_be_written(source: Path, tmp_
     assert len(done) == 2 and not list((tmp_path / "caches").iterdir())
 
 
-def test_a_cache_goes_nowhere_else(
-    dataset: NyuDataset, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cache_goes_nowhere_else(dataset: NyuDataset, cache: Path, tmp_path: Path) -> None:
     centers = centers_of(dataset)
     with pytest.raises(DatasetError, match="exists and is not an empty folder: remove it"):
         write_cache(dataset, centers, EDGE, cache)
     with pytest.raises(DatasetError, match="a centre for each of 3 frames"):
         write_cache(dataset, centers[:2], EDGE, tmp_path / "new")
-    Usage = namedtuple("Usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10, 0, 10))
-    with pytest.raises(DatasetError, match=r"the cache takes 0\.\d GB, but only 0\.0 GB are free"):
-        write_cache(dataset, centers, EDGE, tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_writing_stops_before_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_nyu.write(tmp_path / "nyu", train=5, test=1)
+    dataset, done = NyuDataset(tmp_path / "nyu", "train"), []
+    Usage = namedtuple("Usage", "total used free")
+    free = iter([10**9, 6 * 10**8, 4 * 10**8])
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**10, 0, next(free)))
+    monkeypatch.setattr(cache_writer, "_WATCH", 2)
+    with pytest.raises(DatasetError, match=r"the disk is full after 4 of 5 frames: only 0\.4 GB are free"):
+        write_cache(dataset, centers_of(dataset), EDGE, tmp_path / "caches" / "new", lambda: done.append(1))
+    assert len(done) == 4 and not list((tmp_path / "caches").iterdir())
 
 
 def test_depth_that_cannot_be_stored_exactly_is_refused(
     dataset: NyuDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(NyuDataset, "depth", lambda *_: np.full((480, 640), 0.70049, np.float32))
+    depth = centers_of(dataset)[0, 2].round(3) + 0.00049
+    monkeypatch.setattr(NyuDataset, "depth", lambda *_: np.full((480, 640), depth, np.float32))
     with pytest.raises(DatasetError, match=r"depth_1_0000001\.png: .*without loss as millimetres.*without a cache"):
         write_cache(dataset, centers_of(dataset), EDGE, tmp_path / "new")
     monkeypatch.setattr(NyuDataset, "depth", lambda *_: np.ones((240, 320), np.float32))

@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import sys
+from pathlib import Path
 from typing import Any
 
 from .. import __version__
@@ -25,11 +26,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="v2v: %(message)s")
     try:
-        figures: dict[str, Any] | None = options.command(options)
-        if options.json is not None and figures is not None:
-            from ..files import write_atomically
-
-            write_atomically(options.json, (json.dumps(figures, indent=1, allow_nan=False) + "\n").encode())
+        try:
+            figures: dict[str, Any] | None = options.command(options)
+        except CommandError as error:
+            _write(options.json, error.figures)
+            raise
+        _write(options.json, figures)
     except KeyboardInterrupt:
         print("v2v: interrupted", file=sys.stderr)
         return 130
@@ -44,6 +46,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"v2v {options.name}: error: {_missing(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _write(path: Path | None, figures: dict[str, Any] | None) -> None:
+    if path is not None and figures is not None:
+        from ..files import write_atomically
+
+        write_atomically(path, (json.dumps(figures, indent=1, allow_nan=False) + "\n").encode())
 
 
 def _missing(error: ModuleNotFoundError) -> str:

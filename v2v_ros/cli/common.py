@@ -12,7 +12,15 @@ DEFAULT_SKELETON = "hand21"
 
 
 class CommandError(Exception):
-    """A command cannot be carried out; the message is all that the user needs to see."""
+    """A command cannot be carried out; the message is all that the user needs to see.
+
+    Attributes:
+        figures: What ``--json`` writes all the same; None for nothing.
+    """
+
+    def __init__(self, message: str, figures: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.figures = figures
 
 
 def command(

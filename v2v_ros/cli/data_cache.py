@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ..datasets.cache_writer import SizeEstimate
     from ..datasets.dataset import DepthDataset, Split
 
 
@@ -24,8 +26,9 @@ def add(commands: Commands) -> None:
         commands,
         "cache",
         run,
-        "Write the part of every image that training and evaluation look at into one file that is read fast. Says the "
-        "size first. Each split gets a folder of its own; --cache of the other commands takes the folder around them.",
+        "Write the part of every image that training and evaluation look at into one file that is read fast. Says "
+        "first about how large it gets. Each split gets a folder of its own; --cache of the other commands takes the "
+        "folder around them.",
         "v2v data cache NYU/ --dataset nyu --output cache/nyu\n"
         "  v2v data cache MSRA/ --dataset msra --subject 3 --output cache/msra --centers truth\n"
         "  v2v train --dataset nyu --data NYU/ --cache cache/nyu --output nyu.safetensors",
@@ -41,46 +44,53 @@ def add(commands: Commands) -> None:
         metavar="WHERE",
         help="of the cubes: released (centre files in DIR/centers), truth, or a folder of centre files (released)",
     )
-    sub.add_argument("--dry-run", action="store_true", help="only say the size")
+    sub.add_argument("--dry-run", action="store_true", help="only say how large it gets")
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    from ..datasets.cache import cache_size, write_cache
     from ..datasets.cache_parts import cache_part
+    from ..datasets.cache_writer import SizeEstimate, estimate_size, write_cache
     from ..datasets.registry import open_dataset
     from ..datasets.specs import get_spec
     from ..training.frames import REACH
 
     edge = REACH * get_spec(options.dataset).cube_edge
     splits: tuple[Split, ...] = ("train", "test") if options.split == "both" else (options.split,)
-    jobs: list[tuple[DepthDataset, NDArray[np.float64], Path, int]] = []
+    jobs: list[tuple[DepthDataset, NDArray[np.float64], Path]] = []
+    figures: dict[str, dict[str, Any]] = {}
     for split in splits:
         dataset = open_dataset(options.dataset, options.folder, split, test_subject=options.subject)
         centers = _centers(dataset, options.centers)
         place = options.output / cache_part(Path(), split, options.subject)
         if place.exists():
             raise CommandError(f"'{place}' exists: remove it, or choose another folder or --split")
-        jobs.append((dataset, centers, place, cache_size(dataset, centers, edge)))
-        print(
-            f"{split}: {len(dataset):,} frames, cubes of {edge:g} m, {jobs[-1][3] / 1e9:.3g} GB in {place}", flush=True
-        )
-    needed, free = sum(job[3] for job in jobs), shutil.disk_usage(_existing(options.output)).free
-    print(f"{needed:,} bytes in all; {free / 1e9:.3g} GB are free", flush=True)
-    if needed > free:
-        raise CommandError(f"it does not fit: {needed / 1e9:.3g} GB are needed, {free / 1e9:.3g} GB are free")
+        size = estimate_size(dataset, centers, edge)
+        jobs.append((dataset, centers, place))
+        figures[split] = {"folder": str(place), "frames": len(dataset), "estimate": asdict(size), "bytes": None}
+        print(f"{split}: {len(dataset):,} frames, cubes of {edge:g} m, {_about(size)} in {place}", flush=True)
+    sizes = [figure["estimate"] for figure in figures.values()]
+    needed = SizeEstimate(*(sum(size[name] for size in sizes) for name in ("bytes", "low", "high")))
+    free = shutil.disk_usage(_existing(options.output)).free
+    print(f"{_about(needed)} in all, {_amount(free)} free", flush=True)
+    if needed.bytes > free:
+        raise CommandError(f"it does not fit: {_about(needed)} are needed, {_amount(free)} are free")
     if not options.dry_run:
         with Progress(sum(len(job[0]) for job in jobs), "frame", quiet=options.quiet) as bar:
-            for dataset, centers, place, _ in jobs:
-                write_cache(dataset, centers, edge, place, bar.step)
-    return {
-        "bytes": needed,
-        "edge_m": edge,
-        "written": not options.dry_run,
-        "splits": {
-            dataset.split: {"folder": str(place), "frames": len(dataset), "bytes": size}
-            for dataset, _, place, size in jobs
-        },
-    }
+            for dataset, centers, place in jobs:
+                figures[dataset.split]["bytes"] = write_cache(dataset, centers, edge, place, bar.step)
+        print(f"{_amount(sum(figure['bytes'] for figure in figures.values()))} written", flush=True)
+    return {"edge_m": edge, "estimate": asdict(needed), "written": not options.dry_run, "splits": figures}
+
+
+def _about(size: SizeEstimate) -> str:
+    """Such as ``about 14 GB (12 GB to 16 GB)``."""
+    if size.low == size.high:
+        return _amount(size.bytes)
+    return f"about {_amount(size.bytes)} ({_amount(size.low)} to {_amount(size.high)})"
+
+
+def _amount(size: int) -> str:
+    return f"{size / 1e9:.3g} GB" if size >= 1e9 else f"{size / 1e6:.3g} MB"
 
 
 def _centers(dataset: DepthDataset, source: str) -> NDArray[np.float64]:

@@ -19,8 +19,8 @@ def add(commands: Commands) -> None:
         run,
         "Find the reference point of every frame of a dataset with a centre network, and write a centre file in the "
         "published format. Says how far off the points are before (centre of mass) and after.",
-        "v2v train --output nyu_center.safetensors --dataset nyu --data NYU/ --network center\n"
-        "  v2v data centers NYU/ --dataset nyu --weights nyu_center.safetensors --output NYU/centers/",
+        "v2v data centers NYU/ --dataset nyu --weights nyu_center.safetensors --output NYU/centers/\n"
+        "  (after v2v train --output nyu_center.safetensors --dataset nyu --data NYU/ --network center)",
     )
     sub.add_argument("folder", type=Path, metavar="DIR", help="the dataset's folder")
     sub.add_argument("--dataset", required=True, choices=NAMES, help="which dataset it is")
@@ -28,7 +28,6 @@ def add(commands: Commands) -> None:
     sub.add_argument("--split", choices=("train", "test", "both"), default="both", help="of the dataset (both)")
     sub.add_argument("--weights", required=True, help="of the centre network, by path")
     sub.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="write the files there")
-    sub.add_argument("--cache", type=Path, metavar="FOLDER", help="the dataset's cache, if one was written")
     sub.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
 
 
@@ -46,9 +45,7 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
     figures: dict[str, Any] = {}
     with processes() as group:
         for split in splits:
-            dataset = open_dataset(
-                options.dataset, options.folder, split, test_subject=options.subject, cache=options.cache
-            )
+            dataset = open_dataset(options.dataset, options.folder, split, test_subject=options.subject)
             weights = load_center(options.weights, dataset.spec.skeleton.name)
             refiner = Refiner(weights, choose_device(options.device))
             share = -(-parts(dataset) // group.count)

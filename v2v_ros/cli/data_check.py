@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,12 +66,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     figures = {"datasets": results}
     errors = sum(len(result["errors"]) for result in results)
     if errors:
-        # The figures tell what the errors are, but only those of commands that succeed are written.
-        if options.json is not None:
-            from ..files import write_atomically
-
-            write_atomically(options.json, (json.dumps(figures, indent=1) + "\n").encode())
-        raise CommandError(f"{errors} {'errors' if errors > 1 else 'error'} in '{options.folder}', see above")
+        message = f"{errors} {'errors' if errors > 1 else 'error'} in '{options.folder}', see above"
+        raise CommandError(message, figures)
     return figures
 
 

@@ -155,6 +155,7 @@ def _joints(options: argparse.Namespace, centers: str, group: Processes) -> _Run
         frames = frame_set(dataset, centers, labelled=spec.test_labels)
         if options.samples is not None:
             frames = frames.thin(options.samples)
+        frames.check_covered(ensemble.edge)
         if spec.test_labels and group.rank == 0:
             warning = projection_warning(dataset)
             run.warnings += [warning] if warning else []

@@ -79,3 +79,15 @@ class DepthDataset(ABC):
             DatasetError: As ``depth`` does.
         """
         return self.depth(index), 0, 0
+
+    def covers(self, centers: NDArray[np.floating], edge: float) -> NDArray[np.bool_]:
+        """Whether the images show all that was measured in cubes, as far as it is in view; here they always do.
+
+        Args:
+            centers: [F, 3] metres, one for each frame; NaN: no cube.
+            edge: Of the cubes, metres.
+
+        Returns:
+            bool [F].
+        """
+        return np.ones(len(self), np.bool_)

@@ -51,6 +51,21 @@ class FrameSet:
         x, y, z = center.tolist()
         return points_in_cube(depth, self.dataset.intrinsics, (x, y, z), edge)
 
+    def check_covered(self, edge: float) -> None:
+        """Make sure that the images show all that cubes of this edge, metres, around the centres can hold.
+
+        Raises:
+            DatasetError: They come from a cache that was written with other centres, or for smaller cubes.
+        """
+        missed = self.indices[~self.dataset.covers(self.centers, edge)[self.indices]]
+        if len(missed):
+            raise DatasetError(
+                f"the cache of the {self.dataset.split} split of {self.dataset.spec.name} does not show what cubes of "
+                f"{edge:g} m around these centres hold in {len(missed):,} of {len(self):,} frames, the first of them "
+                f"{self.dataset.frame_name(int(missed[0]))}: write it with the same centres ('v2v data cache "
+                "--centers'), or go without it"
+            )
+
     def thin(self, count: int) -> FrameSet:
         """At most so many of the frames in use, evenly spread."""
         if count >= len(self):

@@ -41,7 +41,7 @@ class MsraDataset(DepthDataset):
             raise DatasetError(f"MSRA has the subjects 0 to 8, there is no subject {test_subject}")
         subjects = [s for s in SUBJECTS if (s == test_subject) == (split == "test")]
         self._gestures = [f"P{subject}/{gesture}" for subject in subjects for gesture in GESTURES]
-        labels = [_read_joints(folder, gesture) for gesture in self._gestures]
+        labels = [read_joints(folder, gesture) for gesture in self._gestures]
         self._starts = np.cumsum([0, *map(len, labels)]).tolist()
         joints = np.concatenate(labels)
         super().__init__(MSRA, folder, split, joints, np.ones(len(joints), np.bool_), intrinsics)
@@ -53,11 +53,22 @@ class MsraDataset(DepthDataset):
         return f"{self._gestures[gesture]}/{index - self._starts[gesture]:06d}_depth.bin"
 
     def depth(self, index: int) -> NDArray[np.float32]:
-        return _read_depth(self.folder / self.frame_name(index), self.intrinsics.width, self.intrinsics.height)
+        return read_depth(self.folder / self.frame_name(index), self.intrinsics.width, self.intrinsics.height)
 
 
-def _read_joints(folder: Path, gesture: str) -> NDArray[np.float32]:
-    """Joints [F, 21, 3] of one gesture of a subject."""
+def read_joints(folder: Path, gesture: str) -> NDArray[np.float32]:
+    """Joints of one gesture of a subject.
+
+    Args:
+        folder: Of the dataset.
+        gesture: Such as ``P3/IP``.
+
+    Returns:
+        float32 [F, 21, 3] metres in the optical frame.
+
+    Raises:
+        DatasetError: The folder or its label file is missing or wrong.
+    """
     for part in (folder / gesture).parent, folder / gesture:
         if not part.is_dir():
             raise DatasetError(
@@ -81,7 +92,12 @@ def _read_joints(folder: Path, gesture: str) -> NDArray[np.float32]:
     return joints
 
 
-def _read_depth(path: Path, width: int, height: int) -> NDArray[np.float32]:
+def read_depth(path: Path, width: int, height: int) -> NDArray[np.float32]:
+    """An image of MSRA: float32 [H, W] metres, NaN where there is no measurement.
+
+    Raises:
+        DatasetError: The file is missing, broken or of another size.
+    """
     most = 4 * width * height
     try:
         with path.open("rb") as file:

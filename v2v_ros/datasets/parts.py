@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..camera import Intrinsics
 from .dataset import DatasetError, DepthDataset, Split
-from .msra import GESTURES, SUBJECTS, _read_depth, _read_joints
+from .msra import GESTURES, SUBJECTS, read_depth, read_joints
 from .registry import open_dataset
 from .specs import MSRA, get_spec
 
@@ -60,7 +60,7 @@ class MsraGesture(DepthDataset):
     """One gesture of a subject of MSRA."""
 
     def __init__(self, folder: Path, gesture: str, intrinsics: Intrinsics | None = None) -> None:
-        joints = _read_joints(folder, gesture)
+        joints = read_joints(folder, gesture)
         super().__init__(MSRA, folder, "test", joints, np.ones(len(joints), np.bool_), intrinsics)
         self._gesture = gesture
 
@@ -68,7 +68,7 @@ class MsraGesture(DepthDataset):
         return f"{self._gesture}/{range(len(self))[index]:06d}_depth.bin"
 
     def depth(self, index: int) -> NDArray[np.float32]:
-        return _read_depth(self.folder / self.frame_name(index), self.intrinsics.width, self.intrinsics.height)
+        return read_depth(self.folder / self.frame_name(index), self.intrinsics.width, self.intrinsics.height)
 
 
 def parts_of(name: str, folder: Path, subject: int | None = None) -> list[Part]:

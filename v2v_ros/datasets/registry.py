@@ -25,11 +25,11 @@ def open_dataset(
         folder: That was unpacked there.
         test_subject: Of MSRA, the subject to test on; None elsewhere.
         intrinsics: Instead of the published ones.
-        cache: Folder that 'v2v data cache' wrote; images are read from there.
+        cache: Folder that 'v2v data cache' wrote, or the cache of this split in it; images are read from there.
 
     Raises:
         ValueError: There is no such dataset.
-        DatasetError: The folder is missing, or what is in it is not the dataset's.
+        DatasetError: The folder is missing, or what is in it is not the dataset's; the cache is not this split's.
     """
     spec = get_spec(name)
     if not folder.is_dir():
@@ -60,5 +60,6 @@ def open_dataset(
     if cache is None:
         return dataset
     from .cache import CachedDataset
+    from .cache_parts import cache_part
 
-    return CachedDataset(dataset, cache)
+    return CachedDataset(dataset, cache_part(cache, split, test_subject))

@@ -42,6 +42,11 @@ class Ensemble:
             for network, trained in ((CubeNetwork(member, device), _as_published(member)) for member in members)
         ]
 
+    @property
+    def edge(self) -> float:
+        """Of the largest cubes that the networks look at, metres."""
+        return max(network.edge for network, _, _ in self._members)
+
     def joints(self, frames: FrameSet, indices: NDArray[np.int64]) -> NDArray[np.float32]:
         """Joints float32 [B, J, 3] in metres of some frames of a dataset."""
         centers = torch.from_numpy(frames.centers[indices]).float()

@@ -119,6 +119,11 @@ class TrainingConfig:
             )
         if self.recipe == "paper" and self.network != "pose":
             raise ValueError("the paper's recipe is for the pose network; the centre network is trained by ours")
+        if self.cache and self.network == "center":
+            raise ValueError(
+                "cache: the centre network must be trained without one: it learns what other places in the images "
+                "look like, and a cache has only what is around the centres"
+            )
 
     @property
     def spec(self) -> DatasetSpec | None:

@@ -38,7 +38,7 @@ def open_frames(config: TrainingConfig) -> tuple[FrameSet, FrameSet]:
     out of the training split.
 
     Raises:
-        DatasetError: The dataset or its centres cannot be used.
+        DatasetError: The dataset, its centres or its cache cannot be used.
     """
     assert config.spec is not None
     centers = TRUTH if config.network == "center" else config.centers
@@ -47,6 +47,7 @@ def open_frames(config: TrainingConfig) -> tuple[FrameSet, FrameSet]:
     name, folder = config.spec.name, Path(config.data)
     train = open_dataset(name, folder, "train", test_subject=subject, cache=cache)
     frames = frame_set(train, centers)
+    frames.check_covered(REACH * config.cube_edge)
     if warning := projection_warning(train):
         _LOG.warning(warning)
     if config.spec.test_labels:
