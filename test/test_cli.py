@@ -54,6 +54,14 @@ def test_the_help_of_every_command_shows_an_example(command: str, capsys: pytest
     assert f"example:\n  v2v {command}" in text and "--json" in text
 
 
+def test_a_reader_that_stops_reading_is_no_error() -> None:
+    command = [sys.executable, "-m", "v2v_ros.cli", "info"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait() == 141
+
+
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["predict"], ["train", "--output", "x", "--samples", "-3"]])
 def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as stop:

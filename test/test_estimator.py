@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from v2v_ros.calibration import Calibration
-from v2v_ros.camera import Intrinsics
-from v2v_ros.estimator import PoseEstimator, Side, TrackingState
+from v2v_ros.camera import Intrinsics, Region
+from v2v_ros.estimator import DEPTH_RANGE, PoseEstimator, Side, TrackingState
 from v2v_ros.heatmaps import encode
 from v2v_ros.locate import SIZES, locate, refine_center
 from v2v_ros.refine import Refined, Refiner
@@ -23,6 +23,7 @@ from v2v_ros.synthetic.render import Cameras, render_planes, render_spheres
 from v2v_ros.synthetic.sequence import CAMERA, SyntheticSequence
 from v2v_ros.synthetic.spheres import Spheres
 from v2v_ros.tracking import HOLD_SECONDS, Observation, Track, choose_side
+from v2v_ros.voxels import cube_occupancy
 from v2v_ros.weights import WeightsError
 
 HAND, BODY = SIZES["hand"], SIZES["body"]
@@ -63,6 +64,20 @@ def test_candidates_come_nearest_first_and_keep_apart() -> None:
     centers = locate(rendered(spheres, wall=1.4), CAMERA, HAND, 0.15, 1.5)
     assert len(centers) == 3
     assert np.all(np.diff(centers[:, 2]) > 0.2)
+
+
+@pytest.mark.parametrize("kind", ["hand", "body"])
+def test_only_pixels_that_see_into_a_ball_are_looked_at(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(3):
+        depth = SyntheticSequence(kind, seed=seed).frame(0.5).depth
+        for limit, free in ((4, None), (24, 0.3)):
+            windowed = locate(depth, CAMERA, SIZES[kind], *DEPTH_RANGE[kind], limit, free)
+            with monkeypatch.context() as patch:
+                patch.setattr(
+                    "v2v_ros.locate.cube_region", lambda _, __, camera: Region(0, 0, camera.width, camera.height)
+                )
+                everywhere = locate(depth, CAMERA, SIZES[kind], *DEPTH_RANGE[kind], limit, free)
+            assert len(windowed) and np.array_equal(windowed, everywhere)
 
 
 def test_a_walking_body_is_found() -> None:
@@ -244,6 +259,35 @@ def test_left_hands_are_seen_mirrored(estimator: PoseEstimator, monkeypatch: pyt
     np.testing.assert_allclose(left.covariances, right.covariances, atol=1e-7)
 
 
+def test_a_cube_that_is_looked_at_as_either_hand_is_voxelized_once_and_empty_ones_are_left_out(
+    estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = TrueHeatmaps(estimator)
+    monkeypatch.setattr(estimator._pipeline, "_run", truth)
+    voxelized: list[int] = []
+
+    def count(depth: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, edge: float, grid: int) -> torch.Tensor:
+        voxelized.append(len(centers))
+        return cube_occupancy(depth, intrinsics, centers, edge, grid)
+
+    monkeypatch.setattr("v2v_ros.pipeline.cube_occupancy", count)
+    frame = SyntheticSequence("hand", seed=2, noise=0.0).frame(0.0)
+    here = frame.joints.mean(0).astype(float)
+    image = torch.from_numpy(frame.depth)
+    centers = np.repeat([here, here - np.array([0.0, 0.0, 0.3]), here + 0.03], 2, axis=0)
+    mirrored = np.array([False, True] * 3)
+    looks = estimator._pipeline(image, CAMERA, centers, mirrored, CLOCK)
+    assert voxelized == [3] and looks.empty.tolist() == [False, False, True, True, False, False]
+    assert truth.seen is not None and len(truth.seen) == 4
+    for index, (center, mirror) in enumerate(zip(centers[~looks.empty], mirrored[~looks.empty], strict=True)):
+        alone = cube_occupancy(image, CAMERA, center[None], 0.25, 48)[0]
+        assert torch.equal(truth.seen[index], alone.flip(-1) if mirror else alone)
+    assert np.isnan(looks.points[2:4]).all() and (looks.scores[2:4] == 0).all()
+    assert np.isnan(looks.covariances[2:4]).all()
+    nothing = estimator._pipeline(image, CAMERA, np.zeros((0, 3)), np.zeros(0, bool), CLOCK)
+    assert nothing.points.shape == (0, 21, 3) and nothing.empty.shape == (0,)
+
+
 def test_a_subject_that_goes_is_predicted_and_then_gone_and_another_gets_another_id(
     estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -387,7 +431,7 @@ def test_weights_of_another_skeleton_are_refused(make_weights: Callable[..., Pat
 def test_an_estimator_says_what_it_runs(estimator: PoseEstimator) -> None:
     assert estimator.skeleton.name == "hand21" and estimator.weights_id == "untrained"
     assert "48/24 width 1" in estimator.network and estimator.device == "cpu"
-    assert estimator.runtime.startswith(f"torch {torch.__version__} ")
+    assert estimator.runtime.startswith(("openvino ", f"torch {torch.__version__} "))
 
 
 def test_the_shipped_hand_weights_follow_a_hand(shipped_weights: str) -> None:

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from v2v_ros.camera import Intrinsics, Region, cube_region, deproject, from_camera_info, points_in_cube, project
 from v2v_ros.skeletons import SKELETONS, Skeleton, get_skeleton
-from v2v_ros.voxels import grid_coordinates, metric_coordinates, occupancy
+from v2v_ros.voxels import (
+    _whole_image_occupancy,
+    count_occupied,
+    cube_occupancy,
+    grid_coordinates,
+    metric_coordinates,
+    occupancy,
+)
 
 CAMERA = Intrinsics(475.0, 470.0, 313.7, 242.8, 640, 480)
 coordinate = st.floats(-0.4, 0.4)
@@ -154,6 +161,103 @@ def test_a_batch_is_voxelized_as_its_members_are_alone() -> None:
     for index in range(4):
         alone = occupancy(points[index : index + 1], centers[index : index + 1], 0.25, 48)
         assert torch.equal(together[index : index + 1], alone)
+
+
+def cells_in_float64(
+    depth: np.ndarray, camera: Intrinsics, centers: np.ndarray, edge: float, grid: int
+) -> torch.Tensor:
+    """The plain way: every pixel of the image a point, every point its cell."""
+    z = depth.astype(np.float64)
+    v, u = np.indices(depth.shape)
+    with np.errstate(invalid="ignore"):  # 0 times infinity
+        points = np.stack(((u - camera.cx) / camera.fx * z, (v - camera.cy) / camera.fy * z, z), axis=-1)
+    volumes = np.zeros((len(centers), 1, grid, grid, grid), np.uint8)
+    for volume, center in zip(volumes, centers, strict=True):
+        cells = np.floor((points - center) * (grid / edge) + grid / 2)
+        x, y, z = cells[((cells >= 0) & (cells < grid)).all(axis=-1)].astype(int).T
+        volume[0, z, y, x] = 1
+    return torch.from_numpy(volumes)
+
+
+@st.composite
+def cameras(draw: st.DrawFn) -> Intrinsics:
+    width, height = draw(st.integers(1, 70)), draw(st.integers(1, 60))
+    focal, principal = st.floats(20, 120), st.floats(-0.3, 1.3)
+    return Intrinsics(
+        draw(focal), draw(focal), draw(principal) * (width - 1), draw(principal) * (height - 1), width, height
+    )
+
+
+@settings(deadline=None)
+@given(
+    camera=cameras(),
+    centers=st.lists(st.tuples(coordinate, coordinate, st.floats(-0.2, 1.5)), max_size=3),
+    edge=st.floats(0.05, 0.8),
+    grid=st.sampled_from([8, 33, 48]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_grids_of_cubes_are_those_of_float64_bit_for_bit(
+    camera: Intrinsics, centers: list[tuple[float, float, float]], edge: float, grid: int, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    shape = camera.height, camera.width
+    # A steep surface, so that many pixels see into any cube; then holes, and what no decoder lets through.
+    depth = np.rint(random.uniform(0.0, 1500, shape)).astype(np.float32) / np.float32(1000)
+    for value in (np.nan, np.inf, 0.0):
+        depth[random.random(shape) < 0.05] = value
+    places = np.array(centers).reshape(-1, 3)
+    found = cube_occupancy(torch.from_numpy(depth), camera, places, edge, grid)
+    assert found.dtype == torch.uint8 and found.shape == (len(places), 1, grid, grid, grid)
+    expected = cells_in_float64(depth, camera, places, edge, grid)
+    assert torch.equal(found, expected)
+    elsewhere = _whole_image_occupancy(torch.from_numpy(depth), camera, torch.from_numpy(places), edge, grid)
+    assert torch.equal(elsewhere, expected)
+    assert count_occupied(found).tolist() == expected.flatten(1).sum(1).tolist()
+
+
+def test_points_a_hair_from_the_faces_of_cells_end_up_on_the_right_side() -> None:
+    """Where float32 puts many points into a neighbouring cell."""
+    center, edge, grid = np.array([0.31, -0.07, 0.66]), 0.25, 88
+    random = np.random.default_rng(6)
+    shape = CAMERA.height, CAMERA.width
+    faces = center[:, None, None] + (random.integers(0, grid, (3, *shape)) - grid / 2) * (edge / grid)
+    v, u = np.indices(shape)
+    # Depths that lay the points on faces towards x, y and z, as nearly as float32 can say.
+    depth = np.choose(
+        random.integers(0, 3, shape),
+        (faces[0] / ((u - CAMERA.cx) / CAMERA.fx), faces[1] / ((v - CAMERA.cy) / CAMERA.fy), faces[2]),
+    ).astype(np.float32)
+    depth[depth <= 0] = np.nan
+    expected = cells_in_float64(depth, CAMERA, center[None], edge, grid)
+    image, middle = torch.from_numpy(depth), torch.from_numpy(center[None])
+    assert torch.equal(cube_occupancy(image, CAMERA, center[None], edge, grid), expected)
+    assert torch.equal(_whole_image_occupancy(image, CAMERA, middle, edge, grid), expected)
+    points = deproject(image, CAMERA).view(1, -1, 3)
+    assert (occupancy(points, middle.float(), edge, grid).to(torch.uint8) != expected).sum() > 1000
+
+
+def test_points_on_the_faces_of_a_cube_are_in_it_in_front_only() -> None:
+    """Half-open cells: the near faces belong to the cube, the far ones do not. All numbers here are exact."""
+    camera = Intrinsics(64.0, 64.0, 32.0, 32.0, 65, 65)
+    center = np.array([[0.0, 0.0, 1.0]])
+    for z, faces in ((0.75, 1), (1.0, 1), (1.25, 0), (np.nextafter(np.float32(1.25), np.float32(0)), 1)):
+        depth = np.full((65, 65), z, np.float32)
+        grids = cube_occupancy(torch.from_numpy(depth), camera, center, 0.5, 8)
+        assert torch.equal(grids, cells_in_float64(depth, camera, center, 0.5, 8))
+        assert grids.any().item() == bool(faces)
+    depth = np.full((65, 65), 1.0, np.float32)
+    depth[:, 17:48] = np.nan  # between x = -0.25, which is in, and x = 0.25, which is not
+    (cells,) = (
+        cube_occupancy(torch.from_numpy(depth), camera, center, 0.5, 8)[0, 0].any(0).any(0).nonzero(as_tuple=True)
+    )
+    assert cells.tolist() == [0]
+
+
+def test_images_are_taken_in_any_layout_of_rows() -> None:
+    wide = torch.rand(480, 1280, generator=torch.Generator().manual_seed(5)) + 0.3
+    part, center = wide[:, 300:940], np.array([[0.02, -0.03, 0.7]])
+    grids = cube_occupancy(part, CAMERA, center, 0.25, 48)
+    assert grids.any() and torch.equal(grids, cube_occupancy(part.contiguous(), CAMERA, center, 0.25, 48))
 
 
 class Info:

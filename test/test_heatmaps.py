@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -82,6 +83,62 @@ def test_the_covariance_shows_in_which_direction_a_heatmap_is_long() -> None:
     xx, xy, xz, yy, yz, zz = covariance(peaks)[0, 0].tolist()
     assert xx > 3 * zz and yy > 3 * zz and xy > 2 * zz
     assert abs(xz) < 0.05 * zz and abs(yz) < 0.05 * zz
+
+
+def noisy_heatmaps(batch: int, joints: int, size: int) -> torch.Tensor:
+    """Peaks anywhere, some of them double, one heatmap without any, all on a floor of noise."""
+    generator = torch.Generator().manual_seed(size)
+    places = size * torch.rand(2, batch, joints, 3, generator=generator)
+    heatmaps = encode(places[0], size, SIGMA) + 0.5 * encode(places[1], size, SIGMA)
+    heatmaps += 0.02 * torch.randn(heatmaps.shape, generator=generator)
+    heatmaps[-1, -1] = -0.1
+    return heatmaps
+
+
+@pytest.mark.parametrize(("batch", "joints", "size"), [(1, 21, 24), (3, 5, 24), (1, 5, 44), (2, 2, 7), (1, 2, 3)])
+def test_the_covariance_is_that_of_the_definition(batch: int, joints: int, size: int) -> None:
+    heatmaps = noisy_heatmaps(batch, joints, size)
+    weight = heatmaps.double().clamp_min(0).square()[..., None]
+    z, y, x = torch.meshgrid(*3 * [torch.arange(size).double() + 0.5], indexing="ij")
+    cells = torch.stack((x, y, z), dim=-1)
+    total = weight.sum((2, 3, 4)).clamp_min(1e-12)
+    mean = (weight * cells).sum((2, 3, 4)) / total
+    away = cells - mean[:, :, None, None, None]
+    moments = torch.einsum("bjzyx,bjzyxm,bjzyxn->bjmn", weight[..., 0], away, away)
+    expected = 2 * moments / total[..., None]
+    row, column = torch.triu_indices(3, 3)
+    found = covariance(heatmaps)
+    scale = expected.diagonal(dim1=-2, dim2=-1).amax(-1, keepdim=True)
+    assert ((found - expected[..., row, column]).abs() <= 1e-5 * scale).all()
+    assert found.dtype == torch.float32 and found[-1, -1].abs().max() == 0
+
+
+@pytest.mark.parametrize(("batch", "joints", "size"), [(1, 21, 24), (2, 5, 44), (2, 2, 7), (1, 2, 3)])
+def test_decode_reads_the_surroundings_of_the_highest_cell(batch: int, joints: int, size: int) -> None:
+    heatmaps = noisy_heatmaps(batch, joints, size)
+    heatmaps[0, 0, -1, 0, size // 2] = 3.0  # in a corner, where the window has to stay inside
+    decoded, scores = decode(heatmaps, SIGMA)
+    for b in range(batch):
+        for j in range(joints):
+            heatmap = heatmaps[b, j].double().numpy()
+            peak = np.array(np.unravel_index(heatmap.argmax(), heatmap.shape))
+            middle = peak.clip(1, size - 2)
+            window = heatmap[tuple(slice(m - 1, m + 2) for m in middle)].clip(1e-6)
+            for axis in range(3):  # z, y, x
+                line = np.log(window.sum(axis=tuple({0, 1, 2} - {axis})))
+                limit = 1.0 if peak[axis] == middle[axis] else 3.0
+                shift = np.clip(SIGMA**2 / 2 * (line[2] - line[0]), -limit, limit)
+                assert decoded[b, j, 2 - axis].item() == pytest.approx(middle[axis] + 0.5 + shift, abs=1e-5)
+            assert scores[b, j].item() == pytest.approx(np.clip(heatmap.max(), 0, 1), abs=1e-6)
+
+
+def test_both_take_heatmaps_of_any_layout_and_half_the_precision() -> None:
+    heatmaps = noisy_heatmaps(2, 3, 24)
+    strided = heatmaps.permute(0, 2, 3, 4, 1).contiguous().permute(0, 4, 1, 2, 3)
+    assert torch.equal(covariance(strided), covariance(heatmaps))
+    assert all(torch.equal(*pair) for pair in zip(decode(strided, SIGMA), decode(heatmaps, SIGMA), strict=True))
+    halved, _ = decode(heatmaps.bfloat16(), SIGMA)
+    assert (halved[:, :-1] - decode(heatmaps, SIGMA)[0][:, :-1]).abs().max() < 0.1
 
 
 PAPER = PaperGeometry()

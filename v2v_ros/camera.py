@@ -152,11 +152,13 @@ def cube_region(center: tuple[float, float, float], edge: float, intrinsics: Int
     if near <= 1e-3:
         return Region(0, 0, intrinsics.width, intrinsics.height)
 
+    slack = 1e-6  # pixels; what rounding could take away
+
     def bounds(middle: float, focal: float, principal: float, size: int) -> tuple[int, int]:
         low, high = middle - edge / 2, middle + edge / 2
         first = principal + focal * low / (near if low < 0 else far)
         last = principal + focal * high / (near if high > 0 else far)
-        return min(size, max(0, math.ceil(first))), max(0, min(size, math.floor(last) + 1))
+        return min(size, max(0, math.ceil(first - slack))), max(0, min(size, math.floor(last + slack) + 1))
 
     left, right = bounds(x, intrinsics.fx, intrinsics.cx, intrinsics.width)
     top, bottom = bounds(y, intrinsics.fy, intrinsics.cy, intrinsics.height)

@@ -71,6 +71,8 @@ class PoseEstimator:
     Args:
         weights: Name of shipped weights or path of a weights file.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        runtime: What runs the pose network, one of :data:`v2v_ros.runtime.NAMES`.
+        threads: CPU threads for it; 0: the runtime's choice. PyTorch's are those of the whole process.
         skeleton: When given, weights for any other skeleton are refused.
         center_weights: Name or path of a centre refiner's weights; ``auto``: those shipped for the skeleton, if any;
             None: the subject is found by its shape alone.
@@ -83,7 +85,7 @@ class PoseEstimator:
 
     Raises:
         WeightsError: The weights cannot be used.
-        ValueError: There is no such device.
+        ValueError: There is no such device or runtime.
     """
 
     def __init__(
@@ -91,6 +93,8 @@ class PoseEstimator:
         weights: str | Path,
         *,
         device: str = "auto",
+        runtime: str = "auto",
+        threads: int = 0,
         center_weights: str | Path | None = "auto",
         skeleton: str | None = None,
         side: Side = Side.UNKNOWN,
@@ -101,7 +105,7 @@ class PoseEstimator:
         torch_device = choose_device(device)
         loaded = weights_files.load(weights, skeleton)
         self._edge, self._device = loaded.cube_edge, torch_device
-        self._pipeline = Pipeline(loaded, torch_device)
+        self._pipeline = Pipeline(loaded, torch_device, runtime, threads)
         if center_weights == "auto":
             center_weights = weights_files.center_for(loaded.skeleton.name)
         refiner = None

@@ -7,12 +7,13 @@ as candidates for the centre of a cube; the network's score decides which of the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from .camera import Intrinsics, deproject
+from .camera import Intrinsics, cube_region, deproject
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,17 @@ def locate(
     surface = np.where(inside, thin, np.inf)
     height, width = thin.shape
     fx, fy, cx, cy = (value / stride for value in (intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy))
-    cloud = deproject(torch.from_numpy(thin.astype(np.float64)), Intrinsics(fx, fy, cx, cy, width, height)).numpy()
-    points = cloud[inside]
-    if not points.size:
+    if not inside.any():
         return np.zeros((0, 3))
+    raster = Intrinsics(fx, fy, cx, cy, width, height)
+    cloud = deproject(torch.from_numpy(np.where(inside, thin, np.nan).astype(np.float64)), raster).numpy()
+    planes = np.ascontiguousarray(np.moveaxis(cloud, -1, 0))
+
+    def in_ball(center: np.ndarray) -> np.ndarray:
+        region = cube_region((center[0], center[1], center[2]), 2 * size.radius, raster)
+        part = planes[:, region.top : region.bottom, region.left : region.right]
+        return _in_ball(part.reshape(3, -1), center, size.radius)
+
     # A pixel of the raster shows this much surface per square metre of distance.
     pixel_area = 1 / (fx * fy)
 
@@ -93,8 +101,8 @@ def locate(
     found: list[np.ndarray] = []
     while seeds.size and len(found) < limit and tries:
         tries -= 1
-        center, near = _middle(points, seeds[0], size.radius, _SHIFTS if free is None else 1)
-        area = pixel_area * float((points[near, 2] ** 2).sum())
+        center, near = _middle(in_ball, seeds[0], 0.02 * size.radius, _SHIFTS if free is None else 1)
+        area = pixel_area * float((near[2] ** 2).sum())
         apart = all(np.linalg.norm(center - other) > size.separation for other in found)
         # Whoever sorts out guesses also knows a subject beside a wall.
         if apart and size.area[0] <= area and (area <= size.area[1] or free is not None):
@@ -127,19 +135,31 @@ def _free_share(surface: np.ndarray, focal: float, size: SubjectSize) -> np.ndar
 
 
 def _middle(
-    points: np.ndarray, start: np.ndarray, radius: float, shifts: int = _SHIFTS
+    in_ball: Callable[[np.ndarray], np.ndarray], start: np.ndarray, still: float, shifts: int = _SHIFTS
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean shift from a start to the middle of the points [N, 3] in a ball, and which points these are."""
+    """Mean shift from a start to the middle of the points [3, N] in a ball, and these points.
+
+    Args:
+        in_ball: The points in the ball around a centre.
+        still: A step shorter than this is the last, metres.
+    """
     center = start
+    near = in_ball(center)
     for _ in range(shifts):
-        near = ((points - center) ** 2).sum(axis=1) < radius**2
-        if not near.any():
+        if not near.size:
             break
-        moved = points[near].mean(axis=0)
-        if np.linalg.norm(moved - center) < 0.02 * radius:
+        moved = near.mean(axis=1)
+        if np.linalg.norm(moved - center) < still:
             break
         center = moved
-    return center, ((points - center) ** 2).sum(axis=1) < radius**2
+        near = in_ball(center)
+    return center, near
+
+
+def _in_ball(points: np.ndarray, center: np.ndarray, radius: float) -> np.ndarray:
+    """Those of points [3, P] that are closer to a centre than a radius; false for NaN."""
+    near: np.ndarray = points[:, ((points - center[:, None]) ** 2).sum(axis=0) < radius**2]
+    return near
 
 
 def refine_center(points: np.ndarray, center: np.ndarray, edge: float) -> np.ndarray:
@@ -153,4 +173,6 @@ def refine_center(points: np.ndarray, center: np.ndarray, edge: float) -> np.nda
     Returns:
         float64 [3]; the centre itself when the cube is empty.
     """
-    return _middle(points, np.asarray(center, dtype=np.float64), edge / 2)[0]
+    columns = np.ascontiguousarray(points.T)
+    start = np.asarray(center, dtype=np.float64)
+    return _middle(lambda middle: _in_ball(columns, middle, edge / 2), start, 0.01 * edge)[0]

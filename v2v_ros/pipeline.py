@@ -9,9 +9,9 @@ import torch
 
 from .camera import Intrinsics
 from .heatmaps import covariance, decode
-from .runtime import TorchRuntime
+from .runtime import make_runtime
 from .stopwatch import Stopwatch
-from .voxels import cube_occupancy, metric_coordinates
+from .voxels import count_occupied, cube_occupancy, metric_coordinates
 from .weights import Weights
 
 FEWEST_VOXELS = 50  # a cube with fewer occupied ones is empty
@@ -41,16 +41,18 @@ class Pipeline:
     Args:
         weights: Of the network.
         device: Where to run.
+        runtime: What runs the network, a name for :func:`~v2v_ros.runtime.make_runtime`.
+        threads: CPU threads of the runtime; 0: its choice.
 
     Attributes:
         description: Of the runtime, for people.
     """
 
-    def __init__(self, weights: Weights, device: torch.device) -> None:
+    def __init__(self, weights: Weights, device: torch.device, runtime: str = "auto", threads: int = 0) -> None:
         self._device = device
         self._config, self._edge = weights.config, weights.cube_edge
         self._calibration, self._offset = weights.calibration, weights.heatmap_offset
-        self._run = TorchRuntime(weights.build(), device)
+        self._run = make_runtime(runtime, weights, device, threads)
         self.description = self._run.description
         self._run(torch.zeros(1, 1, *3 * (self._config.grid,), device=device))  # warm up
 
@@ -79,39 +81,48 @@ class Pipeline:
             np.ones(len(centers), bool),
         )
         with clock.stage("voxelize"):
-            grids = []
-            for index, (center, mirror) in enumerate(zip(centers.tolist(), mirrored.tolist(), strict=True)):
-                grid = cube_occupancy(image, intrinsics, center, self._edge, self._config.grid)
-                if grid.sum() >= FEWEST_VOXELS:
-                    looks.empty[index] = False
-                    grids.append(grid.flip(-1) if mirror else grid)
-        if not grids:
+            grids, looks.empty[:] = self._voxelize(image, intrinsics, centers, mirrored)
+        if not len(grids):
             return looks
         with clock.stage("network"):
-            heatmaps = self._run(torch.cat(grids))
+            heatmaps = self._run(grids)
         kept = ~looks.empty
         with clock.stage("joints"):
             read = self._read(heatmaps, centers[kept], mirrored[kept])
-            looks.points[kept], looks.scores[kept], looks.covariances[kept] = (part.cpu().numpy() for part in read)
+            looks.points[kept], looks.scores[kept], looks.covariances[kept] = read
         return looks
+
+    def _voxelize(
+        self, image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, mirrored: np.ndarray
+    ) -> tuple[torch.Tensor, np.ndarray]:
+        """Grids uint8 of the cubes that are not empty, mirrored where asked for, and bool [K], which cubes are."""
+        # As either hand, a cube comes twice in a row.
+        new = np.ones(len(centers), bool)
+        new[1:] = (centers[1:] != centers[:-1]).any(axis=1)
+        cubes = cube_occupancy(image, intrinsics, centers[new], self._edge, self._config.grid)
+        place = np.cumsum(new) - 1
+        empty = (count_occupied(cubes) < FEWEST_VOXELS)[place]
+        kept = np.flatnonzero(~empty).tolist()
+        grids = [cubes[place[k]].flip(-1) if mirrored[k] else cubes[place[k]] for k in kept]
+        return torch.stack(grids) if grids else cubes[:0], empty
 
     def _read(
         self, heatmaps: torch.Tensor, centers: np.ndarray, mirrored: np.ndarray
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Points, scores and covariances."""
-        coordinates, peaks = decode(heatmaps, self._config.sigma, self._offset)
-        moments = covariance(heatmaps) * (self._edge / self._config.heatmap) ** 2  # square metres
-        mirror = torch.from_numpy(mirrored).to(coordinates.device)
-        back = self._config.heatmap - coordinates[..., 0]
-        coordinates[..., 0] = torch.where(mirror[:, None], back, coordinates[..., 0])
-        moments[..., 1:3] *= torch.where(mirror, -1, 1)[:, None, None]  # xy and xz
-        middles = torch.from_numpy(centers).to(coordinates.device, coordinates.dtype)
-        points = metric_coordinates(coordinates, middles, self._edge, self._config.heatmap)
-        estimated = peaks >= _JOINT_SCORE
+        config = self._config
+        coordinates, peaks = decode(heatmaps, config.sigma, self._offset)
+        read = torch.cat((coordinates, peaks[..., None], covariance(heatmaps)), dim=-1).cpu()  # one download
+        coordinates, peaks, moments = read[..., :3], read[..., 3], read[..., 4:]
+        moments = moments * (self._edge / config.heatmap) ** 2  # square metres
         scores = peaks
         if self._calibration is not None:
             scores, moments = self._calibration.apply(peaks, moments)
-        points = torch.where(estimated[..., None], points, torch.nan)
-        scores = torch.where(estimated, scores, 0.0)
-        moments = torch.where(estimated[..., None], moments, torch.nan)
-        return points, scores, moments
+        coordinates.numpy()[mirrored, :, 0] = config.heatmap - coordinates.numpy()[mirrored, :, 0]
+        moments.numpy()[mirrored, :, 1:3] *= -1  # xy and xz
+        points = metric_coordinates(coordinates, torch.from_numpy(centers).float(), self._edge, config.heatmap)
+        absent = (~(peaks >= _JOINT_SCORE)).numpy()
+        looks = points.numpy(), scores.numpy(), moments.numpy()
+        for values, none in zip(looks, (np.nan, 0.0, np.nan), strict=True):
+            values[absent] = none
+        return looks

@@ -44,8 +44,8 @@ class Refiner:
         if not len(guesses):
             return Refined(np.zeros((0, 3)), np.zeros(0, np.float32))
         span = CenterRefiner.SPAN * self._edge
-        grids = [cube_occupancy(image, intrinsics, guess, span, self._grid) for guess in guesses.tolist()]
-        out = self._network(torch.cat(grids)).float().cpu().numpy()
+        grids = cube_occupancy(image, intrinsics, guesses, span, self._grid)
+        out = self._network(grids.float()).cpu().numpy()
         return Refined(guesses + out[:, :3].astype(np.float64) * self._edge, out[:, 3])
 
     def find(

@@ -1,16 +1,17 @@
-"""The command line: ``v2v demo | predict | evaluate | train | data | import | benchmark | info``, a module for each."""
+"""The command line: ``v2v demo | predict | evaluate | train | data | import | export | ...``, a module for each."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from . import benchmark, data, demo, evaluate, import_weights, info, predict, representations, train
+from . import benchmark, data, demo, evaluate, export, import_weights, info, predict, representations, train
 from .common import CommandError
 
 __all__ = ["main"]
@@ -21,7 +22,19 @@ Start with 'v2v demo' (needs ROS 2), or 'v2v predict FRAMES.json --output OUT.js
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0 done, 1 it failed, 2 wrong usage, 130 interrupted."""
+    """Run a command; returns the exit code: 0 done, 1 it failed, 2 wrong usage, 130 interrupted, 141 nobody reads."""
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # As in 'v2v ... | head'. What is still to be written must not fail again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # as a shell says of a command that SIGPIPE ended
+
+
+def _run(arguments: list[str] | None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="v2v: %(message)s")
@@ -35,6 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("v2v: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        raise
     except (CommandError, ValueError, OSError, RuntimeError) as error:
         if options.verbose:
             raise
@@ -68,6 +83,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("v2v", description=_DESCRIPTION, formatter_class=form)
     parser.add_argument("--version", action="version", version=f"v2v_ros {__version__}")
     commands = parser.add_subparsers(title="commands", dest="name", required=True, metavar="COMMAND")
-    for module in (demo, predict, evaluate, train, data, representations, import_weights, benchmark, info):
+    for module in (demo, predict, evaluate, train, data, representations, import_weights, export, benchmark, info):
         module.add(commands)
     return parser

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..datasets import NAMES
 from ..progress import Progress
-from .common import DEFAULT_SKELETON, CommandError, Commands, command, network_options, positive, print_rows
+from .common import DEFAULT_SKELETON, CommandError, Commands, command, network_options, positive
+
+if TYPE_CHECKING:
+    from ..benchmark import Plan
+
+_EXAMPLE = """v2v benchmark --output benchmark/
+  v2v benchmark --full --ros 30,90 --output benchmark/
+  v2v benchmark --networks full --runtimes torch,openvino --batches 1,4 --subjects 1..4
+  v2v benchmark --data NYU/ --dataset nyu --cache cache/nyu"""
 
 
 def add(commands: Commands) -> None:
@@ -17,11 +26,35 @@ def add(commands: Commands) -> None:
         commands,
         "benchmark",
         run,
-        "Time every stage of a frame on this machine, without ROS; or the reader of a dataset (docs/datasets).",
-        "v2v benchmark --frames 300 --json benchmark.json\n  v2v benchmark --data NYU/ --dataset nyu --cache cache/nyu",
+        "Time every stage of a frame on this machine, and what the machine could do at best (docs/performance.md); "
+        "or the reader of a dataset (docs/datasets).",
+        _EXAMPLE,
     )
     network_options(sub)
     sub.add_argument("--frames", type=positive(int), default=100, help="timed frames of each kind (100)")
+    sub.add_argument("--output", type=Path, metavar="FOLDER", help="write benchmark.txt, .json and .png there")
+    sub.add_argument("--full", action="store_true", help="compare all that is there: minutes, many on a slow machine")
+    sub.add_argument(
+        "--runtimes", type=_names, help="to compare, such as torch,openvino (default: the one that is used)"
+    )
+    sub.add_argument(
+        "--networks",
+        type=_names,
+        help="lite, full (the paper's size; random weights where none are shipped), weights (default: --weights)",
+    )
+    sub.add_argument("--batches", type=_numbers(int), metavar="1,2,4", help="grids at once (1)")
+    sub.add_argument("--devices", type=_names, help="to compare networks on, such as cpu,cuda (default: --device)")
+    sub.add_argument("--subjects", type=_numbers(int), metavar="1..8", help="numbers of subjects in a frame (1)")
+    sub.add_argument(
+        "--ros",
+        type=_numbers(float),
+        nargs="?",
+        const=(30.0,),
+        default=(),
+        metavar="RATES",
+        help="measure the nodes over DDS as well, at these rates of the camera in Hz (30)",
+    )
+    sub.add_argument("--seconds", type=positive(float), default=12.0, help="with --ros: time at each rate (12)")
     sub.add_argument("--data", type=Path, metavar="DIR", help="time the reader of the dataset in this folder instead")
     sub.add_argument("--dataset", choices=NAMES, help="which one it is (default: those whose layout is found)")
     sub.add_argument("--split", choices=("train", "test"), default="train", help="of the dataset (train)")
@@ -29,27 +62,84 @@ def add(commands: Commands) -> None:
     sub.add_argument("--cache", type=Path, metavar="FOLDER", help="time its cache as well")
 
 
+def _names(text: str) -> tuple[str, ...]:
+    """Argument type for words with commas between."""
+    names = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    if not names:
+        raise argparse.ArgumentTypeError("must be names with commas between")
+    return names
+
+
+def _numbers(kind: Callable[[str], float]) -> Callable[[str], tuple[float, ...]]:
+    """Argument type for numbers above zero: ``1,2,4`` or ``1..8``."""
+
+    def parse(text: str) -> tuple[float, ...]:
+        first, dots, last = text.partition("..")
+        words = map(str, range(int(first), int(last) + 1)) if dots else text.split(",")
+        values = tuple(sorted({kind(word) for word in words}))
+        if not values or not values[0] > 0:
+            raise argparse.ArgumentTypeError(f"must be numbers above zero, such as 1,2,4 or 1..8, got '{text}'")
+        return values
+
+    parse.__name__ = "list of numbers"
+    return parse
+
+
 def run(options: argparse.Namespace) -> dict[str, Any]:
     if options.data is not None:
         return _readers(options)
-    from ..benchmark import STAGES, benchmark, frames_in_all
+    from ..benchmark import run_benchmark
+    from ..benchmark.report import text
+
+    plan = _plan(options)
+    with Progress(plan.steps, "step", quiet=options.quiet) as bar:
+        figures = run_benchmark(plan, bar.step)
+    report = text(figures)
+    print(report)
+    if options.output is not None:
+        _write(figures, report, options.output)
+    return figures
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    """What is asked for; what is not said comes from ``--full``."""
+    from ..benchmark import Plan
+    from ..benchmark.suite import everything
     from ..weights import default_for
 
+    given = {
+        name: getattr(options, name)
+        for name in ("networks", "runtimes", "batches", "devices", "subjects")
+        if getattr(options, name) is not None
+    }
     weights = options.weights or default_for(DEFAULT_SKELETON)
-    with Progress(frames_in_all(options.frames), "frame", quiet=options.quiet) as bar:
-        figures = benchmark(weights, device=options.device, frames=options.frames, tick=bar.step)
-    print_rows([(name, str(value)) for name, value in figures["machine"].items()])
-    print(f"\n{'milliseconds':14}" + "".join(f"{kind:>30}" for kind in ("tracking p50/p90/p99", "searching")))
-    for stage in STAGES:
-        cells = [
-            " / ".join(f"{figures[kind][stage][q]:.2f}" for q in ("p50", "p90", "p99"))
-            for kind in ("tracking", "searching")
-        ]
-        print(f"{stage:14}" + "".join(f"{cell:>30}" for cell in cells))
-    network = figures["network_ms"]
-    print(f"\nnetwork alone: {network['runtime']} ms, {network['ratio']} times as fast as plain float32 PyTorch")
-    print(f"a tracked frame takes {100 * figures['camera_share']:.0f} % of the time between two frames at 30 Hz")
-    return figures
+    return Plan(
+        weights,
+        device=options.device,
+        runtime=options.runtime,
+        threads=options.threads,
+        frames=options.frames,
+        ros_rates=options.ros,
+        ros_seconds=options.seconds,
+        **({**everything(weights), **given} if options.full else given),
+    )
+
+
+def _write(figures: dict[str, Any], report: str, folder: Path) -> None:
+    import json
+
+    from ..evaluation import plots
+    from ..files import write_atomically
+
+    write_atomically(folder / "benchmark.txt", (report + "\n").encode())
+    content = json.dumps(figures, indent=1, allow_nan=False) + "\n"
+    write_atomically(folder / "benchmark.json", content.encode())
+    if plots.available():
+        from ..benchmark.plot import plot
+
+        plot(figures, folder / "benchmark.png")
+    else:
+        print("no plot: pip install matplotlib")
 
 
 def _readers(options: argparse.Namespace) -> dict[str, Any]:

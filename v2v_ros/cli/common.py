@@ -49,10 +49,14 @@ def command(
 
 
 def network_options(sub: argparse.ArgumentParser, *, several: bool = False) -> None:
-    """Add ``--weights`` and ``--device``; several weights make a list."""
+    """Add ``--weights``, ``--device``, ``--runtime`` and ``--threads``; several weights make a list."""
     text = "name of shipped weights or path of a file (default: see 'v2v info')"
     sub.add_argument("--weights", nargs="+" if several else None, metavar="WEIGHTS", help=text)
     sub.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    text = "what runs the network: auto, torch, openvino or onnxruntime (default: auto)"
+    sub.add_argument("--runtime", default="auto", help=text)
+    text = "CPU threads for the network; 0: as many as the runtime sees fit (default: 0)"
+    sub.add_argument("--threads", type=int, default=0, metavar="N", help=text)
 
 
 def positive(kind: Callable[[str], float]) -> Callable[[str], float]:

@@ -37,6 +37,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             options.seconds,
             weights=options.weights or default_for(SKELETONS[options.kind]),
             device=options.device,
+            runtime=options.runtime,
+            threads=options.threads,
             rate=options.rate,
             width=options.width,
             height=options.height,

@@ -54,6 +54,8 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any] | None:
+    if options.output is not None and options.output.exists() and not options.output.is_dir():
+        raise CommandError(f"--output names a folder, but '{options.output}' is a file: choose another name")
     if options.predictions is not None or options.truth is not None:
         return predictions.run_predictions(options)
     if options.data is not None or options.dataset is not None:
@@ -100,6 +102,8 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any] | None:
                     source=source,
                     center_weights=center_weights,
                     device=options.device,
+                    runtime=options.runtime,
+                    threads=options.threads,
                     samples=options.samples,
                     tick=bar.step,
                     worst=worst,
@@ -131,7 +135,14 @@ def _frames(options: argparse.Namespace) -> dict[str, Any]:
     source = options.weights or default_for(DEFAULT_SKELETON)
     side = Side.UNKNOWN if options.side == "either" else Side[options.side.upper()]
     center_weights = None if options.center_weights == "none" else options.center_weights
-    estimator = PoseEstimator(source, device=options.device, center_weights=center_weights, side=side)
+    estimator = PoseEstimator(
+        source,
+        device=options.device,
+        runtime=options.runtime,
+        threads=options.threads,
+        center_weights=center_weights,
+        side=side,
+    )
     if options.score_threshold is not None:
         estimator.score_threshold = options.score_threshold
     figures: dict[str, Any] = {"weights": {"id": estimator.weights_id, "hash": estimator.weights_hash}, "frames": {}}
@@ -160,7 +171,14 @@ def _calibrate(options: argparse.Namespace) -> dict[str, Any]:
     path = weights.find(options.weights)
     loaded = weights.load(path)
     with _progress(CALIBRATION_SETS[loaded.skeleton.kind], options) as bar:
-        fitted = calibrate(loaded, device=options.device, samples=options.samples, tick=bar.step)
+        fitted = calibrate(
+            loaded,
+            device=options.device,
+            runtime=options.runtime,
+            threads=options.threads,
+            samples=options.samples,
+            tick=bar.step,
+        )
     assert fitted.calibration is not None
     weights.save(fitted, path, half=_half(path))
     content = fitted.calibration.to_dict()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..camera import Intrinsics
+    from ..datasets.frame_set import FrameSet
     from ..evaluation.processes import Processes
 
 EXAMPLES = """v2v evaluate --dataset nyu --data NYU/ --weights nyu.safetensors --output report/
@@ -33,13 +35,14 @@ def add_options(sub: argparse.ArgumentParser) -> None:
     group = sub.add_argument_group(
         "a dataset's folder",
         "Run --weights on the test split of a dataset and print its figures beside the published ones. Of several "
-        "weights the joints are averaged, as the published figures are averages over epochs.",
+        "weights the joints are averaged, as the published figures are averages over epochs. Frames without a centre "
+        "count as missed. With --predictions, --data has the truth.",
     )
     group.add_argument("--data", type=Path, metavar="DIR", help="the folder of --dataset; see docs/datasets")
     group.add_argument(
         "--subject",
         metavar="N|all",
-        help="msra: the subject to test on; all: every one in turn with its own weights, '{subject}' in their names",
+        help="msra: the subject to test on; all: every one in turn, --weights with '{subject}' in their names",
     )
     group.add_argument(
         "--centers",
@@ -60,7 +63,7 @@ def add_options(sub: argparse.ArgumentParser) -> None:
         "--write-predictions",
         type=Path,
         metavar="FILE",
-        help="write the joints as 'u v d' lines, for hands2017 as a submission",
+        help="write the joints of all frames as 'u v d' lines ('invalid': not in use), for hands2017 as a submission",
     )
 
 
@@ -68,31 +71,44 @@ def run_dataset(options: argparse.Namespace) -> dict[str, Any] | None:
     """Print and write the figures of networks on a dataset; None in all processes but the first."""
     from ..datasets.specs import get_spec
     from ..evaluation import plots
-    from ..evaluation.dataset_report import dataset_figures, dataset_report, published, write_dataset_report
+    from ..evaluation.dataset_report import (
+        coverage_text,
+        dataset_figures,
+        dataset_report,
+        published,
+        write_dataset_report,
+    )
     from ..evaluation.processes import processes
 
     if options.dataset is None or options.data is None or options.weights is None:
         raise CommandError("evaluating on a dataset needs --dataset, --data and --weights")
+    for name in ("test_set", "frames", "calibrate", "write", "record"):
+        if getattr(options, name):
+            raise CommandError(f"--{name.replace('_', '-')} and --dataset are two different things to do: choose one")
     spec = get_spec(options.dataset)
+    _check(options)
     if not spec.test_labels and options.write_predictions is None:
         raise CommandError(
             f"the test labels of {spec.name} are not published: write a submission with --write-predictions FILE"
         )
     results: dict[str, dict[str, Any]] = {}
+    warnings = _check_weights(options)
     with processes() as group:
-        runs = {source: _joints(options, source, group) for source in dict.fromkeys(options.centers)}
+        runs = {source: _joints(options, source, group) for source in options.centers}
         if group.rank:
             return None
     for source, run in runs.items():
         name = "v2v_ros" if len(runs) == 1 else f"v2v_ros, centres {source}"
         if spec.test_labels:
-            results[name] = {**dataset_figures(run.errors_mm, spec), "centers": source}
-    for warning in dict.fromkeys(warning for run in runs.values() for warning in run.warnings):
+            results[name] = {**dataset_figures(run.errors_mm, spec), "centers": source, "coverage": dict(run.counts)}
+    for warning in dict.fromkeys([*warnings, *(warning for run in runs.values() for warning in run.warnings)]):
         print(f"v2v evaluate: warning: {warning}", file=sys.stderr)
     if options.write_predictions is not None:
         _write_predictions(options, runs[options.centers[0]])
     if not results:
-        return {"dataset": spec.name, "predictions": str(options.write_predictions)}
+        coverage = runs[options.centers[0]].counts
+        print(coverage_text(coverage, spec))
+        return {"dataset": spec.name, "predictions": str(options.write_predictions), "coverage": dict(coverage)}
     print(dataset_report(results, spec))
     if options.output is not None:
         write_dataset_report(options.output, results, spec)
@@ -108,12 +124,13 @@ def run_dataset(options: argparse.Namespace) -> dict[str, Any] | None:
 
 @dataclass
 class _Run:
-    """Joints of all test frames, subject after subject, and their errors."""
+    """Joints of all test frames, subject after subject, NaN where a frame is not in use, and their errors."""
 
     names: list[str] = field(default_factory=list)
     joints: list[NDArray[np.float32]] = field(default_factory=list)
     errors: list[torch.Tensor] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
     intrinsics: Intrinsics | None = None
 
     @property
@@ -148,26 +165,74 @@ def _joints(options: argparse.Namespace, centers: str, group: Processes) -> _Run
         )
     for subject in _subjects(options, spec.name):
         loaded = [weights.load(name.replace("{subject}", str(subject)), spec.skeleton.name) for name in options.weights]
-        ensemble = Ensemble(loaded, options.device, options.decode)
+        ensemble = Ensemble(loaded, options.device, options.decode, runtime=options.runtime, threads=options.threads)
         dataset = open_dataset(
             spec.name, options.data, "test", test_subject=subject, intrinsics=camera, cache=options.cache
         )
         frames = frame_set(dataset, centers, labelled=spec.test_labels)
         if options.samples is not None:
             frames = frames.thin(options.samples)
+        if spec.name == "hands2017":
+            _check_complete(frames)
         frames.check_covered(ensemble.edge)
         if spec.test_labels and group.rank == 0:
             warning = projection_warning(dataset)
             run.warnings += [warning] if warning else []
         share = -(-batches(frames) // group.count)
         with Progress(share, "batch", quiet=options.quiet or group.rank > 0) as bar:
-            joints = predict(ensemble, frames, group, bar.step)
+            found = predict(ensemble, frames, group, bar.step)
+        joints, truth = np.full((2, *dataset.joints.shape), np.nan)
+        joints[frames.indices] = found
+        counted = np.union1d(frames.indices, frames.centerless)
+        truth[counted] = dataset.joints[counted]
         run.intrinsics = dataset.intrinsics
-        run.joints.append(joints)
-        run.names += [dataset.frame_name(index) for index in frames.indices]
-        truth = dataset.joints[frames.indices].astype(np.float64)
-        run.errors.append(1000 * joint_errors(torch.from_numpy(joints.astype(np.float64)), torch.from_numpy(truth)))
+        run.joints.append(joints.astype(np.float32))
+        run.names += [dataset.frame_name(index) for index in range(len(dataset))]
+        errors = 1000 * joint_errors(torch.from_numpy(joints), torch.from_numpy(truth))
+        run.errors.append(errors[counted] if frames.counts["passed_over"] else errors)
+        run.counts.update(frames.counts)
     return run
+
+
+def _check(options: argparse.Namespace) -> None:
+    if len(set(options.centers)) < len(options.centers):
+        raise CommandError("--centers names a source twice")
+    if options.write_predictions is None:
+        return
+    if len(options.centers) > 1:
+        raise CommandError(
+            "--write-predictions writes the joints of one run, but each of several --centers makes one: name one source"
+        )
+    if options.write_predictions.is_dir():
+        raise CommandError(f"--write-predictions names a file, but '{options.write_predictions}' is a folder")
+
+
+def _check_weights(options: argparse.Namespace) -> list[str]:
+    """Warnings about what the weights were trained on; before anything is run, as that may take hours."""
+    from .. import weights
+    from ..datasets.specs import get_spec
+    from ..evaluation.trained_on import check_trained_on
+
+    spec = get_spec(options.dataset)
+    warnings = []
+    for subject in _subjects(options, spec.name):
+        names = [name.replace("{subject}", str(subject)) for name in options.weights]
+        warnings += check_trained_on({name: weights.load(name, spec.skeleton.name) for name in names}, spec, subject)
+    return warnings
+
+
+def _check_complete(frames: FrameSet) -> None:
+    """Make sure that a submission has all frames."""
+    dataset = frames.dataset
+    counts = frames.counts
+    if counts["passed_over"]:
+        raise CommandError(f"a submission for {dataset.spec.name} needs all frames: leave --samples out")
+    if len(frames) < len(dataset):
+        first = ", ".join(dataset.frame_name(index) for index in frames.centerless[:3].tolist())
+        raise CommandError(
+            f"a submission for {dataset.spec.name} needs all {len(dataset):,} frames, but {counts['centerless']:,} "
+            f"have no centre, first {first}: give them one in the centre file, such as that of the frame before"
+        )
 
 
 def _subjects(options: argparse.Namespace, dataset: str) -> list[int | None]:

@@ -51,7 +51,14 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     if options.weights is None:
         options.weights = weights.default_for(options.skeleton or DEFAULT_SKELETON)
     side = Side.UNKNOWN if options.side == "either" else Side[options.side.upper()]
-    estimator = PoseEstimator(options.weights, device=options.device, skeleton=options.skeleton, side=side)
+    estimator = PoseEstimator(
+        options.weights,
+        device=options.device,
+        runtime=options.runtime,
+        threads=options.threads,
+        skeleton=options.skeleton,
+        side=side,
+    )
     if options.score_threshold is not None:
         estimator.score_threshold = options.score_threshold
     sequence = options.sequence or bag

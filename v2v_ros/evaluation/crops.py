@@ -41,11 +41,12 @@ class Crops:
     Args:
         weights: Of the network.
         device: Where to run.
+        runtime, threads: What runs it, as :class:`~v2v_ros.estimator.PoseEstimator` takes them.
     """
 
-    def __init__(self, weights: Weights, device: str) -> None:
+    def __init__(self, weights: Weights, device: str, runtime: str = "auto", threads: int = 0) -> None:
         self._weights = weights
-        self._network = CubeNetwork(weights, device)
+        self._network = CubeNetwork(weights, device, runtime, threads)
         self._records: dict[int, _Record] = {}
         self._worst: list[tuple[float, int, Tile]] = []
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from ..heatmaps import covariance, decode
-from ..paper import PaperGeometry
-from ..runtime import TorchRuntime, choose_device
+from ..paper import peak_coordinates
+from ..runtime import choose_device, make_runtime
 from ..voxels import metric_coordinates, occupancy
 from ..weights import Weights
 from .test_sets import Part
@@ -36,14 +36,14 @@ class CubeNetwork:
     """A pose network as the estimator runs it.
 
     Raises:
-        ValueError: There is no such device.
+        ValueError: There is no such device or runtime.
     """
 
-    def __init__(self, weights: Weights, device: str = "auto") -> None:
+    def __init__(self, weights: Weights, device: str = "auto", runtime: str = "auto", threads: int = 0) -> None:
         self._device = choose_device(device)
         self._config, self.edge = weights.config, weights.cube_edge
         self._heatmap_offset = weights.heatmap_offset
-        self._run = TorchRuntime(weights.build(), self._device)
+        self._run = make_runtime(runtime, weights, self._device, threads)
         self._run(torch.zeros(1, 1, *3 * (weights.config.grid,), device=self._device))  # warm up
 
     @torch.inference_mode()
@@ -66,7 +66,8 @@ class CubeNetwork:
         Args:
             points: For every cube float [P, 3], metres.
             centers: float [B, 3] metres.
-            published: Take the highest cell, as the published code does, instead of what lies between cells.
+            published: Take the middle of the highest cell, as the published code does (for networks trained as
+                published: of the voxel that its targets mean), instead of what lies between cells.
 
         Returns:
             float32 [B, J, 3] metres, on the CPU.
@@ -77,8 +78,7 @@ class CubeNetwork:
         ]
         heatmaps = self._run(torch.cat(cubes).to(self._device))
         if published:
-            found = PaperGeometry(grid).decode(heatmaps, centers.to(self._device), edge)
+            coordinates = peak_coordinates(heatmaps) + 0.5 - self._heatmap_offset
         else:
             coordinates, _ = decode(heatmaps, self._config.sigma, self._heatmap_offset)
-            found = metric_coordinates(coordinates, centers.to(self._device), edge, self._config.heatmap)
-        return found.cpu()
+        return metric_coordinates(coordinates, centers.to(self._device), edge, self._config.heatmap).cpu()

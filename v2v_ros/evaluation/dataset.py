@@ -25,6 +25,7 @@ class Ensemble:
     Args:
         members: Weights of one skeleton.
         device: Where to run.
+        runtime, threads: What runs them, as :class:`~v2v_ros.estimator.PoseEstimator` takes them.
         decode: ``exact``: between cells; ``published``: the highest cell, as the paper's code reads it; ``auto``:
             as each network was trained.
 
@@ -32,14 +33,24 @@ class Ensemble:
         ValueError: The members' skeletons differ.
     """
 
-    def __init__(self, members: Sequence[Weights], device: str = "auto", decode: str = "auto") -> None:
+    def __init__(
+        self,
+        members: Sequence[Weights],
+        device: str = "auto",
+        decode: str = "auto",
+        *,
+        runtime: str = "auto",
+        threads: int = 0,
+    ) -> None:
         names = {member.skeleton.name for member in members}
         if len(names) > 1:
             raise ValueError(f"the weights are for different skeletons ({', '.join(sorted(names))}): leave some out")
         self.skeleton = members[0].skeleton
         self._members = [
             (network, trained, trained if decode == "auto" else decode == "published")
-            for network, trained in ((CubeNetwork(member, device), _as_published(member)) for member in members)
+            for network, trained in (
+                (CubeNetwork(member, device, runtime, threads), _as_published(member)) for member in members
+            )
         ]
 
     @property
@@ -50,13 +61,15 @@ class Ensemble:
     def joints(self, frames: FrameSet, indices: NDArray[np.int64]) -> NDArray[np.float32]:
         """Joints float32 [B, J, 3] in metres of some frames of a dataset."""
         centers = torch.from_numpy(frames.centers[indices]).float()
+        clouds: dict[tuple[float, bool], list[torch.Tensor]] = {}  # reading images takes longest
         joints = []
         for network, fill, published in self._members:
-            points = [
-                frames.points(index, center, network.edge, fill=fill)
-                for index, center in zip(indices.tolist(), centers, strict=True)
-            ]
-            joints.append(network.joints(points, centers, published=published))
+            if (network.edge, fill) not in clouds:
+                clouds[network.edge, fill] = [
+                    frames.points(index, center, network.edge, fill=fill)
+                    for index, center in zip(indices.tolist(), centers, strict=True)
+                ]
+            joints.append(network.joints(clouds[network.edge, fill], centers, published=published))
         return torch.stack(joints).double().mean(0).float().numpy()
 
 

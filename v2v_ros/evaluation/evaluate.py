@@ -28,6 +28,8 @@ def evaluate(
     source: str,
     center_weights: str | None = "auto",
     device: str = "auto",
+    runtime: str = "auto",
+    threads: int = 0,
     samples: int | None = None,
     tick: Tick = lambda: None,
     worst: list[Tile] | None = None,
@@ -39,6 +41,7 @@ def evaluate(
         weights: Of the set's skeleton.
         source: Name or path of the same weights, for the estimator.
         center_weights: What :class:`~v2v_ros.estimator.PoseEstimator` finds the subject with, in whole images.
+        runtime, threads: What runs the network, as :class:`~v2v_ros.estimator.PoseEstimator` takes them.
         samples: Only so many, the first ones.
         tick: Called after every part of the set.
         worst: Takes the crops with the largest mean errors, the worst first, for a contact sheet.
@@ -58,9 +61,11 @@ def evaluate(
         )
     run: Crops | Images
     if test_set.form == "crops":
-        run = Crops(weights, device)
+        run = Crops(weights, device, runtime, threads)
     else:
-        estimator = PoseEstimator(source, device=device, center_weights=center_weights, side=Side.UNKNOWN)
+        estimator = PoseEstimator(
+            source, device=device, runtime=runtime, threads=threads, center_weights=center_weights, side=Side.UNKNOWN
+        )
         run = Images(estimator, test_set)
     counts, hashes = {}, {}
     for index in filter(processes.mine, range(part_count(test_set, samples))):
@@ -79,7 +84,13 @@ def evaluate(
 
 
 def calibrate(
-    weights: Weights, *, device: str = "auto", samples: int | None = None, tick: Tick = lambda: None
+    weights: Weights,
+    *,
+    device: str = "auto",
+    runtime: str = "auto",
+    threads: int = 0,
+    samples: int | None = None,
+    tick: Tick = lambda: None,
 ) -> Weights:
     """The same weights with a calibration, fitted on synthetic data that neither training nor a test set holds.
 
@@ -87,7 +98,7 @@ def calibrate(
         ValueError: There are too few samples.
         RuntimeError: SciPy is missing.
     """
-    run = Crops(dataclasses.replace(weights, calibration=None), device)
+    run = Crops(dataclasses.replace(weights, calibration=None), device, runtime, threads)
     for index, part in enumerate(generate(CALIBRATION_SETS[weights.skeleton.kind], samples)):
         run.add(index, part)
         tick()

@@ -68,6 +68,8 @@ def run_demo(
     *,
     weights: str = "",
     device: str = "auto",
+    runtime: str = "auto",
+    threads: int = 0,
     rate: float = 30.0,
     width: int = 640,
     height: int = 480,
@@ -80,7 +82,7 @@ def run_demo(
     Args:
         seconds: Time that is measured, after the start and a warm-up.
         weights: Name or path; empty: the shipped ones.
-        device: As the parameter of the pose node.
+        device, runtime, threads: As the parameters of the pose node.
         rate, width, height: Of the camera.
         kind: ``hand`` or ``body``.
         picture: Where to put a PNG of three frames.
@@ -101,7 +103,8 @@ def run_demo(
         # Its absolute topics move into the namespace too, away from those of a robot in the same domain.
         "pose_node": [
             *("-r", "/tf:=tf", "-r", "/diagnostics:=diagnostics"),
-            *parameters(skeleton=skeleton.name, weights=path, device=device, score_threshold=SCORE_THRESHOLD[kind]),
+            *parameters(skeleton=skeleton.name, weights=path, score_threshold=SCORE_THRESHOLD[kind]),
+            *parameters(device=device, runtime=runtime, threads=threads),
         ],
     }
     with tempfile.TemporaryDirectory(prefix="v2v_demo_") as folder, private_network(Path(folder)):

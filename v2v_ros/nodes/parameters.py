@@ -14,6 +14,7 @@ from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from v2v_ros import runtime
 from v2v_ros.estimator import DEPTH_RANGE, SCORE_THRESHOLD
 from v2v_ros.skeletons import SKELETONS, get_skeleton
 
@@ -80,6 +81,21 @@ POSE_PARAMETERS = (
         "Where the network runs; 'auto' takes a GPU when there is one.",
         choices=("auto", "cpu", "cuda", "cuda:N"),
         pattern=r"auto|cpu|cuda(:\d+)?",
+        read_only=True,
+    ),
+    Spec(
+        "runtime",
+        "auto",
+        "What runs the pose network; 'auto' takes OpenVINO on a CPU when it is installed, else PyTorch.",
+        choices=runtime.NAMES,
+        pattern=runtime.PATTERN,
+        read_only=True,
+    ),
+    Spec(
+        "threads",
+        0,
+        "CPU threads for the pose network; 0: as many as the runtime sees fit.",
+        limits=(0, 256),
         read_only=True,
     ),
     Spec(

@@ -42,13 +42,15 @@ def load_estimator(node: LifecycleNode) -> PoseEstimator:
     """The estimator that the node's parameters describe.
 
     Raises:
-        ValueError: The weights or the device cannot be used.
+        ValueError: The weights, the device or the runtime cannot be used.
     """
     skeleton = node.get_parameter("skeleton").value
     center_weights = node.get_parameter("center_weights").value
     return PoseEstimator(
         node.get_parameter("weights").value or weights.default_for(skeleton),
         device=node.get_parameter("device").value,
+        runtime=node.get_parameter("runtime").value,
+        threads=node.get_parameter("threads").value,
         center_weights={"": "auto", "none": None}.get(center_weights, center_weights),
         skeleton=skeleton,
     )

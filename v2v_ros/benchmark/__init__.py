@@ -1,0 +1,7 @@
+"""How fast the way from a depth image to a skeleton is on a machine, and what the machine could do at best."""
+
+from __future__ import annotations
+
+from .suite import Plan, run_benchmark
+
+__all__ = ["Plan", "run_benchmark"]

@@ -1,0 +1,162 @@
+"""End to end over DDS: the real nodes in processes of their own and a synthetic camera, as ``v2v demo`` runs them.
+
+Needs ROS 2 with this package built in it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from v2v_ros import weights as weights_files
+from v2v_ros.estimator import SCORE_THRESHOLD
+from v2v_ros.msg import SkeletonArray
+from v2v_ros.nodes.children import Child, private_network, stop_all
+from v2v_ros.nodes.demo import NAMESPACE, DemoError, parameters
+from v2v_ros.nodes.inputs import to_seconds
+from v2v_ros.nodes.observer import Observer, wait
+
+from .machine import peak_memory
+from .noise import Load, Recorder
+
+STAGES = ("transport", "decode", "locate", "voxelize", "network", "joints", "track", "publish", "total")
+_START_TIMEOUT = 90.0  # seconds
+_WARM_UP = 2.0  # seconds that are not measured
+
+
+class _Observer(Observer):
+    """Keeps the stamps of the camera's images as well."""
+
+    def begin(self, depth_period: float) -> None:
+        super().begin(depth_period)
+        self.stamps: list[float] = []
+
+    def _on_truth(self, message: SkeletonArray) -> None:
+        super()._on_truth(message)
+        if hasattr(self, "stamps"):  # begun
+            self.stamps.append(to_seconds(message.header.stamp))
+
+
+def time_nodes(
+    weights: str | Path, rate: float, seconds: float, kind: str, *, device: str, runtime: str, threads: int
+) -> dict[str, Any]:
+    """Measure the pose node from outside.
+
+    Args:
+        weights: Name or path.
+        rate: Frames a second of the camera, 640x480.
+        seconds: Time that is measured.
+        kind: ``hand`` or ``body``; what is rendered.
+        device, runtime, threads: Parameters of the pose node.
+
+    Returns:
+        ``ms``: percentiles of ``latency``, from the image's stamp to the arrival of its skeletons in another
+        process, and the stages of the node; ``transport`` is from the stamp until the node takes the image up.
+        ``asked_hz`` and ``camera_hz``, which a slow machine does not render; images ``published`` by the camera and
+        ``received`` by the node between the first and the last that it processed, and the share ``lost`` on the way;
+        ``skeletons_hz``; ``found``: share of the frames with a skeleton; of the pose node, ``start_seconds`` from
+        the start of its process to the first skeletons, ``cores`` and ``peak_mb``; ``noise``.
+
+    Raises:
+        DemoError: A node could not start, or nothing came back in time.
+        ChildError: A node ended by itself.
+    """
+    skeleton = weights_files.load(weights).skeleton
+    options: dict[str, object] = {
+        "skeleton": skeleton.name,
+        "weights": weights_files.find(weights).resolve(),
+        "device": device,
+        "runtime": runtime,
+        "threads": threads,
+        "score_threshold": SCORE_THRESHOLD[kind],
+    }
+    nodes = {
+        "pose_node": ["-r", "/tf:=tf", "-r", "/diagnostics:=diagnostics", *parameters(**options)],
+        "synthetic_camera_node": parameters(kind=kind, rate=float(rate)),
+    }
+    with tempfile.TemporaryDirectory(prefix="v2v_benchmark_") as folder, private_network(Path(folder)):
+        children: list[Child] = []
+        began = time.monotonic()
+        try:
+            for module, arguments in nodes.items():
+                children.append(Child(module, ["-r", f"__ns:={NAMESPACE}", *arguments], Path(folder)))
+            observer = _Observer(NAMESPACE, with_images=False)
+            try:
+                return {"asked_hz": rate, **_measure(observer, children, seconds, began)}
+            finally:
+                observer.close()
+        finally:
+            stop_all(children)
+
+
+def _measure(observer: _Observer, children: Sequence[Child], seconds: float, began: float) -> dict[str, Any]:
+    def check() -> None:
+        for child in children:
+            child.check()
+        if observer.failure:
+            raise DemoError(f"the pose node cannot start: {observer.failure}")
+
+    wait(observer, _START_TIMEOUT, check, until=lambda: bool(observer.frames))
+    if not observer.frames:
+        logs = "\n".join(f"{child.name}:\n{child.tail()}" for child in children)
+        raise DemoError(f"no skeletons came within {_START_TIMEOUT:.0f} s; the last words of the nodes:\n{logs}")
+    start = time.monotonic() - began
+    wait(observer, _WARM_UP, check)
+    processes = [child._process.pid for child in children]
+    recorder = Recorder(Load(own=lambda: time.process_time() + sum(map(cpu_seconds, processes))))
+    observer.begin(depth_period=seconds)
+    used = cpu_seconds(processes[0])
+    done = 0
+    ended = time.monotonic() + seconds
+    while (left := ended - time.monotonic()) > 0:
+        observer.spin_once(min(left, 0.1))
+        check()
+        for frame in observer.frames[done:]:
+            recorder.add(latency=1000 * frame.latency)
+        done = len(observer.frames)
+    cores = (cpu_seconds(processes[0]) - used) / seconds
+    frames, stats = observer.frames, observer.stats
+    if not frames or len(stats) < 2:
+        raise DemoError(f"no skeletons came in {seconds:g} s: the device is too slow; measure for longer")
+    latency = recorder.timings()["latency"]
+    columns = {"transport": "input_age"}
+    values = {stage: [1000 * getattr(one, columns.get(stage, stage)) for one in stats] for stage in STAGES}
+    received = int(stats[-1].received - stats[0].received) + 1
+    first, last = (to_seconds(one.header.stamp) for one in (stats[0], stats[-1]))
+    published = max(1, sum(first <= stamp <= last for stamp in observer.stamps))
+    return {
+        "camera_hz": round(observer.images / seconds, 1),
+        "published": published,
+        "received": received,
+        "lost": round(max(0.0, 1 - received / published), 4),
+        "skeletons_hz": round(len(frames) / seconds, 1),
+        "found": round(sum(frame.joints is not None for frame in frames) / len(frames), 3),
+        "ms": {
+            "latency": latency.percentiles(),
+            **{
+                stage: {f"p{rank}": round(float(np.percentile(each, rank)), 3) for rank in (50, 90, 99)}
+                for stage, each in values.items()
+            },
+        },
+        "start_seconds": round(start, 2),
+        "cores": round(cores, 3),
+        "peak_mb": peak_memory(processes[0]),
+        "noise": latency.noise(),
+    }
+
+
+def cpu_seconds(process: int) -> float:
+    """CPU time that a process has used so far, in all its threads.
+
+    Raises:
+        OSError: There is no such process, or this is not Linux.
+    """
+    # The name in brackets may hold spaces; user and system time are the 12th and 13th after it.
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

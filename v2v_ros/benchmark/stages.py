@@ -1,0 +1,72 @@
+"""Where the time of a frame goes, without ROS."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..depth import decode_image
+from ..estimator import PoseEstimator
+from .noise import Recorder
+from .scene import CAMERA, RATE, Scene
+
+STAGES = ("decode", "locate", "voxelize", "network", "joints", "track", "total")
+KINDS = ("tracking", "searching")
+
+
+def decode(image: bytes) -> np.ndarray:
+    """float32 [480, 640] metres from a frame of a :class:`Scene`, as the node decodes a message."""
+    return decode_image("16UC1", CAMERA.height, CAMERA.width, 2 * CAMERA.width, False, image)
+
+
+def warm_up(frames: int) -> int:
+    """Frames that are run and not counted before so many that are."""
+    return max(3, frames // 10)
+
+
+def frames_in_all(frames: int) -> int:
+    """How many frames :func:`time_stages` runs to time so many of each kind."""
+    return 2 * (warm_up(frames) + frames)
+
+
+def time_stages(
+    estimator: PoseEstimator, scene: Scene, frames: int, tick: Callable[[], object] = lambda: None
+) -> dict[str, Any]:
+    """Time the estimator following the subject, and searching for it.
+
+    Args:
+        frames: Timed frames of each kind, after a tenth as many to warm up.
+        tick: Called after every frame.
+
+    Returns:
+        For ``tracking`` and ``searching`` the stages' ``p50``, ``p90`` and ``p99`` in milliseconds; ``noise``: what
+        others did meanwhile; ``cpu``: milliseconds of CPU time of a frame, and the cores that this keeps busy at 30 Hz;
+        ``camera_share``: the p50 of a tracked frame over the time between two frames at 30 Hz.
+    """
+    figures: dict[str, Any] = {"noise": {}, "cpu": {}}
+    for kind in KINDS:
+        estimator.reset()
+        recorder, begun = Recorder(), time.process_time()
+        for index in range(warm_up(frames) + frames):
+            if index == warm_up(frames):
+                recorder, begun = Recorder(), time.process_time()
+            if kind == "searching":
+                estimator.reset()
+            started = time.perf_counter()
+            depth = decode(scene.images[scene.turn(index)])
+            decoded = time.perf_counter()
+            estimate = estimator.estimate(depth, CAMERA, index / RATE)
+            finished = time.perf_counter()
+            seconds = {"decode": decoded - started, **estimate.seconds, "total": finished - started}
+            recorder.add_all({stage: 1000 * seconds[stage] for stage in STAGES})
+            tick()
+        milliseconds = 1000 * (time.process_time() - begun) / frames
+        timings = recorder.timings()
+        figures[kind] = {stage: timings[stage].percentiles() for stage in STAGES}
+        figures["noise"][kind] = timings["total"].noise()
+        figures["cpu"][kind] = {"ms": round(milliseconds, 3), "cores_at_30_hz": round(milliseconds * RATE / 1000, 3)}
+    figures["camera_share"] = round(figures["tracking"]["total"]["p50"] * RATE / 1000, 3)
+    return figures

@@ -1,0 +1,216 @@
+"""The whole measurement, in the order in which it disturbs itself least."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..estimator import PoseEstimator
+from ..runtime import available, choose_device
+from ..weights import load
+from .machine import ceilings, device_name, processor
+from .networks import FULL_NAME, choose, network_name, time_networks
+from .scene import Scene
+from .stages import frames_in_all, time_stages
+from .start import time_start
+from .subjects import time_subjects
+
+FORMAT = "v2v_ros.benchmark.1"
+PAPER = {
+    "input_ms": 23.0,
+    "network_ms": 5.0,
+    "decode_ms": 0.5,
+    "device": "Titan X",
+    "verified": False,
+}
+"""Stage times of V2V-PoseNet by its authors (Moon et al., CVPR 2018), from memory; not looked up again. Their sum
+agrees with the 35 frames a second that others quote."""
+_NETWORK_ROUNDS = 30
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure.
+
+    Attributes:
+        weights: Name or path; what the estimator runs.
+        device: Of the estimator: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        runtime: Of the estimator.
+        threads: Of the CPU; 0: as PyTorch has been told.
+        frames: Timed frames of each kind.
+        networks: Names as :func:`~v2v_ros.benchmark.networks.choose` takes them.
+        runtimes: To compare with the eager baseline on every network.
+        batches: Grids in one call.
+        devices: Where networks are compared; the estimator's is always one of them.
+        subjects: Numbers of subjects in one frame.
+        ros_rates: Frames a second at which the nodes are measured over DDS; empty: they are not.
+        ros_seconds: How long at each.
+    """
+
+    weights: str | Path
+    device: str = "auto"
+    runtime: str = "auto"
+    threads: int = 0
+    frames: int = 100
+    networks: tuple[str, ...] = ()
+    runtimes: tuple[str, ...] = ("auto",)
+    batches: tuple[int, ...] = (1,)
+    devices: tuple[str, ...] = ()
+    subjects: tuple[int, ...] = (1,)
+    ros_rates: tuple[float, ...] = ()
+    ros_seconds: float = 12.0
+
+    @property
+    def network_names(self) -> tuple[str, ...]:
+        """Of the networks that are compared: those asked for, or that of the weights."""
+        return self.networks or (network_name(self.weights),)
+
+    @property
+    def device_names(self) -> tuple[str, ...]:
+        """Of the devices on which networks are compared."""
+        chosen = str(choose_device(self.device))
+        return tuple(dict.fromkeys((chosen, *(str(choose_device(name)) for name in self.devices))))
+
+    @property
+    def steps(self) -> int:
+        """How often :func:`run_benchmark` calls ``tick``, about."""
+        networks = len(self.network_names)
+        compared = networks * len(self.batches) * len(self.device_names)
+        return frames_in_all(self.frames) + compared + networks * (self.frames + max(2, self.frames // 10))
+
+
+def everything(weights: str | Path) -> dict[str, Any]:
+    """Arguments of a :class:`Plan` that compares all that this machine and this package have.
+
+    Args:
+        weights: Those whose skeleton and network are taken.
+    """
+    cuda = torch.cuda.is_available()
+    return {
+        "networks": tuple(dict.fromkeys((network_name(weights), FULL_NAME))),
+        "runtimes": tuple(available()),
+        "batches": (1, 2, 4, 8, 32) if cuda else (1, 2, 4, 8),
+        "devices": ("cuda", "cpu") if cuda else ("cpu",),
+        "subjects": tuple(range(1, 9)),
+    }
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Tell PyTorch for a while how many threads it has; 0: leave it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def run_benchmark(plan: Plan, tick: Callable[[], object] = lambda: None) -> dict[str, Any]:
+    """Measure.
+
+    Args:
+        tick: Called again and again, about ``plan.steps`` times.
+
+    Returns:
+        What docs/performance.md describes: JSON has the same names.
+
+    Raises:
+        WeightsError: There are no such weights.
+        ValueError: There is no such device or runtime.
+        ModuleNotFoundError: The nodes are to be measured, and ROS 2 is not at hand.
+    """
+    with _threads(plan.threads):
+        return _run(plan, tick)
+
+
+def _run(plan: Plan, tick: Callable[[], object]) -> dict[str, Any]:
+    if plan.ros_rates:
+        from .ros import time_nodes  # fails at once when ROS is not there
+    devices = [choose_device(name) for name in plan.device_names]
+    skeleton = load(plan.weights).skeleton
+    choices = [choose(name, skeleton.name) for name in plan.network_names]
+    scene = Scene.render(skeleton.kind)
+    # First, while this process has nothing on the GPU and little in memory.
+    where: dict[str, Any] = {"device": plan.device, "runtime": plan.runtime, "threads": plan.threads}
+    start = time_start(plan.weights, scene, **where)
+    nodes = [time_nodes(plan.weights, rate, plan.ros_seconds, skeleton.kind, **where) for rate in plan.ros_rates]
+    estimator = PoseEstimator(plan.weights, **where)
+    figures: dict[str, Any] = {
+        "format": FORMAT,
+        "machine": {
+            "processor": processor(),
+            "threads": torch.get_num_threads(),
+            "device": estimator.device,
+            "device_name": device_name(devices[0]),
+            "runtime": estimator.runtime,
+            "network": estimator.network,
+            "weights": estimator.weights_id,
+            "torch": torch.__version__,
+        },
+        "start": start,
+        **time_stages(estimator, scene, plan.frames, tick),
+        "ceilings": [],
+        "networks": [],
+        "left_out": [],
+        "subjects": [],
+    }
+    del estimator
+    rounds = min(_NETWORK_ROUNDS, plan.frames)
+    for device in devices:
+        ceiling = {"device": str(device), **ceilings(device)}
+        figures["ceilings"].append(ceiling)
+        rows, left_out = time_networks(
+            choices, plan.runtimes, plan.batches, device, ceiling, rounds=rounds, threads=plan.threads, tick=tick
+        )
+        figures["networks"] += rows
+        figures["left_out"] += left_out
+    for choice in choices:
+        figures["subjects"] += time_subjects(
+            choice,
+            plan.subjects,
+            devices[0],
+            runtime=plan.runtime,
+            threads=plan.threads,
+            rounds=plan.frames,
+            tick=tick,
+        )
+    figures["network_ms"] = _headline(figures["networks"])
+    figures["ros"] = nodes or None
+    figures["paper"] = PAPER
+    figures["noisy"] = noisy(figures)
+    return figures
+
+
+def _headline(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The first network's baseline and its fastest runtime, at the smallest batch."""
+    same = [row for row in rows if all(row[key] == rows[0][key] for key in ("network", "device", "batch"))]
+    baseline, *others = same
+    best = min(others or same, key=lambda row: row["p50"])
+    return {
+        "eager_float32": baseline["p50"],
+        "runtime": best["p50"],
+        "ratio": best["ratio"],
+        "description": best["description"],
+    }
+
+
+def noisy(figures: dict[str, Any]) -> list[str]:
+    """What was measured while the machine was too noisy, in words."""
+    found = [name for name, noise in figures["noise"].items() if noise["noisy"]]
+    found += [f"ceilings of {each['device']}" for each in figures["ceilings"] if each["noisy"]]
+    for row in figures["networks"]:
+        if row["noisy"]:
+            found.append(f"{row['network']} with {row['runtime']} on {row['device']}, batch {row['batch']}")
+    for row in figures["subjects"]:
+        if row["noise"]["noisy"]:
+            found.append(f"{row['subjects']} subjects with {row['network']}")
+    for row in figures["ros"] or []:
+        if row["noise"]["noisy"]:
+            found.append(f"nodes at {row['camera_hz']:g} Hz")
+    return found

@@ -1,0 +1,74 @@
+"""OpenVINO, on the CPU."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import torch
+
+from ..network import V2VPoseNet
+from .graph import onnx_model
+
+
+class OpenVinoRuntime:
+    """Runs a network with OpenVINO on the CPU, in bfloat16 where the processor multiplies it, else in float32.
+
+    Args:
+        network: Left as it is.
+        threads: CPU threads; 0: as many as OpenVINO sees fit.
+
+    Raises:
+        ModuleNotFoundError: OpenVINO or ONNX, which carries the network there, is not installed.
+    """
+
+    device = torch.device("cpu")
+
+    def __init__(self, network: V2VPoseNet, threads: int = 0) -> None:
+        openvino = import_openvino()
+        core = openvino.Core()
+        # Samples run one by one: a batch gains nothing on a CPU, and every new size would be compiled anew.
+        graph = core.read_model(onnx_model(network, batch=1).SerializeToString())
+        options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        if threads:
+            options["INFERENCE_NUM_THREADS"] = threads
+        compiled = core.compile_model(graph, "CPU", options)
+        self._tensor = openvino.Tensor
+        self._request = compiled.create_infer_request()
+        config = network.config
+        self._shape = (config.joints, *3 * (config.heatmap,))
+        precision = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        names = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
+        self.description = f"openvino {openvino.__version__.split('-')[0]} {names.get(precision, precision)}"
+
+    def __call__(self, grids: torch.Tensor) -> torch.Tensor:
+        """Occupancy bool, uint8 or float [B, 1, N, N, N] to heatmaps float32 [B, J, N/2, N/2, N/2] on the CPU."""
+        cells = grids.detach().to("cpu", torch.uint8).contiguous().numpy()
+        heatmaps = torch.empty(len(cells), *self._shape)
+        out = heatmaps.numpy()
+        for index in range(len(cells)):
+            self._request.set_input_tensor(self._tensor(cells[index : index + 1], shared_memory=True))
+            self._request.set_output_tensor(self._tensor(out[index : index + 1], shared_memory=True))
+            self._request.infer()
+        return heatmaps
+
+
+def import_openvino() -> Any:
+    """The module ``openvino``, kept from reporting its use to its maker.
+
+    Being imported, OpenVINO sends a message over the network unless its companion package for that is missing.
+
+    Raises:
+        ModuleNotFoundError: OpenVINO is not installed.
+    """
+    name = "openvino_telemetry"
+    if "openvino" in sys.modules or name in sys.modules:
+        import openvino
+
+        return openvino
+    sys.modules[name] = None  # type: ignore[assignment]  # stands for a package that cannot be imported
+    try:
+        import openvino
+    finally:
+        del sys.modules[name]
+    return openvino
