@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -111,7 +113,10 @@ def test_a_folder_without_a_dataset(tmp_path: Path, capsys: pytest.CaptureFixtur
     error = capsys.readouterr().err
     assert all(pattern in error for patterns in LAYOUTS.values() for pattern in patterns)
     assert main(["data", "check", str(tmp_path / "none")]) == 1
-    assert "does not exist" in capsys.readouterr().err
+    assert "none' does not exist" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert main(["data", "check", str(tmp_path / "file")]) == 1
+    assert "file' is not a folder" in capsys.readouterr().err
     assert main(["data", "check", str(tmp_path), "--dataset", "nyu"]) == 1
     assert f"get it from {get_spec('nyu').source}" in capsys.readouterr().out
 
@@ -142,7 +147,7 @@ def test_all_that_is_wrong_is_told(msra: Path, capsys: pytest.CaptureFixture[str
         assert any(text in error for error in result["errors"]), text
     assert [group["frames"] for group in result["groups"]] == [17, 17, 0, 16, 16, 16, 16, 17, 17]
     output = capsys.readouterr()
-    assert "v2v data: error: 7 errors" in output.err and get_spec("msra").source in output.out
+    assert "v2v data check: error: 7 errors" in output.err and get_spec("msra").source in output.out
     # What is wrong elsewhere does not matter to one subject.
     code, (result,) = _check(msra, "--subject", "0")
     assert code == 0 and [group["name"] for group in result["groups"]] == ["P0"]
@@ -152,16 +157,19 @@ def test_every_bad_line_of_a_label_file_is_told(icvl: Path) -> None:
     path = icvl / "Training/labels.txt"
     lines = path.read_text().splitlines()
     lines[3] = lines[3].rsplit(" ", 1)[0]
-    lines[7] = lines[7].replace(" ", " x", 1)
+    lines[7] = lines[7].rsplit(" ", 1)[0] + " BAD"
     lines[8] += " 5"
+    lines[9] = lines[9].rsplit(" ", 1)[0] + " nan"
     path.write_text("\n".join(lines) + "\n")
     (icvl / "Testing/test_seq_2.txt").unlink()
     code, (result,) = _check(icvl)
     assert code == 1
+    assert "because of the errors no images were decoded of train, test" in result["notes"]
     assert [error.removeprefix(f"{icvl}/") for error in result["errors"]] == [
         "Training/labels.txt, line 4: expected a name and 48 numbers, found 47 numbers",
-        "Training/labels.txt, line 8: expected a name and 48 numbers, found something else",
+        "Training/labels.txt, line 8: expected a name and 48 numbers, found 'BAD'",
         "Training/labels.txt, line 9: expected a name and 48 numbers, found 49 numbers",
+        "Training/labels.txt, line 10: expected a name and 48 numbers, found 'nan'",
         "Testing/test_seq_2.txt: the label file is missing",
     ]
 
@@ -210,18 +218,22 @@ def test_an_image_that_shows_nothing_is_a_warning(nyu: Path) -> None:
     assert "1 of 8 decoded images show nothing: test/depth_1_0000002.png" in result["warnings"]
 
 
-def test_so_many_images_are_decoded_evenly_spread(source: Path) -> None:
+def test_so_many_images_are_decoded_evenly_spread(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     few = DatasetCheck("msra", source / "msra", frames=9)
     assert [dataset.frame_name(index)[:2] for dataset, index in few.sample] == [f"P{s}" for s in range(9)]
     assert len(DatasetCheck("msra", source / "msra", frames=None).sample) == 153
-    with pytest.raises(SystemExit):
-        main(["data", "check", str(source), "--frames", "0"])
+    for count in ("0", "x"):
+        with pytest.raises(SystemExit):
+            main(["data", "check", str(source), "--frames", count])
+    assert "argument --frames: must be a number above zero or 'all', got 'x'" in capsys.readouterr().err
 
 
 def test_centre_files_must_fit(nyu: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _check(nyu)[0] == 0
     code, (result,) = _check(nyu, "--centers")
-    assert code == 1 and len(result["errors"]) == 2 and "no centre file of the train split" in result["errors"][0]
+    assert code == 1 and len(result["errors"]) == 2
+    assert f"{nyu / 'centers/center_train_refined.txt'}: there is no such centre file: put" in result["errors"][0]
+    assert all("v2v data centers" in error for error in result["errors"])
     spec = get_spec("nyu")
     train, test = (open_dataset("nyu", nyu, split).joints for split in ("train", "test"))
     (nyu / "centers").mkdir()
@@ -286,11 +298,18 @@ def test_labels_of_other_images_and_datasets_without_labels(source: Path) -> Non
     assert projection_warning(open_dataset("hands2017", source / "hands2017", "test")) is None
 
 
-def test_swapped_intrinsics_are_told_by_the_command(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_swapped_intrinsics_are_told_by_the_command(
+    source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["data", "check", str(source / "msra"), "--subject", "1", "--intrinsics", *SWAPPED]) == 0
     assert "do with the published ones of msra" in capsys.readouterr().out
     assert main(["data", "check", str(source / "icvl"), "--intrinsics", *SWAPPED]) == 0
     assert "its labels are pixels, so that images cannot tell" in capsys.readouterr().out
+    # That is no reason to get the dataset once more.
+    monkeypatch.setattr(check, "published_frames", lambda name, group: (17,))
+    assert main(["data", "check", str(source / "msra"), "--intrinsics", *SWAPPED]) == 0
+    text = capsys.readouterr().out
+    assert "do with the published ones of msra" in text and "get what is missing" not in text
 
 
 @pytest.mark.parametrize("command", ["check", "cache"])
@@ -304,3 +323,56 @@ def test_the_help_shows_an_example(command: str, capsys: pytest.CaptureFixture[s
 def test_subjects_that_do_not_exist(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "check", str(source / "msra"), "--subject", "9"]) == 1
     assert "there is no subject 9" in capsys.readouterr().err
+
+
+def test_only_msra_has_subjects_to_choose(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", str(source / "nyu"), "--subject", "3"]) == 1
+    assert "v2v data check: error: --subject is for msra, but" in capsys.readouterr().err
+
+
+# For tests run as root, which may read everything: a folder in the place of a file cannot be read either.
+@pytest.mark.parametrize(
+    ("name", "file", "others"),
+    [
+        ("nyu", "train/joint_data.mat", 2),
+        ("nyu", "test/depth_1_0000002.png", 7),
+        ("icvl", "Testing/test_seq_1.txt", 24),
+        ("icvl", "Training/Depth/201403121140/image_0002.png", 27),
+        ("hands2017", "training/Training_Annotation.txt", None),
+        ("msra", "P2/IP/joint.txt", 152),
+        ("msra", "P2/IP/000000_depth.bin", 152),
+        ("itop_side", "ITOP_side_test_labels.h5", 6),
+        ("itop_side", "ITOP_side_train_depth_map.h5", 3),
+    ],
+)
+def test_files_that_cannot_be_read_are_errors_like_others(
+    source: Path, tmp_path: Path, name: str, file: str, others: int | None
+) -> None:
+    folder = Path(shutil.copytree(source / FOLDERS.get(name, name), tmp_path / "copy"))
+    (folder / file).unlink()
+    (folder / file).mkdir()
+    code, (result,) = _check(folder, "--dataset", name)
+    (error,) = result["errors"]
+    assert code == 1 and error.startswith(f"{folder / file}: ") and error.endswith("Is a directory")
+    assert others is None or result["decoded"] - result["broken"] == others
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "decoded"),
+    [("nyu", "train", 2), ("icvl", "Training/Depth/201403121140", 4), ("msra", "P3/T", 152)],
+)
+def test_folders_that_cannot_be_listed_are_errors_like_others(
+    source: Path, monkeypatch: pytest.MonkeyPatch, name: str, place: str, decoded: int
+) -> None:
+    folder = source / name
+    listdir = os.listdir
+
+    def denied(path: Path) -> list[str]:
+        if Path(path) == folder / place:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", denied)
+    code, (result,) = _check(folder)
+    assert code == 1 and result["errors"] == [f"{folder / place}: cannot be read: Permission denied"]
+    assert result["decoded"] == decoded and result["broken"] == 0

@@ -172,3 +172,17 @@ def test_a_file_that_is_cut_after_it_was_opened_is_an_error_of_that_frame(folder
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(DatasetError, match="truncated"):
         dataset.depth(3)
+
+
+def test_damaged_labels_are_named(folder: Path) -> None:
+    path = folder / "ITOP_side_train_labels.h5"
+    with h5py.File(path, "r+") as file:
+        values = file["real_world_coordinates"][()]
+        del file["real_world_coordinates"]
+        packed = file.create_dataset("real_world_coordinates", data=values, compression="gzip")
+        place = packed.id.get_chunk_info(0).byte_offset
+    with path.open("r+b") as raw:
+        raw.seek(place)
+        raw.write(b"\xff" * 16)
+    with pytest.raises(DatasetError, match=r"ITOP_side_train_labels\.h5: real_world_coordinates: cannot be read"):
+        ItopDataset(folder, "train", view="side")

@@ -45,15 +45,24 @@ def nyu(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """Writes weights of a tiny untrained network: (name, skeleton, seed, recipe) -> path."""
+    """Writes weights of a tiny untrained network, with what its training's configuration is to be beside the recipe."""
 
-    def write(name: str, skeleton: str = "hand14", seed: int = 0, recipe: str = "ours", edge: float = 0.25) -> Path:
+    def write(
+        name: str,
+        skeleton: str = "hand14",
+        seed: int = 0,
+        recipe: str = "ours",
+        edge: float = 0.25,
+        **config_values: Any,
+    ) -> Path:
         torch.manual_seed(seed)
         target = get_skeleton(skeleton)
         config = NetworkConfig(len(target.joint_names), 16, 2)
         path = tmp_path / f"{name}.safetensors"
         state = V2VPoseNet(config).state_dict()
-        weights.save(Weights(name, target, config, edge, state, {"config": {"recipe": recipe}}), path)
+        training = {"config": {"recipe": recipe, **config_values}}
+        offset = 0.25 if recipe == "paper" else 0.0
+        weights.save(Weights(name, target, config, edge, state, training, heatmap_offset=offset), path)
         return path
 
     return write
@@ -104,6 +113,8 @@ def test_networks_are_read_as_they_were_trained(nyu: Path, make: Make) -> None:
     # The published code knows no places between cells.
     cells = (joints(paper, "published") - frames.centers[:2, None]) / 0.25 * 8 + 4
     np.testing.assert_allclose((cells + 0.25) % 1, 0.5, atol=2e-3)
+    cells = (joints(ours, "published") - frames.centers[:2, None]) / 0.25 * 8 + 4
+    np.testing.assert_allclose(cells % 1, 0.5, atol=2e-3)
     # Its networks see pixels without depth at the far end of the range.
     network = CubeNetwork(paper, "cpu")
     center = torch.from_numpy(frames.centers[:1]).float()
@@ -133,11 +144,118 @@ def test_written_predictions_score_as_the_networks_do(nyu: Path, make: Make, tmp
         assert figures["mean_mm"] == pytest.approx(direct["results"]["v2v_ros"]["mean_mm"], rel=3e-3)
 
 
+def test_frames_without_a_centre_are_told_and_missed(
+    nyu: Path, make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = open_dataset("nyu", nyu, "test")
+    places = reference_points(dataset.joints)
+    places[[2, 7]] = np.nan
+    centers, written = tmp_path / "centers.txt", tmp_path / "mine.txt"
+    write_centers(centers, dataset.spec, places)
+    arguments = ["--data", str(nyu), "--weights", str(make("a")), "--centers", str(centers)]
+    report = ["--write-predictions", str(written), "--output", str(tmp_path / "report")]
+    figures = _evaluate(tmp_path, *arguments, *report)["results"]["v2v_ros"]
+    text = "9 of 11 test frames in use: 2 without a centre, counted as missed"
+    assert text in capsys.readouterr().out and text in (tmp_path / "report" / "report.txt").read_text()
+    assert figures["frames"] == 11 and figures["missed_share"] == pytest.approx(2 / 11, abs=1e-5)
+    counts = {"total": 11, "used": 9, "centerless": 2, "invalid": 0, "passed_over": 0}
+    assert figures["coverage"] == counts
+    lines = written.read_text().splitlines()
+    assert [index for index, line in enumerate(lines) if line == "invalid"] == [2, 7] and len(lines) == 11
+    again = _evaluate(tmp_path, "--predictions", str(written), "--data", str(nyu))["results"]["mine"]
+    for key in ("frames", "mean_mm", "median_mm", "missed_share", "success_40mm", "complete"):
+        assert again[key] == pytest.approx(figures[key], rel=1e-4), key
+    few = _evaluate(tmp_path, *arguments, "--samples", "4")["results"]["v2v_ros"]
+    assert few["coverage"] == {**counts, "used": 4, "passed_over": 5}
+
+
+def test_the_truth_can_come_from_the_dataset(nyu: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fake_icvl.write(tmp_path / "icvl", train=1, test=3)
+    fake_itop.write(tmp_path / "itop", train=1, test=8)
+    fake_msra.write(tmp_path / "msra")
+    fake_hands2017.write(tmp_path / "hands", train=1, test=1)
+    mine, offset = tmp_path / "mine.txt", np.array([0.0, 0.0, 0.01])
+    for name, folder, subject in (
+        ("nyu", nyu, None),
+        ("itop_side", tmp_path / "itop", None),
+        ("msra", tmp_path / "msra", 4),
+    ):
+        dataset = open_dataset(name, folder, "test", test_subject=subject)
+        joints = dataset.joints + offset
+        chosen = ["--subject", "4"] if subject else []
+        arguments = ["--predictions", str(mine), "--data", str(folder), *chosen]
+        write_uvd(mine, joints, dataset.spec)
+        every = _evaluate(tmp_path, *arguments, dataset=name)["results"]["mine"]
+        assert every["frames"] == dataset.valid.sum() and every["mean_mm"] == pytest.approx(10, abs=0.01)
+        # The frames by their names, backwards; what is not valid may be missing.
+        lines = mine.read_text().splitlines()
+        named = [f"{dataset.frame_name(index)} {lines[index]}" for index in np.flatnonzero(dataset.valid)[::-1]]
+        mine.write_text("\n".join(named))
+        assert _evaluate(tmp_path, *arguments, dataset=name)["results"]["mine"]["mean_mm"] == every["mean_mm"]
+        write_uvd(mine, joints[dataset.valid], dataset.spec)
+        assert _evaluate(tmp_path, *arguments, dataset=name)["results"]["mine"]["mean_mm"] == every["mean_mm"]
+    assert "warning" not in capsys.readouterr().err
+    # All subjects of MSRA follow one another, as their own files do.
+    paths = [str(path) for path in sorted((tmp_path / "msra").glob("P?/*/joint.txt"))]
+    mine.write_text("".join(line + "\n" for path in paths for line in Path(path).read_text().splitlines()[1:]))
+    for truth in (["--data", str(tmp_path / "msra")], ["--truth", *paths]):
+        figures = _evaluate(tmp_path, "--predictions", str(mine), *truth, dataset="msra")["results"]["mine"]
+        assert figures["frames"] == 9 * 17 and figures["mean_mm"] == pytest.approx(0, abs=1e-2)
+    # ICVL's labels are pixels, of both its sequences, and scored with the community's focal length.
+    (tmp_path / "icvl" / "Testing" / "Depth" / "test_seq_1" / "image_0001.png").unlink()
+    both = [(tmp_path / "icvl" / "Testing" / f"test_seq_{index}.txt").read_text() for index in (1, 2)]
+    mine.write_text("\n".join(both))
+    arguments = ["--predictions", str(mine), "--data", str(tmp_path / "icvl")]
+    figures = _evaluate(tmp_path, *arguments, dataset="icvl")["results"]["mine"]
+    assert figures["frames"] == 5 and figures["mean_mm"] == pytest.approx(0, abs=1e-3)
+    call = ["evaluate", "--predictions", str(mine), "--dataset"]
+    capsys.readouterr()
+    assert main([*call, "hands2017", "--data", str(tmp_path / "hands")]) == 1
+    assert "not published: name a file of labels with --truth" in capsys.readouterr().err
+    assert main([*call, "icvl", "--data", str(tmp_path / "icvl"), "--subject", "1"]) == 1
+    assert "leave --subject out" in capsys.readouterr().err
+
+
+def test_the_tested_subject_must_not_have_been_trained_on(
+    make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_msra.write(tmp_path / "msra")
+    other = make("m3", "hand21", edge=0.2, dataset="msra", test_subject=3)
+    arguments = ["--data", str(tmp_path / "msra"), "--centers", "truth", "--weights", str(other)]
+    assert main(["evaluate", "--dataset", "msra", "--quiet", *arguments, "--subject", "5"]) == 1
+    error = capsys.readouterr().err
+    assert "was trained on subject 5" in error and "test it with --subject 3" in error
+    _evaluate(tmp_path, *arguments, "--subject", "3", dataset="msra")
+    assert "trained" not in capsys.readouterr().err
+
+
+def test_weights_of_other_data_and_of_several_runs_are_noticed(
+    nyu: Path, make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = make("mine", dataset="nyu", test_subject=-1)
+    _evaluate(tmp_path, "--data", str(nyu), "--weights", str(mine))
+    assert "warning" not in capsys.readouterr().err
+    foreign, synthetic = make("foreign", dataset="icvl"), make("synthetic", dataset="")
+    for path, trained in ((foreign, "icvl"), (synthetic, "synthetic data")):
+        _evaluate(tmp_path, "--data", str(nyu), "--weights", str(path))
+        assert f"was trained on {trained}, not on nyu" in capsys.readouterr().err
+    call = ["evaluate", "--dataset", "nyu", "--data", str(nyu), "--quiet", "--weights", str(mine)]
+    assert main([*call, str(foreign)]) == 1
+    assert "trained on different data, leave some out" in capsys.readouterr().err
+    paper = make("paper", recipe="paper", dataset="nyu")
+    assert main([*call, str(paper)]) == 0
+    assert "not of one training run (recipe ours and paper)" in capsys.readouterr().err
+
+
 def test_sources_of_centres_are_compared(
     nyu: Path, make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    report = tmp_path / "report"
     arguments = ["--data", str(nyu), "--weights", str(make("a")), "--centers", "released", "truth"]
-    content = _evaluate(tmp_path, *arguments)
+    content = _evaluate(tmp_path, *arguments, "--output", str(report))
+    names = {path.name for path in report.iterdir()}
+    assert {"v2v_ros_centres_released_joints.csv", "v2v_ros_centres_truth_curve.csv"} <= names
+    assert not any(re.search(r"[ ,]", name) for name in names)
     assert [result["centers"] for result in content["results"].values()] == ["released", "truth"]
     assert "compare with no published ones" in capsys.readouterr().err
 
@@ -166,14 +284,25 @@ def test_bodies_are_judged_on_valid_frames_by_precision(make: Make, tmp_path: Pa
     arguments = ["--data", str(tmp_path / "itop"), "--weights", str(path), "--centers", "truth"]
     figures = _evaluate(tmp_path, *arguments, dataset="itop_side")["results"]["v2v_ros"]
     assert figures["frames"] == 3 and 0 <= figures["map_10cm"] < 0.9 and "upper body" in figures["parts"]
+    assert figures["coverage"]["invalid"] == 1 and "missed_share" not in figures
 
 
 def test_hands2017_gets_a_submission(make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fake_hands2017.write(tmp_path / "h", train=2, test=3)
     dataset = open_dataset("hands2017", tmp_path / "h", "test")
-    centers = np.stack([center_of_mass(dataset, index) for index in range(3)])
+    centers = np.stack([center_of_mass(dataset.depth(index), dataset) for index in range(3)])
     write_centers(tmp_path / "h" / "centers" / "center_test_refined.txt", dataset.spec, centers)
     arguments = ["--data", str(tmp_path / "h"), "--weights", str(make("h", "hand21"))]
+    call = ["evaluate", "--dataset", "hands2017", *arguments, "--write-predictions", str(tmp_path / "s.txt")]
+    assert main([*call, "--centers", "truth"]) == 1
+    assert "not published, so there are no true centres: let 'v2v data centers'" in capsys.readouterr().err
+    assert main([*call, "--samples", "2"]) == 1 and "leave --samples out" in capsys.readouterr().err
+    some = np.where(np.arange(3)[:, None] == 1, np.nan, centers)
+    write_centers(tmp_path / "some.txt", dataset.spec, some)
+    assert main([*call, "--centers", str(tmp_path / "some.txt")]) == 1
+    error = capsys.readouterr().err
+    assert "needs all 3 frames, but 1 have no centre, first frame/images/image_D00000002.png" in error
+    assert not (tmp_path / "s.txt").exists()
     assert main(["evaluate", "--dataset", "hands2017", *arguments]) == 1
     assert "--write-predictions" in capsys.readouterr().err
     _evaluate(tmp_path, *arguments, "--write-predictions", str(tmp_path / "s.txt"), dataset="hands2017")
@@ -199,8 +328,16 @@ def test_swapped_intrinsics_are_noticed(
         (["--data", "DATA"], "--weights"),
         (["--data", "nowhere", "--weights", "WEIGHTS"], "does not exist"),
         (["--data", "DATA", "--weights", "WEIGHTS", "--subject", "1"], "leave --subject out"),
+        (["--data", "DATA", "--weights", "WEIGHTS", "--calibrate"], "--calibrate and --dataset are two"),
+        (["--data", "DATA", "--weights", "WEIGHTS", "--test-set", "x"], "--test-set and --dataset are two"),
         (["--data", "DATA", "--weights", "WEIGHTS", "--centers", "nofile.txt"], "no centre file"),
         (["--data", "DATA", "--weights", "OTHER"], "'hand14' was asked for"),
+        (["--data", "DATA", "--weights", "WEIGHTS", "--centers", "truth", "truth"], "names a source twice"),
+        (
+            ["--data", "DATA", "--weights", "WEIGHTS", "--centers", "truth", "DATA", "--write-predictions", "p.txt"],
+            "the joints of one run",
+        ),
+        (["--data", "DATA", "--weights", "WEIGHTS", "--write-predictions", "DATA"], "is a folder"),
     ],
 )
 def test_wrong_calls_say_what_to_do(

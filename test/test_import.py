@@ -334,12 +334,13 @@ def changed(**changes: Any) -> Callable[[], Any]:
         (changed(output_layer__bias=torch.full((21,), torch.nan)), r"not finite: output_layer\.bias"),
         (changed(front_layers__0__block__0__weight=torch.ones(8, 1, 7, 7, 7)), "of another shape: .* and .* more"),
         (changed(front_layers__0__block__0__weight=torch.ones(())), "this is another network"),
+        (changed(front_layers__0__block__0__weight=None), r"missing: front_layers\.0\.block\.0\.weight$"),
         (lambda: nn.Linear(2, 2).state_dict(), "holds no V2V-PoseNet.* It holds: weight, bias"),
         (lambda: torch.ones(3), "holds no V2V-PoseNet.* It holds: Tensor"),
         (lambda: {"a": state(), "b": state()}, r"several networks \(a, b\)"),
         (lambda: {"model_state_dict": state("basic_model.")}, "integral pose loss"),
     ],
-    ids=["joints", "names", "no-tensor", "nan", "shapes", "scalar", "other", "tensor", "several", "integral"],
+    ids=["joints", "names", "no-tensor", "nan", "shapes", "scalar", "first", "other", "tensor", "several", "integral"],
 )
 def test_wrong_checkpoints_are_refused_with_all_that_is_wrong(
     tmp_path: Path, content: Callable[[], Any], message: str, capsys: pytest.CaptureFixture[str]

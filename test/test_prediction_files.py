@@ -122,6 +122,7 @@ def _variants() -> dict[str, list[str]]:
         "indices": lines(rows, " ", [str(index) for index in range(FRAMES)]),
         "indices from one": lines(rows, ",", [str(index + 1) for index in range(FRAMES)]),
         "titles": [titles, *lines(rows, ",", NAMES)],
+        "a short title": ["name joints", *lines(rows, ",")],
         "titles and no names": [titles.partition(",")[2], *lines(rows, ",")],
         "comments and blank lines": ["# mine", "", *lines(rows), "", "% end"],
         "a count": [str(FRAMES), *lines(rows)],
@@ -162,6 +163,33 @@ def test_a_unit_and_an_axis_can_be_told(judge: Judge) -> None:
     assert "check --unit" in warnings
 
 
+def test_predictions_and_truth_have_units_and_axes_of_their_own(judge: Judge) -> None:
+    truth = pose(NYU)
+    up, down = (lines(1000 * (truth * (1, sign, 1)).reshape(FRAMES, -1)) for sign in (-1, 1))
+    warnings = judge(NYU, down, up)[2]
+    assert "y axis the other way (--y-axis down or --truth-y-axis down)" in warnings
+    # What the warning advises helps.
+    for prediction, labels, option in ((down, up, "--y-axis"), (up, down, "--truth-y-axis")):
+        figures, _, warnings = judge(NYU, prediction, labels, option, "down")
+        assert figures["mean_mm"] == pytest.approx(0, abs=2e-3) and not warnings
+    metres = lines((truth * (1, -1, 1)).reshape(FRAMES, -1))
+    for prediction, labels, option in ((metres, up, "--unit"), (up, metres, "--truth-unit")):
+        figures, _, warnings = judge(NYU, prediction, labels, option, "m")
+        assert figures["mean_mm"] == pytest.approx(0, abs=2e-3) and not warnings
+
+
+def test_pixels_are_not_offered_an_axis(judge: Judge) -> None:
+    truth = pose(NYU)
+    mirrored = uvd(truth * (1, -1, 1), NYU)
+    warnings = judge(NYU, lines(mirrored), lines(uvd(truth, NYU)))[2]
+    assert "rows counted from below" in warnings and "y-axis" not in warnings
+    away = lines(uvd(truth + np.array([3.0, 0, 0]), NYU))
+    for prediction, labels in ((away, lines(uvd(truth, NYU))), (lines(uvd(truth, NYU)), away)):
+        warnings = judge(NYU, prediction, labels)[2]
+        assert "outside of the 640x480 image" in warnings and "y-axis" not in warnings
+    assert "check --truth-form, --truth-unit, --dataset" in warnings
+
+
 def test_submissions_are_matched_by_name_and_in_the_joint_order_of_the_challenge(judge: Judge) -> None:
     truth = pose(HANDS2017)
     names = [f"frame/images/image_D{index:08d}.png" for index in range(1, FRAMES + 1)]
@@ -197,10 +225,26 @@ def test_frames_that_the_truth_calls_invalid_are_left_out(judge: Judge, left_out
     assert figures["map_10cm"] == 0.0 and "6 frames, 1 of them invalid" in out
 
 
-def test_a_prediction_may_not_leave_frames_out_that_have_a_truth(judge: Judge) -> None:
-    rows = lines(uvd(pose(ICVL), ICVL))
-    _, _, error = judge(ICVL, [*rows[:4], "invalid", rows[5]], rows)
-    assert "mine.txt, line 5: invalid, but the truth has joints there" in error
+def test_frames_that_only_the_prediction_calls_invalid_are_missed(judge: Judge) -> None:
+    truth = pose(ICVL)
+    rows = lines(uvd(truth, ICVL))
+    moved = lines(uvd(truth + np.array([0, 0, 0.003]), ICVL))
+    figures, _, warnings = judge(ICVL, [*moved[:3], "invalid", "invalid", moved[5]], rows)
+    assert figures["frames"] == FRAMES and figures["mean_mm"] == pytest.approx(3, abs=1e-3)
+    assert figures["missed_share"] == pytest.approx(2 / FRAMES, abs=1e-5)
+    assert figures["success_20mm"] == pytest.approx(4 / FRAMES, abs=1e-5) and not figures["complete"]
+    assert "2 of the 6 frames that have a truth are missed ('invalid'), the first of them line 4" in warnings
+    _, _, warnings = judge(ICVL, [*NAMED[:3], NAMES[3] + " invalid", *NAMED[4:]], NAMED)
+    assert f"1 of the 6 frames that have a truth are missed ('invalid'), the first of them {NAMES[3]}" in warnings
+
+
+def test_a_truth_of_the_valid_frames_alone_is_matched_by_a_file_of_all(judge: Judge) -> None:
+    truth = pose(ITOP_SIDE)
+    rows = lines(uvd(truth + np.array([0.0, 0.0, 0.05]), ITOP_SIDE))
+    figures, _, warnings = judge(
+        ITOP_SIDE, [rows[0], "invalid", *rows[2:]], lines(uvd(truth[[0, 2, 3, 4, 5]], ITOP_SIDE))
+    )
+    assert figures["frames"] == FRAMES - 1 and figures["mean_mm"] == pytest.approx(50, abs=0.01) and not warnings
 
 
 ROWS = lines(uvd(pose(ICVL), ICVL))
@@ -222,7 +266,19 @@ def _with(row: int, text: str, rows: list[str] = ROWS) -> list[str]:
         (_with(2, NAMED[2]), ROWS, r"line 3: a name or index, .* unlike the lines before"),
         (ROWS[:-1], ROWS, r"mine.txt: 5 frames, but the truth .*truth.txt has 6: both need one line for every frame"),
         ([*ROWS, ROWS[0]], ROWS, r"mine.txt: 7 frames, but the truth"),
-        (_with(1, ROWS[1].replace(ROWS[1].split()[7], "left")), ROWS, r"mine.txt, line 2: 'left' is not a number"),
+        (
+            _with(1, ROWS[1].replace(ROWS[1].split()[7], "left")),
+            ROWS,
+            r"mine.txt, line 2: 'left' is not a number; expected 48",
+        ),
+        (
+            [row.replace(".", ",") for row in ROWS],
+            ROWS,
+            r"line 1: 96 numbers; expected 48, .* a decimal comma, write a",
+        ),
+        ([";".join(row.replace(".", ",").split()) for row in ROWS], ROWS, r"line 1: 96 numbers; .* a decimal comma"),
+        ([f"{i}.png {row.replace('.', ',')}" for i, row in enumerate(ROWS)], ROWS, r"line 1: 96 .* a decimal comma"),
+        (["joint 1 joint 2", *ROWS], ROWS, r"line 1: 3 words after 'joint'; expected 48, .*put # before them"),
         (_with(1, ROWS[1].replace(ROWS[1].split()[7], "nan")), ROWS, r"mine.txt, line 2: 'nan'; expected finite"),
         (ROWS, _with(1, ROWS[1].replace(ROWS[1].split()[7], "inf")), r"truth.txt, line 2: 'inf'; .*'invalid'"),
         ([], ROWS, r"mine.txt: no frames; expected one frame a line, 48 numbers each"),
@@ -258,7 +314,11 @@ def test_submissions_are_of_hands2017_and_have_names(judge: Judge) -> None:
         (["--predictions", "a.txt"], "--dataset is missing"),
         (["--predictions", "a.txt", "b.txt", "--dataset", "nyu", "--weights", "w"], "leave --weights out"),
         (["--predictions", "truth.txt", "truth.txt", "--dataset", "icvl"], "names a file twice"),
-        (["--predictions", "nowhere.txt", "--dataset", "icvl"], "nowhere.txt"),
+        (["--predictions", "nowhere.txt", "--dataset", "icvl"], "cannot read the file of joints 'nowhere.txt': No"),
+        (["--predictions", "truth.txt", "--dataset", "icvl", "--output", "truth.txt"], "'truth.txt' is a file: choose"),
+        (["--predictions", "truth.txt", "--dataset", "icvl", "--data", "."], "leave --data out"),
+        (["--predictions", "truth.txt", "--dataset", "icvl", "--subject", "1"], "leave --subject out"),
+        (["--predictions", "a.txt", "--dataset", "nyu", "--write-predictions", "b"], "leave --write-predictions out"),
         (["--predictions", "truth.txt", "--dataset", "icvl", "--intrinsics", "0", "1", "2", "3"], "focal lengths"),
     ],
 )
@@ -337,6 +397,18 @@ def test_several_methods_come_in_one_table_with_files_and_pictures(
         assert (output / picture).read_bytes().startswith(b"\x89PNG")
 
 
+def test_many_files_of_the_truth_are_named_by_the_first_and_their_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [tmp_path / f"{index}.txt" for index in range(FRAMES)]
+    for path, row in zip(files, ROWS, strict=True):
+        path.write_text(row + "\n")
+    (tmp_path / "mine.txt").write_text("\n".join(ROWS))
+    arguments = ["--predictions", str(tmp_path / "mine.txt"), "--truth", *map(str, files)]
+    assert main(["evaluate", "--dataset", "icvl", *arguments]) == 0
+    assert f"truth: {files[0]} and 5 more: 6 frames" in capsys.readouterr().out
+
+
 def test_the_help_is_enough_to_score_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["evaluate", "--help"])
@@ -381,6 +453,24 @@ def test_joints_that_have_no_pixel_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="behind the camera"):
         prediction_files.write_uvd(tmp_path / "p.txt", joints, ICVL)
     assert not list(tmp_path.iterdir())
+    joints[1] = np.nan
+    prediction_files.write_uvd(tmp_path / "p.txt", joints, ICVL)
+    assert (tmp_path / "p.txt").read_text().splitlines()[1] == "invalid"
+    assert prediction_files.read(tmp_path / "p.txt", ICVL).valid.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("kept", [1, 2, 3])
+def test_names_are_matched_whatever_folders_they_begin_with(judge: Judge, kept: int) -> None:
+    truth = pose(ICVL)
+    # The last part alone does not tell the two sequences apart.
+    names = [f"Testing/Depth/test_seq_{1 + index // 3}/image_{index % 3:04d}.png" for index in range(FRAMES)]
+    short = ["/".join(name.split("/")[-kept:]) for name in names]
+    named = lines(uvd(truth, ICVL), " ", short)[::-1]
+    figures, _, error = judge(ICVL, named, lines(uvd(truth, ICVL), " ", names))
+    if kept == 1:
+        assert "again, it was in line" in error
+    else:
+        assert figures["mean_mm"] == pytest.approx(0, abs=1e-3)
 
 
 @pytest.mark.parametrize("name", ["itop_side", "itop_top"])

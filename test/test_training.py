@@ -409,8 +409,66 @@ def test_the_command_takes_a_configuration_and_resumes_with_the_runs_own(
     assert main([*train_command, "--resume", "--samples", "16"]) == 0
     loaded = weights.load(output)
     assert loaded.training["samples"] == 16 and loaded.config.grid == 16
-    assert main([*train_command, "--resume", "--from", "hand21_lite"]) == 1
-    assert "choose one of them" in capsys.readouterr().err
+    for contrary in (["--resume", "--from", "hand21_lite"], ["--resume", "--overwrite"]):
+        assert main([*train_command, *contrary]) == 1
+        assert "choose one of them" in capsys.readouterr().err
+
+
+def test_a_new_run_neither_destroys_nor_mixes_with_an_earlier_one(tmp_path: Path) -> None:
+    output, folder = tmp_path / "x.safetensors", tmp_path / "x_run"
+    short = replace(CONFIG, samples=8)
+    train(short, output, progress=False)
+    train(replace(short, samples=16), output, resume=True, progress=False)
+    for name in ("epoch_01.safetensors", "epoch_02.safetensors", "notes.txt"):
+        (folder / name).touch()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match=r"of an earlier run: give --resume to go on with it, --overwrite to start"):
+        train(short, output, progress=False)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    train(replace(short, seed=1), output, overwrite=True, progress=False)
+    left = {path.name for path in folder.iterdir()}
+    assert not {name for name in left if name.startswith(("epoch_", "resumed_"))} and "notes.txt" in left
+    assert json.loads((folder / "config.json").read_text())["seed"] == 1
+    assert [point["samples"] for point in json.loads((folder / "validations.json").read_text())] == [8]
+    assert len(list((folder / "tensorboard").glob("events*"))) == 1
+    # Weights alone, and the networks of epochs alone, are the work of hours as well; what has nothing is no run.
+    (folder / "last.ckpt").unlink()
+    with pytest.raises(ValueError, match=r"x\.safetensors' of an earlier run: give --overwrite"):
+        train(short, output, progress=False)
+    output.unlink()
+    (folder / "epoch_03.safetensors").touch()
+    with pytest.raises(ValueError, match=r"epoch_03\.safetensors' of an earlier run: give --overwrite"):
+        train(short, output, progress=False)
+    (folder / "epoch_03.safetensors").unlink()
+    train(short, output, progress=False)
+
+
+def test_resuming_a_run_that_has_come_to_its_end_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    output = tmp_path / "x.safetensors"
+    train(replace(CONFIG, samples=8), output, progress=False)
+    train(replace(CONFIG, samples=16), output, resume=True, progress=False)
+    assert not caplog.records
+    train(replace(CONFIG, samples=16), output, resume=True, progress=False)
+    assert "was at its end, nothing was left to do: to go on, give more --samples" in caplog.text
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="of CPUs")
+def test_denormal_numbers_are_flushed_while_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Multiply(Callback):
+        products: list[float]
+
+        def on_train_start(self, trainer: Any, module: Any) -> None:
+            self.products = (torch.full((4,), 1e-30) * 1e-10).tolist()
+
+    watch = Multiply()
+    _watch(monkeypatch, watch)
+    torch.set_flush_denormal(False)
+    try:
+        assert (torch.full((4,), 1e-30) * 1e-10).min() > 0
+        train(replace(CONFIG, samples=8), tmp_path / "x.safetensors", progress=False)
+    finally:
+        torch.set_flush_denormal(False)
+    assert watch.products == [0] * 4
 
 
 # What is refused
@@ -422,8 +480,9 @@ def test_what_cannot_be_trained_is_refused_with_a_reason_and_leaves_nothing(tmp_
         ({"grid": 50}, "multiple of 8"),
         ({"seed": -1}, "seed must not be negative"),
         ({"decay": 1.0}, "decay must be from 0 to below 1"),
-        ({"network": "pos"}, "unknown network 'pos'; choose one of: pose, center"),
-        ({"precision": "8"}, "unknown precision"),
+        ({"network": "pos"}, "unknown --network 'pos'; choose one of: pose, center"),
+        ({"precision": "8"}, "unknown --precision"),
+        ({"learning_rate": 0.0}, "--learning-rate must be above zero"),
         ({"batch": 0}, "batch must be above zero"),
     ]:
         with pytest.raises(ValueError, match=reason):
@@ -457,6 +516,10 @@ def test_configuration_files_are_checked(tmp_path: Path) -> None:
     assert read_config(path)["learning_rate"] == 1
     assert make_config({"width": 4, "grid": 24}, {"width": 6}) == TrainingConfig(width=6, grid=24)
     assert make_config({"network": "center"}).network_config() == RefinerConfig(32, 16)
+    # Of how long it takes, what was said last counts.
+    dataset = {"dataset": "nyu", "data": "x"}
+    whole = asdict(make_config(dataset))
+    assert make_config(whole, {"samples": 30}).epochs == 0 and make_config(whole, {"epochs": 3}).epochs == 3
     for content, reason in [
         ("{", "is not JSON"),
         ("[]", "must be a JSON object"),

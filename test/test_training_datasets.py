@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import fake_itop
 import fake_msra
@@ -21,6 +22,7 @@ from v2v_ros.datasets.center_files import write_centers
 from v2v_ros.datasets.dataset import DatasetError
 from v2v_ros.datasets.frame_set import frame_set, reference_points
 from v2v_ros.datasets.registry import open_dataset
+from v2v_ros.datasets.specs import get_spec
 from v2v_ros.heatmaps import encode
 from v2v_ros.paper import Augmentation, PaperGeometry
 
@@ -30,8 +32,16 @@ from torch.utils.data import DataLoader
 
 from v2v_ros.training.config import TrainingConfig, make_config, read_config
 from v2v_ros.training.data import Batch, CenterBatch
-from v2v_ros.training.frames import FrameBatches, frame_batch, held_out_frames, open_frames, steps_per_epoch
+from v2v_ros.training.frames import (
+    FrameBatches,
+    frame_batch,
+    frames_seen,
+    held_out_frames,
+    open_frames,
+    steps_per_epoch,
+)
 from v2v_ros.training.module import PaperTraining, make_training
+from v2v_ros.training.train import train
 
 TINY = {"grid": 16, "width": 2, "batch": 3, "centers": "truth", "precision": "32-true"}
 OPTIONS = [
@@ -168,7 +178,9 @@ def test_both_recipes_run_end_to_end(nyu: Path, tmp_path: Path, recipe: str) -> 
     epochs = sorted(path.name for path in (tmp_path / "tiny_run").glob("epoch_*.safetensors"))
     assert epochs == (["epoch_01.safetensors", "epoch_02.safetensors"] if recipe == "paper" else [])
     card = output.with_suffix(".md").read_text()
-    assert "NYU" in card and "No recorded data" not in card and "test split" in card
+    assert f"7 frames of {get_spec('nyu').title}, seen 2 times each (14 samples), by the recipe" in card
+    assert "No recorded data" not in card and "test split" in card
+    assert made.training["samples"] == 14
     # A longer run goes on where this one ended.
     assert main([*arguments, *OPTIONS, "--epochs", "3", "--resume"]) == 0
     points = json.loads((tmp_path / "tiny_run" / "validations.json").read_text())
@@ -181,6 +193,7 @@ def test_the_network_for_reference_points_is_trained_on_a_dataset(nyu: Path, tmp
     assert main([*arguments, "--width", "2", "--batch", "4", "--epochs", "2", "--quiet"]) == 0
     assert weights.load_center(output, "hand14").cube_edge == 0.25
     config = make_config(read_config(tmp_path / "center_run" / "config.json"))
+    assert config.centers == "truth"
     frames, _ = open_frames(config)
     batch = next(iter(FrameBatches(replace(config, batch=64), frames)))
     assert isinstance(batch, CenterBatch)
@@ -220,12 +233,13 @@ def test_centre_files_place_the_cubes(nyu: Path, tmp_path: Path) -> None:
     ("values", "message"),
     [
         ({"dataset": "nuy", "data": "x"}, "unknown dataset 'nuy'"),
-        ({"dataset": "nyu"}, "data: say in which folder"),
+        ({"dataset": "nyu"}, "--data must say in which folder"),
         ({"dataset": "nyu", "data": "x", "skeleton": "hand21"}, "has the skeleton 'hand14'"),
-        ({"dataset": "msra", "data": "x"}, "say which"),
-        ({"dataset": "nyu", "data": "x", "test_subject": 3}, "leave it out"),
+        ({"dataset": "msra", "data": "x"}, "--subject must say which"),
+        ({"dataset": "nyu", "data": "x", "test_subject": 3}, "leave --subject out"),
+        ({"dataset": "nyu", "data": "x", "network": "center", "centers": "released"}, "leave --centers out"),
         ({"dataset": "nyu", "data": "x", "recipe": "paper", "network": "center"}, "pose network"),
-        ({"dataset": "nyu", "data": "x", "recipe": "theirs"}, "unknown recipe 'theirs'"),
+        ({"dataset": "nyu", "data": "x", "recipe": "theirs"}, "unknown --recipe 'theirs'"),
         ({"recipe": "paper"}, "name one"),
         ({"epochs": 3}, "name one"),
     ],
@@ -240,3 +254,68 @@ def test_a_missing_folder_is_named_with_where_to_get_it(tmp_path: Path, capsys: 
     assert main(arguments) == 1
     error = capsys.readouterr().err
     assert "nowhere" in error and "https://" in error
+
+
+def test_a_folder_too_high_is_answered_with_the_right_one(
+    nyu: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "nyu").symlink_to(nyu)
+    arguments = ["train", "--output", str(tmp_path / "a.safetensors"), "--dataset", "nyu", "--data"]
+    assert main([*arguments, str(tmp_path)]) == 1
+    assert f"did you mean '{tmp_path / 'nyu'}'?" in capsys.readouterr().err
+    assert main([*arguments, str(nyu / "train" / "joint_data.mat")]) == 1
+    assert "joint_data.mat' is not a folder" in capsys.readouterr().err
+
+
+def test_epochs_and_samples_are_not_given_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["train", "--output", str(tmp_path / "a.safetensors"), "--dataset", "nyu", "--data", "x"]
+    assert main([*arguments, "--epochs", "2", "--samples", "30"]) == 1
+    assert "--samples and --epochs both say how long to train" in capsys.readouterr().err
+
+
+def test_frames_are_counted_as_they_are_seen(nyu: Path) -> None:
+    config = _config(nyu)
+    frames, _ = open_frames(config)
+    # Seven frames in steps of three, or of six by two processes: the last step of an epoch is smaller.
+    assert [frames_seen(config, frames, 1, step) for step in range(5)] == [0, 3, 6, 7, 10]
+    assert [frames_seen(config, frames, 2, step) for step in range(5)] == [0, 6, 7, 13, 14]
+
+
+class _Killed(Exception):
+    """Stands for a process that is killed."""
+
+
+def test_a_run_that_is_cut_during_a_validation_loses_no_epoch(
+    nyu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(name: str, **options: Any) -> Path:
+        config = _config(nyu, recipe="paper", epochs=3)
+        train(config, tmp_path / f"{name}.safetensors", progress=False, **options)
+        return tmp_path / f"{name}_run"
+
+    whole = run("whole")
+    measure, calls = PaperTraining.measure, []
+
+    def cut(self: PaperTraining, batch: Batch) -> tuple[torch.Tensor, ...]:
+        calls.append(1)
+        if len(calls) == 6:  # of four parts each: in the second validation
+            raise _Killed
+        return measure(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PaperTraining, "measure", cut)
+        with pytest.raises(_Killed):
+            run("cut")
+    resumed = run("cut", resume=True)
+    points = [json.loads((folder / "validations.json").read_text()) for folder in (whole, resumed)]
+    assert [point["samples"] for point in points[1]] == [7, 14, 21] and points[0] == points[1]
+    for epoch in ("epoch_01", "epoch_02", "epoch_03"):
+        states = [weights.load(folder / f"{epoch}.safetensors").state for folder in (whole, resumed)]
+        assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_too_many_processes_for_the_held_out_set_are_refused(nyu: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"4 parts, too few for 5 processes.*--validation-samples"):
+        train(_config(nyu), tmp_path / "a.safetensors", devices=5)
+    with pytest.raises(ValueError, match=r"1 parts, too few for 2 processes"):
+        train(make_config({"validation_samples": 20}), tmp_path / "a.safetensors", devices=2)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -55,6 +56,7 @@ _BLOCKS = {
     "back.2": "back_layers.2.block",
     "back.3": "output_layer",
 }
+_BLOCK = re.compile("|".join(rf"(?:(?<=\.)|^){re.escape(block)}(?=\.)" for block in _BLOCKS.values()))
 _INSIDE = {"branch": "res_branch", "skip": "skip_con"}
 
 REMAINING = (
@@ -97,7 +99,10 @@ def import_checkpoint(
     except OSError as error:
         raise ImportRefusedError(f"checkpoint '{path}' cannot be read: {error.strerror}") from error
     entry, prefix, found = _find_state(path, _read(path, content))
-    width = found[_FIRST].shape[0] if found[_FIRST].dim() else 0
+    first = found.get(_FIRST, found.get(_FIRST.replace("weight", "bias")))
+    width = NetworkConfig.width
+    if isinstance(first, torch.Tensor):
+        width = first.shape[0] if first.dim() else 0
     if not 1 <= width <= 256:
         raise ImportRefusedError(f"checkpoint '{path}': '{_FIRST}' has {width} channels; this is another network")
     config = NetworkConfig(len(skeleton.joint_names), width=width)
@@ -177,17 +182,15 @@ def _find_state(path: Path, content: Any) -> tuple[str, str, dict[str, torch.Ten
     """The network's state dictionary, under which key it was, and its names' prefix, which is taken off."""
     entries = {"": content, **content} if isinstance(content, dict) else {}
     states = {
-        str(entry): (key.removesuffix(_FIRST), state)
+        str(entry): (prefix, state)
         for entry, state in entries.items()
-        if isinstance(state, dict)
-        for key in state
-        if isinstance(key, str) and key.endswith(_FIRST) and isinstance(state[key], torch.Tensor)
+        if isinstance(state, dict) and (prefix := _prefix(state)) is not None
     }
     if not states:
         holds = ", ".join(map(str, list(content)[:8])) if isinstance(content, dict) else type(content).__name__
         raise ImportRefusedError(
-            f"checkpoint '{path}' holds no V2V-PoseNet of the PyTorch re-implementation: there is no '{_FIRST}' in it "
-            f"or one level below. It holds: {holds or 'nothing'}"
+            f"checkpoint '{path}' holds no V2V-PoseNet of the PyTorch re-implementation: there are no tensors of its "
+            f"layers, such as '{_FIRST}', in it or one level below. It holds: {holds or 'nothing'}"
         )
     if len(states) > 1:
         raise ImportRefusedError(
@@ -201,6 +204,17 @@ def _find_state(path: Path, content: Any) -> tuple[str, str, dict[str, torch.Ten
             "logits for a softmax and no heatmaps; only networks of the heatmap loss (src/) can be imported"
         )
     return entry, prefix, {str(key).removeprefix(prefix): value for key, value in state.items()}
+
+
+def _prefix(state: dict[Any, Any]) -> str | None:
+    """What comes before the names of the network's tensors; None where most of its blocks are not there."""
+    found = {
+        (key[: place.start()], place[0])
+        for key, value in state.items()
+        if isinstance(key, str) and isinstance(value, torch.Tensor) and (place := _BLOCK.search(key))
+    }
+    counts = Counter(prefix for prefix, _ in found).most_common(1)
+    return counts[0][0] if counts and counts[0][1] > len(_BLOCKS) / 2 else None
 
 
 def _problems(wanted: dict[str, torch.Tensor], found: dict[str, torch.Tensor], skeleton: Skeleton) -> Iterator[str]:

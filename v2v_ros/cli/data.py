@@ -19,3 +19,5 @@ def add(commands: Commands) -> None:
     own = sub.add_subparsers(title="commands", dest="subcommand", required=True, metavar="COMMAND")
     for module in (data_check, data_cache, data_centers):
         module.add(own)
+    for name, parser in own.choices.items():
+        parser.set_defaults(name=f"data {name}")  # what errors begin with

@@ -44,7 +44,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from ..datasets.detect import LAYOUTS, find_datasets
 
     if not options.folder.is_dir():
-        raise CommandError(f"the folder '{options.folder}' does not exist")
+        what = "is not a folder" if options.folder.exists() else "does not exist"
+        raise CommandError(f"'{options.folder}' {what}: name the folder of a dataset, or one with such folders in it")
     found = [(options.dataset, options.folder)] if options.dataset else find_datasets(options.folder)
     if not found:
         layouts = "\n".join(f"  {name:10} {', '.join(patterns)}" for name, patterns in LAYOUTS.items())
@@ -52,6 +53,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             f"no dataset that v2v knows is in '{options.folder}' or in a folder in it; looked for any of\n{layouts}\n"
             "say what it is with --dataset, or see docs/datasets for where to put what"
         )
+    if options.subject is not None and all(name != "msra" for name, _ in found):
+        names = ", ".join(dict.fromkeys(name for name, _ in found))
+        raise CommandError(f"--subject is for msra, but '{options.folder}' has {names}: leave it out")
     results = []
     for name, folder in found:
         intrinsics = _intrinsics(name, options.intrinsics)
@@ -90,7 +94,7 @@ def _print(check: DatasetCheck) -> None:
     for kind in ("errors", "warnings", "notes"):
         for message in result[kind]:
             print(f"  {kind[:-1]}: {message}")
-    if result["errors"] or result["warnings"]:
+    if check.incomplete:
         print(f"  get what is missing or broken from {result['source']}")
     print(flush=True)
 
@@ -112,4 +116,7 @@ def _amount(size: int) -> str:
 
 def _count(text: str) -> int:
     """A number above zero; 0 for all."""
-    return 0 if text == "all" else int(positive(int)(text))
+    try:
+        return 0 if text == "all" else int(positive(int)(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number above zero or 'all', got '{text}'") from None

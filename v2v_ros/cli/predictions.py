@@ -11,6 +11,7 @@ from ..datasets import NAMES
 from .common import CommandError
 
 EXAMPLES = """v2v evaluate --dataset icvl --predictions mine.txt --truth icvl_test_groundtruth_label.txt
+  v2v evaluate --dataset icvl --predictions mine.txt --data ICVL/
   v2v evaluate --dataset nyu --predictions a.txt b.txt --truth nyu_test_groundtruth_label.txt --output report/
   v2v evaluate --dataset itop_side --predictions mine.csv --truth truth.txt --form world --unit m
   v2v evaluate --dataset hands2017 --predictions submission.txt --truth labels.txt --form submission"""
@@ -22,10 +23,12 @@ Separators are spaces, tabs, commas or semicolons; a line may begin with the fra
   world       x y z in the dataset's world frame (NYU, MSRA, ITOP: y up), mm (ITOP: m)
   submission  image name, tab, 63 world coordinates in mm (HANDS 2017)
 
-Joints per frame: icvl 16, nyu 14, msra and hands2017 21, itop 15. Frames of both files are matched by name if
-both have names, otherwise by line; both need the same number. A frame that the protocol leaves out is a line
-'invalid' in the truth, or in neither file (ITOP's 4,863 valid frames). Errors are distances in space: u v d are
-turned into points with the intrinsics that the literature scores with."""
+The truth is a file, or with --data the labels of the dataset's own test split; of msra all nine subjects, or the
+--subject that is given. Joints per frame: icvl 16, nyu 14, msra and hands2017 21, itop 15. Frames are matched by
+name if both files have names, otherwise by line; both need the same number. A frame that the protocol leaves out is
+a line 'invalid' in the truth, or missing from one of the files or both (ITOP's 4,863 valid frames). A line 'invalid'
+in the predictions alone is a missed frame: it counts as a failure, and a warning tells how many there are. Errors are
+distances in space: u v d are turned into points with the intrinsics that the literature scores with."""
 
 
 def add_options(sub: argparse.ArgumentParser) -> None:
@@ -44,9 +47,12 @@ def add_options(sub: argparse.ArgumentParser) -> None:
         "--truth-form", choices=("auto", "uvd", "world", "submission"), default="auto", help="of the truth (auto)"
     )
     group.add_argument(
-        "--unit", choices=("auto", "mm", "m"), default="auto", help="of depths and world coordinates (auto: by size)"
+        "--unit", choices=("auto", "mm", "m"), default="auto", help="of the predictions' numbers (auto: by size)"
     )
-    group.add_argument("--y-axis", choices=("up", "down"), help="of world coordinates (default: the dataset's)")
+    group.add_argument("--truth-unit", choices=("auto", "mm", "m"), default="auto", help="of the truth's (auto)")
+    text = "of world coordinates in the predictions (default: the dataset's)"
+    group.add_argument("--y-axis", choices=("up", "down"), help=text)
+    group.add_argument("--truth-y-axis", choices=("up", "down"), help="of those in the truth (default: the dataset's)")
     group.add_argument(
         "--intrinsics",
         type=float,
@@ -58,13 +64,7 @@ def add_options(sub: argparse.ArgumentParser) -> None:
 
 def run_predictions(options: argparse.Namespace) -> dict[str, Any]:
     """Print and write the figures of all files of predictions."""
-    for name in ("predictions", "truth", "dataset"):
-        if getattr(options, name) is None:
-            raise CommandError(f"files of joints need --predictions, --truth and --dataset: --{name} is missing")
-    for name in ("weights", "data", "test_set", "frames", "write"):
-        if getattr(options, name) is not None:
-            flag = name.replace("_", "-")
-            raise CommandError(f"--predictions are judged without a network: leave --{flag} out")
+    _check(options)
 
     import torch
 
@@ -73,21 +73,24 @@ def run_predictions(options: argparse.Namespace) -> dict[str, Any]:
     from ..evaluation import dataset_report, metrics, plots
     from ..evaluation import prediction_checks as checks
     from ..evaluation import prediction_files as files
+    from ..evaluation.prediction_truth import dataset_truth
 
     spec = get_spec(options.dataset)
     intrinsics: tuple[float, float, float, float] | None = None
     if options.intrinsics is not None:
         fx, fy, cx, cy = intrinsics = tuple(options.intrinsics)
         Intrinsics(fx, fy, cx, cy, spec.intrinsics.width, spec.intrinsics.height)  # says what is wrong
-    y_up = None if options.y_axis is None else options.y_axis == "up"
-    reading = files.ReadOptions(options.form, options.unit, y_up, intrinsics)
-    reading_truth = files.ReadOptions(options.truth_form, options.unit, y_up, intrinsics)
+    reading = files.ReadOptions(options.form, options.unit, _y_up(options.y_axis), intrinsics)
+    reading_truth = files.ReadOptions(options.truth_form, options.truth_unit, _y_up(options.truth_y_axis), intrinsics)
 
     warnings = checks.check_intrinsics(spec, reading)
-    parts = [files.read(path, spec, reading_truth) for path in options.truth]
-    for part in parts:
-        warnings += checks.check_file(part, spec, reading_truth)
-    truth = files.join(parts)
+    if options.truth is None:
+        truth = dataset_truth(spec, options.data, _subjects(options), intrinsics)
+    else:
+        parts = [files.read(path, spec, reading_truth) for path in options.truth]
+        for part in parts:
+            warnings += checks.check_file(part, spec, reading_truth, truth=True)
+        truth = files.join(parts)
     print(f"truth: {truth.path}: {_described(truth)}")
     results: dict[str, dict[str, Any]] = {}
     described = {}
@@ -95,7 +98,7 @@ def run_predictions(options: argparse.Namespace) -> dict[str, Any]:
         prediction = files.read(path, spec, reading)
         joints, true_joints = files.match(prediction, truth)
         warnings += checks.check_file(prediction, spec, reading)
-        warnings += checks.check_pair(prediction, joints, true_joints, spec)
+        warnings += checks.check_pair((prediction, truth), joints, true_joints, spec, (reading, reading_truth))
         errors = 1000 * metrics.joint_errors(torch.from_numpy(joints), torch.from_numpy(true_joints))
         described[name] = {"file": str(path), "form": prediction.form, "unit": prediction.unit}
         print(f"{name}: {path}: {_described(prediction)}")
@@ -118,7 +121,45 @@ def run_predictions(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _check(options: argparse.Namespace) -> None:
+    """Make sure that all is given, and no more."""
+    for name in ("predictions", "truth", "dataset"):
+        if getattr(options, name) is None and not (name == "truth" and options.data is not None):
+            raise CommandError(
+                f"files of joints need --predictions, --dataset, and --truth or --data: --{name} is missing"
+                + (" (or --data DIR, for the labels of the dataset itself)" if name == "truth" else "")
+            )
+    for name in ("weights", "test_set", "frames", "write", "write_predictions"):
+        if getattr(options, name) is not None:
+            flag = name.replace("_", "-")
+            raise CommandError(f"--predictions are judged without a network: leave --{flag} out")
+    for name in ("data", "subject"):
+        if options.truth is not None and getattr(options, name) is not None:
+            raise CommandError(f"--truth names the labels: leave --{name} out, or --truth to take the dataset's own")
+
+
+def _subjects(options: argparse.Namespace) -> list[int | None]:
+    """Which of MSRA's subjects the predictions are of."""
+    from ..datasets.msra import SUBJECTS
+
+    if options.dataset != "msra":
+        if options.subject is not None:
+            raise CommandError(f"{options.dataset} has a fixed test set: leave --subject out")
+        return [None]
+    if options.subject in (None, "all"):
+        return list(SUBJECTS)
+    if not options.subject.isdigit():
+        raise CommandError(f"--subject is 0 to 8, or all, got '{options.subject}'")
+    return [int(options.subject)]
+
+
+def _y_up(axis: str | None) -> bool | None:
+    return None if axis is None else axis == "up"
+
+
 def _described(file: Any) -> str:
+    if file.form == "dataset":
+        return f"{len(file)} frames, {int(file.valid.sum())} of them valid"
     form = {"uvd": "u v d, pixels and", "world": "world coordinates,", "submission": "submission, world coordinates in"}
     left_out = len(file) - int(file.valid.sum())
     invalid = f", {left_out} of them invalid" if left_out else ""

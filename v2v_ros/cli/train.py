@@ -28,6 +28,7 @@ def add(commands: Commands) -> None:
     sub.add_argument("--output", type=Path, required=True, help="weights file to write (.safetensors)")
     sub.add_argument("--config", type=Path, metavar="FILE", help="take what is not given here from a run's config.json")
     sub.add_argument("--resume", action="store_true", help="go on from the last checkpoint of this output")
+    sub.add_argument("--overwrite", action="store_true", help="start anew where an earlier run of this output is")
     sub.add_argument("--from", dest="start", metavar="WEIGHTS", help="start from these weights, by name or path")
     sub.add_argument("--devices", type=positive(int), default=1, help="GPUs of this machine, or CPU processes (1)")
     sub.add_argument("--nodes", type=positive(int), default=1, help="machines (1); see docs/training.md")
@@ -73,16 +74,21 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
 
     if options.start is not None and options.resume:
         raise CommandError("--from starts a new run and --resume goes on with one: choose one of them")
+    if options.overwrite and options.resume:
+        raise CommandError("--overwrite starts a new run and --resume goes on with one: choose one of them")
     path = options.config
     own = run_folder(options.output) / "config.json"
     if path is None and options.resume and own.is_file():
         path = own
     given = {name: value for name, value in vars(options).items() if name in TrainingConfig.__dataclass_fields__}
+    if {"samples", "epochs"} <= given.keys():
+        raise CommandError("--samples and --epochs both say how long to train: choose one of them")
     config = make_config({} if path is None else read_config(path), given)
     figures = train(
         config,
         options.output,
         resume=options.resume,
+        overwrite=options.overwrite,
         start=options.start,
         devices=options.devices,
         nodes=options.nodes,

@@ -33,7 +33,7 @@ class Group:
         published: How many there are; more than one number: of several versions.
         frames: How many have labels.
         valid: How many of these the protocol uses and have an image.
-        missing: How many have no image.
+        missing: How many have no image, or one in a folder that cannot be read.
         whole: All its labels could be read.
     """
 
@@ -59,6 +59,7 @@ class DatasetCheck:
         errors: What is missing or broken.
         warnings: What is not as published.
         notes: What is good to know.
+        incomplete: Something of the dataset itself is missing or broken; centre files and intrinsics do not count.
         sample: The images to decode: a dataset and the place in it.
 
     Raises:
@@ -85,11 +86,15 @@ class DatasetCheck:
         self._opened: dict[str, DepthDataset] = {}
         self._usable: list[tuple[DepthDataset, NDArray[np.intp]]] = []
         self._decoded = self._broken = self._bytes = 0
+        self._closed: list[str] = []
         parts = parts_of(name, folder, subject)
         for part in parts:
             self._open(part, intrinsics)
         self._label_bytes = sum(_size(file.path) for part in parts for file in part.labels)
         self._count_frames()
+        if self._closed:
+            self.notes.append(f"because of the errors no images were decoded of {_names(self._closed)}")
+        self.incomplete = bool(self.errors or self.warnings)
         if name == "msra":
             self._tell_version()
         self.sample = list(_spread(self._usable, frames))
@@ -113,6 +118,7 @@ class DatasetCheck:
             tick()
         self._decoded, self._broken = len(self.sample), len(broken)
         self.errors += _first(broken, "broken images")
+        self.incomplete |= bool(broken or empty)
         if empty:
             self.warnings.append(f"{len(empty)} of {self._decoded} decoded images show nothing: {_names(empty)}")
         if warning := self._fit.warning():
@@ -129,12 +135,15 @@ class DatasetCheck:
             found = [data.joints for name, data in self._opened.items() if name.split("/")[0] == group.name]
             joints[group.name] = _joined(found) if group.whole and found else None
         self.centers, errors, warnings, missing = check_centers(self.spec, self.folder, joints, self._subject)
-        self.errors += errors + (missing if required else [])
+        self.errors += errors
         self.warnings += warnings
-        if missing and not required:
+        if missing and required:
+            remedy = "there is no such centre file: put the released one there, or make it with 'v2v data centers'"
+            self.errors += [f"{path}: {remedy}" for path in missing]
+        elif missing:
             self.notes.append(
-                f"centre files that are not there: {len(missing)}; put the released ones into "
-                f"'{self.folder / 'centers'}', or make them with 'v2v data centers'"
+                f"centre files that are not there: {len(missing)} ({_names([path.name for path in missing])}); put the "
+                f"released ones into '{self.folder / 'centers'}', or make them with 'v2v data centers'"
             )
 
     def result(self) -> dict[str, Any]:
@@ -160,20 +169,21 @@ class DatasetCheck:
         group = self._groups.setdefault(part.group, Group(part.group, published))
         try:
             dataset = part.open(intrinsics)
-        except DatasetError as error:
+        except (DatasetError, OSError) as error:
             group.whole = False
-            found = [message for file in part.labels for message in bad_lines(file)] or [str(error)]
+            self._closed.append(part.name)
+            found = [message for file in part.labels for message in bad_lines(file)] or [_told(error)]
             # Of a missing folder of a subject every gesture says the same.
             self.errors += [message for message in _first(found, "problems") if message not in self.errors]
             return
         self._opened[part.name] = dataset
-        present = np.ones(len(dataset), np.bool_)
+        present, lost = np.ones(len(dataset), np.bool_), np.empty(0, np.intp)
         if not self.spec.name.startswith("itop"):  # whose images are in one file, which was opened
-            present = _present(dataset)
-        lost = np.flatnonzero(~present)
+            present, lost, errors = _find_images(dataset)
+            self.errors += errors
         group.frames += len(dataset)
         group.valid += int((dataset.valid & present).sum())
-        group.missing += len(lost)
+        group.missing += int((~present).sum())
         if len(lost):
             message = f"{part.name}: {len(lost)} of {len(dataset)} images are missing: " + _names(
                 [dataset.frame_name(index) for index in lost[: _NAMED + 1].tolist()], len(lost)
@@ -207,17 +217,39 @@ class DatasetCheck:
         return self._label_bytes + round(images * self._bytes / max(1, self._decoded))
 
 
-def _present(dataset: DepthDataset) -> NDArray[np.bool_]:
-    """bool [F]: an image has its file. Folders are listed, which takes much less time than to ask for each file."""
-    listings: dict[str, set[str]] = {}
-    present = np.zeros(len(dataset), np.bool_)
+def _find_images(dataset: DepthDataset) -> tuple[NDArray[np.bool_], NDArray[np.intp], list[str]]:
+    """Folders are listed, which takes much less time than to ask for each file.
+
+    Returns:
+        bool [F] whether an image has its file, the indices of those that have none, and a message for every folder
+        that cannot be listed; whether images are in there is not known.
+    """
+    listings: dict[str, set[str] | None] = {}
+    errors: list[str] = []
+    present, lost = np.zeros(len(dataset), np.bool_), []
     for index in range(len(dataset)):
         parent, _, file = dataset.frame_name(index).rpartition("/")
         if parent not in listings:
-            path = dataset.folder / parent
-            listings[parent] = set(os.listdir(path)) if path.is_dir() else set()
-        present[index] = file in listings[parent]
-    return present
+            try:
+                listings[parent] = set(os.listdir(dataset.folder / parent))
+            except (FileNotFoundError, NotADirectoryError):
+                listings[parent] = set()
+            except OSError as error:
+                listings[parent] = None
+                errors.append(_told(error))
+        listing = listings[parent]
+        if listing is not None:
+            present[index] = file in listing
+            if not present[index]:
+                lost.append(index)
+    return present, np.array(lost, np.intp), errors
+
+
+def _told(error: Exception) -> str:
+    """The message of an error; the system's, such as a missing permission, name their file at the end."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: cannot be read: {error.strerror}"
+    return str(error)
 
 
 def _spread(
@@ -239,7 +271,10 @@ def _joined(arrays: list[NDArray[np.float32]]) -> NDArray[np.float32]:
 
 
 def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _first(messages: list[str], kind: str) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .center_files import find_centers, read_centers
+from .center_files import center_file_name, find_centers, read_centers
 from .dataset import DatasetError, Split
 from .frame_set import reference_points
 from .specs import DatasetSpec
@@ -19,7 +19,7 @@ _FAR = 0.5
 
 def check_centers(
     spec: DatasetSpec, folder: Path, joints: Mapping[str, NDArray[np.float32] | None], subject: int | None = None
-) -> tuple[list[str], list[str], list[str], list[str]]:
+) -> tuple[list[str], list[str], list[str], list[Path]]:
     """Read the centre files of a dataset.
 
     Args:
@@ -27,14 +27,21 @@ def check_centers(
         subject: Of MSRA, the only one to look at.
 
     Returns:
-        The files that fit, errors, warnings, and a message for every file that is not there.
+        The files that fit, errors, warnings, and where every file that is not there is expected.
     """
-    fitting, errors, warnings, missing = [], [], [], []
+    fitting: list[str] = []
+    errors: list[str] = []
+    warnings: list[str] = []
+    missing: list[Path] = []
     for split, left_out, parts in _files(spec, joints, subject):
-        path = find_centers(spec, folder, split, left_out)
+        expected = folder / "centers" / center_file_name(spec, split, left_out)
+        try:
+            path = find_centers(spec, folder, split, left_out)
+        except OSError as error:
+            errors.append(f"{expected}: cannot be read: {error.strerror}")
+            continue
         if path is None:
-            of = "" if left_out is None else f" for test subject {left_out}"
-            missing.append(f"{folder}: there is no centre file of the {split} split{of}")
+            missing.append(expected)
             continue
         labels = [part for part in parts if part is not None]
         if not labels or len(labels) < len(parts):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,24 @@ class FrameSet:
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    @property
+    def centerless(self) -> NDArray[np.int64]:
+        """The frames that are valid but have no centre."""
+        return np.flatnonzero(self.dataset.valid & ~np.isfinite(self.centers).all(1))
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many frames the split has (``total``), how many are ``used``, and why the others are not: ``centerless``,
+        ``invalid`` (left out by the protocol, or the image is missing), or ``passed_over`` (:meth:`thin`)."""
+        invalid, centerless = int((~self.dataset.valid).sum()), len(self.centerless)
+        return Counter(
+            total=len(self.dataset),
+            used=len(self),
+            centerless=centerless,
+            invalid=invalid,
+            passed_over=len(self.dataset) - len(self) - centerless - invalid,
+        )
 
     def points(self, index: int, center: torch.Tensor, edge: float, *, fill: bool = False) -> torch.Tensor:
         """The points float32 [P, 3] of a frame that can lie in a cube, metres.
@@ -106,6 +125,11 @@ def frame_set(dataset: DepthDataset, centers: str, *, labelled: bool = True) -> 
     """
     spec, split = dataset.spec, dataset.split
     if centers == TRUTH:
+        if split == "test" and not spec.test_labels:
+            raise DatasetError(
+                f"the test labels of {spec.name} are not published, so there are no true centres: let 'v2v data "
+                "centers' write centre files, or name one with --centers"
+            )
         places = reference_points(dataset.joints)
     else:
         path = Path(centers)

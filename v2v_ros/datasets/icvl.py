@@ -86,8 +86,10 @@ def _find_images(folder: Path, names: NDArray[np.bytes_]) -> tuple[NDArray[np.bo
         if parent not in listings:
             try:
                 listings[parent] = set(os.listdir(folder / parent))
-            except OSError:
+            except (FileNotFoundError, NotADirectoryError):
                 listings[parent] = set()
+            except OSError as error:
+                raise DatasetError(f"{folder / parent}: cannot be read: {error.strerror}") from error
         if file not in listings[parent]:
             valid[index] = False
             missing[parent] = missing.get(parent, 0) + 1

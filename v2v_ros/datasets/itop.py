@@ -96,8 +96,8 @@ class ItopDataset(DepthDataset):
 def _read_labels(path: Path, spec: DatasetSpec) -> tuple[NDArray[np.float32], NDArray[np.bool_], list[str]]:
     """float32 [F, 15, 3] metres in the optical frame, bool [F], and the ids."""
     with _open(path, spec) as file:
-        points = np.asarray(_member(file, "real_world_coordinates", path))
-        valid = np.asarray(_member(file, "is_valid", path))
+        points = _values(file, "real_world_coordinates", path)
+        valid = _values(file, "is_valid", path)
         ids = _read_ids(file, path)
     joints = len(spec.skeleton.joint_names)
     if points.ndim != 3 or points.shape[1:] != (joints, 3) or points.dtype.kind != "f":
@@ -120,7 +120,7 @@ def _read_labels(path: Path, spec: DatasetSpec) -> tuple[NDArray[np.float32], ND
 
 
 def _read_ids(file: Any, path: Path) -> list[str]:
-    ids = np.asarray(_member(file, "id", path))
+    ids = _values(file, "id", path)
     if ids.ndim != 1 or ids.dtype.kind not in "SO":
         raise DatasetError(
             f"{path}: id: expected a list of texts such as 05_01234, found {list(ids.shape)} of {ids.dtype}"
@@ -138,10 +138,18 @@ def _member(file: Any, key: str, path: Path) -> Any:
     return member
 
 
+def _values(file: Any, key: str, path: Path) -> NDArray[Any]:
+    member = _member(file, key, path)
+    try:
+        return np.asarray(member)
+    except OSError as error:
+        raise DatasetError(f"{path}: {key}: cannot be read: {error}") from error
+
+
 def _open(path: Path, spec: DatasetSpec) -> Any:
     import h5py
 
-    if not path.is_file():
+    if not path.exists():
         packed = path.with_name(f"{path.name}.gz")
         if packed.is_file():
             raise DatasetError(f"{path}: no such file, but {packed.name} is there: gunzip it")
@@ -149,4 +157,8 @@ def _open(path: Path, spec: DatasetSpec) -> Any:
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        raise DatasetError(f"{path}: truncated, or not an HDF5 file: {error}") from error
+        # HDF5 passes the system's error on by its number alone; what it finds wrong itself has none.
+        reason = (
+            f"cannot be read: {os.strerror(error.errno)}" if error.errno else f"truncated, or not an HDF5 file: {error}"
+        )
+        raise DatasetError(f"{path}: {reason}") from error

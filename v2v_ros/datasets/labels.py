@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -53,12 +54,15 @@ def read_labels(
                 if not np.isfinite(values[part]).all():
                     raise ValueError("not all numbers are finite")
                 count += len(rows)
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise DatasetError(
             f"{path}: cannot read the labels: {error.strerror}; the folder must have the layout shown in docs/datasets"
         ) from error
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise _culprit(path, columns, named, skip, error) from error
+        message = next(bad_lines(path, columns, named=named, skip=skip), None)
+        raise DatasetError(message or f"{path}: {_expected(columns, named)} on every line: {error}") from error
     if count == 0:
         raise DatasetError(f"{path}: expected a label on every line, but the file has none")
     # A name that fills its field has lost its end.
@@ -74,25 +78,34 @@ def _count_lines(path: Path) -> int:
         return 1 + sum(block.count(b"\n") + block.count(b"\r") for block in blocks)
 
 
-def _culprit(path: Path, columns: int, named: bool, skip: int, error: ValueError) -> DatasetError:
-    """The error about the first line that is not a label."""
-    expected = f"expected {'a name and ' if named else ''}{columns} numbers"
+def bad_lines(path: Path, columns: int, *, named: bool = True, skip: int = 0) -> Iterator[str]:
+    """A message for every line that is not a label; the arguments are those of :func:`read_labels`.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    expected = _expected(columns, named)
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             values = line.split()[int(named) :]
             if number <= skip or not line.strip():
                 continue
             if len(values) != columns:
-                return DatasetError(f"{path}, line {number}: {expected}, found {len(values)} numbers")
-            for value in values:
-                if not _is_number(value):
-                    text = value[:20].decode("latin-1")
-                    return DatasetError(f"{path}, line {number}: {expected}, found '{text}'")
-    return DatasetError(f"{path}: {expected} on every line: {error}")
+                yield f"{path}, line {number}: {expected}, found {len(values)} numbers"
+            elif (wrong := _not_a_number(values)) is not None:
+                yield f"{path}, line {number}: {expected}, found '{wrong[:20].decode('latin-1')}'"
 
 
-def _is_number(text: bytes) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
+def _expected(columns: int, named: bool) -> str:
+    return f"expected {'a name and ' if named else ''}{columns} numbers"
+
+
+def _not_a_number(values: list[bytes]) -> bytes | None:
+    """The first of several values that is not a finite number."""
+    for value in values:
+        try:
+            if not math.isfinite(float(value)):
+                return value
+        except ValueError:
+            return value
+    return None

@@ -47,12 +47,13 @@ def _read_joints(path: Path) -> NDArray[np.float32]:
     """float32 [F, 14, 3] metres in the optical frame."""
     from scipy.io import loadmat
 
-    if not path.is_file():
-        raise DatasetError(f"{path}: no such file: it holds the labels of NYU; get it from {NYU.source}")
     try:
-        stored = loadmat(path, variable_names=["joint_xyz"]).get("joint_xyz")
+        with path.open("rb") as file:
+            stored = loadmat(file, variable_names=["joint_xyz"]).get("joint_xyz")
+    except FileNotFoundError:
+        raise DatasetError(f"{path}: no such file: it holds the labels of NYU; get it from {NYU.source}") from None
     except Exception as error:  # scipy lets OSError, ValueError, TypeError, zlib.error and more through
-        raise DatasetError(f"{path}: truncated, or not a MATLAB file: {error}") from error
+        raise DatasetError(f"{path}: {_reason(error, 'a MATLAB file')}") from error
     if stored is None:
         raise DatasetError(f"{path}: expected a variable joint_xyz, which it does not have")
     if stored.ndim != 4 or stored.shape[0] != 3 or stored.shape[2:] != (36, 3) or stored.dtype.kind != "f":
@@ -81,8 +82,15 @@ def _read_packed(path: Path, size: tuple[int, int]) -> NDArray[np.uint16]:
     except FileNotFoundError:
         raise DatasetError(f"{path}: no such file, but joint_data.mat has joints for it") from None
     except Exception as error:  # Pillow lets OSError, SyntaxError, ValueError, struct.error and more through
-        raise DatasetError(f"{path}: truncated, or not a PNG: {error}") from error
+        raise DatasetError(f"{path}: {_reason(error, 'a PNG')}") from error
     raise DatasetError(
         f"{path}: expected an RGB PNG of {size[0]}x{size[1]} pixels, with depth in green and blue, found one of mode "
         f"{mode} and {found[0]}x{found[1]} pixels"
     )
+
+
+def _reason(error: Exception, kind: str) -> str:
+    """Why a file could not be used: only the system's own errors, such as a missing permission, have this text."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read: {error.strerror}"
+    return f"truncated, or not {kind}: {error}"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ..camera import Intrinsics
 from .dataset import DatasetError, DepthDataset, Split
-from .specs import get_spec
+from .detect import find_datasets, has_dataset
+from .specs import DatasetSpec, get_spec
 
 
 def open_dataset(
@@ -32,8 +33,7 @@ def open_dataset(
         DatasetError: The folder is missing, or what is in it is not the dataset's; the cache is not this split's.
     """
     spec = get_spec(name)
-    if not folder.is_dir():
-        raise DatasetError(f"the folder '{folder}' does not exist: get {spec.title} from {spec.source} (docs/datasets)")
+    _check_folder(spec, folder)
     dataset: DepthDataset
     if spec.name == "msra":
         from .msra import MsraDataset
@@ -63,3 +63,14 @@ def open_dataset(
     from .cache_parts import cache_part
 
     return CachedDataset(dataset, cache_part(cache, split, test_subject))
+
+
+def _check_folder(spec: DatasetSpec, folder: Path) -> None:
+    if not folder.exists():
+        raise DatasetError(f"the folder '{folder}' does not exist: get {spec.title} from {spec.source} (docs/datasets)")
+    if not folder.is_dir():
+        raise DatasetError(f"'{folder}' is not a folder: name the one that {spec.title} was unpacked in")
+    if not has_dataset(folder, spec.name):
+        inside = [str(place) for name, place in find_datasets(folder) if name == spec.name]
+        if inside:
+            raise DatasetError(f"'{folder}' does not have the layout of {spec.name}: did you mean '{inside[0]}'?")

@@ -22,13 +22,13 @@ _FREE = 0.3  # share of the directions around a guess that must be free
 _BODY_RANGE = (0.5, 6.0)  # metres; ITOP publishes none
 
 
-def center_of_mass(dataset: DepthDataset, index: int) -> NDArray[np.float64]:
-    """Mean [3] of the points of a frame within the dataset's range of depths, metres; NaN when there are none.
+def center_of_mass(depth: NDArray[np.float32], dataset: DepthDataset) -> NDArray[np.float64]:
+    """Mean [3] of the points of a dataset's image within its range of depths, metres; NaN when there are none.
 
     The usual first guess of the literature (Oberweger and Lepetit, DeepPrior++, ICCV Workshops 2017).
     """
     near, far = dataset.spec.depth_range or _BODY_RANGE
-    points = deproject(torch.from_numpy(dataset.depth(index)), dataset.intrinsics)
+    points = deproject(torch.from_numpy(depth), dataset.intrinsics)
     inside = points[(points[..., 2] >= near) & (points[..., 2] <= far)]
     center: NDArray[np.float64] = inside.double().mean(0).numpy()
     return center
@@ -64,10 +64,12 @@ def parts(dataset: DepthDataset) -> int:
 
 def _find(refiner: Refiner, dataset: DepthDataset, index: int) -> NDArray[np.float64]:
     """Centre of mass and reference point, [2, 3]."""
-    middle = center_of_mass(dataset, index) if dataset.valid[index] else np.full(3, np.nan)
-    if not np.isfinite(middle).all():
+    if not dataset.valid[index]:
         return np.full((2, 3), np.nan)
     depth, kind = dataset.depth(index), dataset.spec.skeleton.kind
+    middle = center_of_mass(depth, dataset)
+    if not np.isfinite(middle).all():
+        return np.full((2, 3), np.nan)
     near, far = dataset.spec.depth_range or _BODY_RANGE
     found = locate(depth, dataset.intrinsics, SIZES[kind], near, far, _GUESSES, _FREE)
     guesses = np.concatenate((middle[None], found))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -51,7 +53,8 @@ def dataset_figures(errors_mm: torch.Tensor, spec: DatasetSpec) -> dict[str, Any
 
     Returns:
         Figures that JSON can hold: ``dataset``, ``frames`` (with a truth), ``complete`` (as many as published results
-        are of), means, medians, success rates, areas, mAP of bodies, tables of ``joints``, ``parts`` and ``sequences``
+        are of, and none missed), means, medians, success rates, areas, mAP of bodies, tables of ``joints``, ``parts``
+        and ``sequences``
         where the dataset has them, and the ``curve``.
     """
     skeleton = spec.skeleton
@@ -62,7 +65,7 @@ def dataset_figures(errors_mm: torch.Tensor, spec: DatasetSpec) -> dict[str, Any
     figures: dict[str, Any] = {
         "dataset": spec.name,
         "frames": frames,
-        "complete": frames in _PUBLISHED_FRAMES[spec.name],
+        "complete": frames in _PUBLISHED_FRAMES[spec.name] and not errors_mm.isinf().any(),
         **({"map_10cm": metrics.mean_precision(errors_mm, PRECISION_MM)} if body else {}),
         **_errors(errors_mm),
         **{f"success_{each}mm": metrics.success_rate(errors_mm, each) for each in _SUCCESS_MM[skeleton.kind]},
@@ -104,11 +107,29 @@ def dataset_report(results: dict[str, dict[str, Any]], spec: DatasetSpec) -> str
                 lines += ["", *tables.table(group, figures[group], digits=2)]
     else:
         lines += tables.table(spec.name, methods(results, spec), digits=2)
+    coverage = {name: coverage_text(each["coverage"], spec) for name, each in results.items() if "coverage" in each}
+    if len(set(coverage.values())) == 1:
+        lines += ["", next(iter(coverage.values()))]
+    elif coverage:
+        lines += ["", *(f"{name}: {text}" for name, text in coverage.items())]
     lines += ["", f"published results on {spec.title}, the best first; {_OURS.strip()} marks what was measured here"]
     if not all(figures["complete"] for figures in results.values()):
         known = " or ".join(f"{count}" for count in _PUBLISHED_FRAMES[spec.name])
-        lines.append(f"(they are of the whole test set, {known} frames, so what was measured here does not compare)")
+        lines.append(
+            f"(they are of the whole test set, {known} frames, none missed, so what was measured here does not compare)"
+        )
     return "\n".join([*lines, "", *_published_table(results, spec)])
+
+
+def coverage_text(counts: Mapping[str, int], spec: DatasetSpec) -> str:
+    """How many frames of a test split were in use, and why the others were not (:attr:`FrameSet.counts`)."""
+    reasons = {
+        "centerless": "without a centre" + (", counted as missed" if spec.test_labels else ""),
+        "invalid": "left out by the protocol" if spec.skeleton.kind == "body" else "whose image is missing",
+        "passed_over": "passed over by --samples",
+    }
+    left_out = "; ".join(f"{counts[key]:,} {reason}" for key, reason in reasons.items() if counts[key])
+    return f"{counts['used']:,} of {counts['total']:,} test frames in use{': ' if left_out else ''}{left_out}"
 
 
 def write_dataset_report(folder: Path, results: dict[str, dict[str, Any]], spec: DatasetSpec) -> None:
@@ -121,12 +142,22 @@ def write_dataset_report(folder: Path, results: dict[str, dict[str, Any]], spec:
     rows = methods(results, spec)
     _write(folder / "methods.csv", _csv("name", rows))
     _write(folder / "published.csv", _csv("method", {row["method"]: row for row in published(spec)}))
-    for name, figures in results.items():
+    for file_name, figures in zip(_file_names(list(results)), results.values(), strict=True):
         for table, content in tables.csv_tables(figures):
-            _write(folder / f"{name.replace('/', '_')}_{table}.csv", content)
+            _write(folder / f"{file_name}_{table}.csv", content)
     if plots.available():
         plots.method_curves(results, spec.title, folder / "curves.png")
         plots.joint_bars(results, spec.title, folder / "joints.png")
+
+
+def _file_names(names: list[str]) -> list[str]:
+    """Names with nothing in them that is awkward in a file's; numbered where they are then the same."""
+    found: list[str] = []
+    for name in names:
+        plain_name = re.sub(r"[^\w.-]+", "_", name).strip("_")
+        number = sum(re.fullmatch(re.escape(plain_name) + r"(_\d+)?", other) is not None for other in found)
+        found.append(f"{plain_name}_{number + 1}" if number else plain_name)
+    return found
 
 
 def methods(results: dict[str, dict[str, Any]], spec: DatasetSpec) -> dict[str, dict[str, Any]]:

@@ -33,10 +33,17 @@ def check_intrinsics(spec: DatasetSpec, options: ReadOptions) -> list[str]:
     ]
 
 
-def check_file(file: JointFile, spec: DatasetSpec, options: ReadOptions) -> list[str]:
-    """Whether joints are in the image, at the dataset's depths, and as far from each other as people's are."""
+def check_file(file: JointFile, spec: DatasetSpec, options: ReadOptions, *, truth: bool = False) -> list[str]:
+    """Whether joints are in the image, at the dataset's depths, and as far from each other as people's are.
+
+    Args:
+        truth: It is the file of the truth, which has options of its own.
+    """
     joints = file.joints[file.valid]
     warnings = []
+    prefix = "--truth-" if truth else "--"
+    form, unit = f"{prefix}form", f"{prefix}unit"
+    axis = "" if file.form == "uvd" else f"{prefix}y-axis, "
     camera = (options.intrinsics if file.form == "uvd" else None) or spec.score_intrinsics
     pixels = _project(joints, camera)
     width, height = spec.intrinsics.width, spec.intrinsics.height
@@ -44,7 +51,7 @@ def check_file(file: JointFile, spec: DatasetSpec, options: ReadOptions) -> list
     if outside > _SHARE:
         warnings.append(
             f"{outside:.0%} of the joints are outside of the {width}x{height} image when read as {_form(file)}: "
-            "check --form, --unit, --y-axis, --dataset"
+            f"check {form}, {unit}, {axis}--dataset"
         )
     near, far = spec.depth_range or _BODY_RANGE
     depths = joints[..., 2]
@@ -52,22 +59,44 @@ def check_file(file: JointFile, spec: DatasetSpec, options: ReadOptions) -> list
     if off > _SHARE:
         warnings.append(
             f"{off:.0%} of the depths are not from {near:g} to {far:g} m, where {spec.name} has its subjects: "
-            "check --unit, --form, --dataset"
+            f"check {unit}, {form}, --dataset"
         )
     bone, usual = bone_length(joints, spec), _BONES[spec.skeleton.name]
     if not usual / _BONE_FACTOR < bone < usual * _BONE_FACTOR:
         warnings.append(
             f"the median bone is {1000 * bone:.0f} mm when read as {_form(file)}, about {1000 * usual:.0f} mm are "
-            "usual: check --form, --intrinsics, and the order of the joints"
+            f"usual: check {form}, --intrinsics, and the order of the joints"
         )
     return [f"{file.path}: {warning}" for warning in warnings]
 
 
 def check_pair(
-    prediction: JointFile, joints: NDArray[np.float64], truth: NDArray[np.float64], spec: DatasetSpec
+    files: tuple[JointFile, JointFile],
+    joints: NDArray[np.float64],
+    truth: NDArray[np.float64],
+    spec: DatasetSpec,
+    options: tuple[ReadOptions, ReadOptions],
 ) -> list[str]:
-    """Whether matched joints [F, J, 3] of a prediction would fit the truth much better if they were read otherwise."""
+    """Whether frames are missed, and whether the others would fit the truth much better if they were read otherwise.
+
+    Args:
+        files: Of the prediction and of the truth.
+        joints, truth: float64 [F, J, 3], what :func:`~v2v_ros.evaluation.prediction_files.match` made of them.
+        options: How both were read.
+    """
     warnings = []
+    missed = np.isnan(joints).any((1, 2))
+    if missed.any():
+        first = int(np.flatnonzero(files[1].valid)[np.argmax(missed)])
+        names = files[1].names
+        warnings.append(
+            f"{missed.sum()} of the {len(truth)} frames that have a truth are missed ('invalid'), the first of them "
+            f"{f'line {files[1].lines[first]} of the truth' if names is None else names[first]}: they count as "
+            "failures and are left out of the mean, so that it compares with no published one"
+        )
+    joints, truth = joints[~missed], truth[~missed]
+    if not len(joints):
+        return [f"{files[0].path}: {warning}" for warning in warnings]
     ratio = bone_length(joints, spec) / bone_length(truth, spec)
     if not 1 / _PAIR_FACTOR < ratio < _PAIR_FACTOR:
         warnings.append(
@@ -78,7 +107,7 @@ def check_pair(
         "with u and v (columns and rows) swapped": deproject(
             np.concatenate([pixels[..., ::-1], depth], -1), spec.score_intrinsics
         ),
-        "with the y axis the other way (--y-axis, for world coordinates)": joints * np.array([1.0, -1.0, 1.0]),
+        _other_axis(files, spec, options): joints * np.array([1.0, -1.0, 1.0]),
     }
     error = _median_error(joints, truth)
     if error > _LARGE * spec.cube_edge:
@@ -92,7 +121,17 @@ def check_pair(
                 f"{reading} the median error would be {1000 * better:.1f} instead of {1000 * error:.1f} mm: "
                 "is the file as it was meant?"
             )
-    return [f"{prediction.path}: {warning}" for warning in warnings]
+    return [f"{files[0].path}: {warning}" for warning in warnings]
+
+
+def _other_axis(files: tuple[JointFile, JointFile], spec: DatasetSpec, options: tuple[ReadOptions, ReadOptions]) -> str:
+    """What turns the y axis of the prediction, or else of the truth."""
+    remedies = []
+    for file, read_as, flag in zip(files, options, ("--y-axis", "--truth-y-axis"), strict=True):
+        if file.form in ("world", "submission"):
+            up = spec.y_up if read_as.y_up is None else read_as.y_up
+            remedies.append(f"{flag} {'down' if up else 'up'}")
+    return f"with the y axis the other way ({' or '.join(remedies) or 'rows counted from below'})"
 
 
 def bone_length(joints: NDArray[np.float64], spec: DatasetSpec) -> float:

@@ -34,12 +34,12 @@ class JointFile:
     """What a file of joints holds.
 
     Attributes:
-        path: The file; of several in a row, all their names.
+        path: The file; of more than two in a row, the first and how many follow.
         joints: float64 [F, J, 3] metres in the optical frame, in the skeleton's joint order; NaN in frames marked
             ``invalid``.
         names: Of the frames, if the file has them.
         lines: Line number of every frame.
-        form: One of ``FORMS``.
+        form: One of ``FORMS``; ``dataset`` for the labels of a dataset itself.
         unit: ``mm`` or ``m``.
     """
 
@@ -117,9 +117,17 @@ def join(files: Sequence[JointFile]) -> JointFile:
     names: tuple[str, ...] | None = None
     if all(file.names is not None for file in files):
         names = tuple(name for file in files for name in file.names or ())
+        places = [f"{file.path}, line {line}" for file in files for line in file.lines]
+        first: dict[str, str] = {}
+        for name, place in zip(names, places, strict=True):
+            if name in first:
+                raise PredictionFileError(f"{place}: '{name}' was already in {first[name]}: leave one of them out")
+            first[name] = place
     return replace(
         files[0],
-        path=" + ".join(file.path for file in files),
+        path=" + ".join(file.path for file in files)
+        if len(files) == 2
+        else f"{files[0].path} and {len(files) - 1} more",
         joints=np.concatenate([file.joints for file in files]),
         names=names,
         lines=tuple(line for file in files for line in file.lines),
@@ -127,9 +135,11 @@ def join(files: Sequence[JointFile]) -> JointFile:
 
 
 def match(prediction: JointFile, truth: JointFile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The frames that both hold, by name where both have names, otherwise by line.
+    """The frames that have a truth, by name where both have names, otherwise by line.
 
-    Frames that the truth calls invalid are left out; a prediction may have left them out beforehand.
+    Frames that the truth calls invalid, or has no line for, are left out; a prediction may have a line for them or not.
+    Frames that the prediction calls invalid, although they have a truth, are missed: the joints are NaN, for which
+    :func:`~v2v_ros.evaluation.metrics.joint_errors` gives infinity.
 
     Returns:
         Predicted and true joints, float64 [F, J, 3] each, in the order of the truth.
@@ -144,6 +154,8 @@ def match(prediction: JointFile, truth: JointFile) -> tuple[NDArray[np.float64],
         rows = np.arange(len(truth))[valid]
     elif len(prediction) == valid.sum():
         rows = np.arange(len(prediction))
+    elif valid.all() and prediction.valid.sum() == len(truth):
+        rows = np.flatnonzero(prediction.valid)
     else:
         left_out = len(truth) - int(valid.sum())
         invalid = f" ({left_out} of them invalid, which may be left out)" if left_out else ""
@@ -151,12 +163,6 @@ def match(prediction: JointFile, truth: JointFile) -> tuple[NDArray[np.float64],
             f"{prediction.path}: {len(prediction)} frames, but the truth {truth.path} has {len(truth)}{invalid}: "
             "both need one line for every frame, in the same order; score a part of a test set against the same "
             "part of the truth"
-        )
-    missing = rows[~prediction.valid[rows]]
-    if len(missing):
-        raise PredictionFileError(
-            f"{prediction.path}, line {prediction.lines[missing[0]]}: invalid, but the truth has joints there: "
-            "a method has to answer for every frame of the truth; mark the frame invalid in the truth to leave it out"
         )
     return prediction.joints[rows], truth.joints[valid]
 
@@ -167,14 +173,16 @@ def write_uvd(
     """Write joints as ``u v d`` in the dataset's unit.
 
     Args:
-        joints: [F, J, 3] metres in the optical frame, in the skeleton's joint order, in the order of the test set.
+        joints: [F, J, 3] metres in the optical frame, in the skeleton's joint order, in the order of the test set;
+            frames that are all NaN become a line ``invalid``.
         intrinsics: With which the joints were measured, so that they come back to the pixels where they were seen;
             None: those that the community scores with.
 
     Raises:
-        ValueError: A joint is not finite or not before the camera.
+        ValueError: A joint is not finite, though others of its frame are, or not before the camera.
     """
-    points = _checked(joints)
+    known = ~np.isnan(joints).all((1, 2))
+    points = _checked(joints[known])
     if not (points[..., 2] > 0).all():
         raise ValueError("joints behind the camera have no pixel")
     fx, fy, cx, cy = spec.score_intrinsics
@@ -184,7 +192,8 @@ def write_uvd(
     depth = z * 1000 / spec.millimetres_per_unit
     rows = np.stack([fx * x / z + cx, fy * y / z + cy, depth], -1).reshape(len(points), -1)
     digits = 4 if spec.millimetres_per_unit == 1 else 7
-    _write(path, (" ".join(f"{value:.{digits}f}" for value in row) for row in rows.tolist()))
+    texts = (" ".join(f"{value:.{digits}f}" for value in row) for row in rows.tolist())
+    _write(path, (next(texts) if each else "invalid" for each in known.tolist()))
 
 
 def write_submission(path: Path, names: Sequence[str], joints: NDArray[np.floating]) -> None:
@@ -229,10 +238,7 @@ def _tell_form(values: NDArray[np.float64], names: tuple[str, ...] | None, spec:
 
 def _rows_by_name(prediction: JointFile, truth: JointFile) -> NDArray[np.int64]:
     assert prediction.names is not None and truth.names is not None
-    keys = [list(prediction.names), list(truth.names)]
-    if not set(keys[0]) & set(keys[1]):  # one has folders, the other not
-        short = [[name.rsplit("/", 1)[-1] for name in each] for each in keys]
-        keys = short if all(len(set(each)) == len(each) for each in short) else keys
+    keys = _same_folders(list(prediction.names), list(truth.names))
     index = {name: row for row, name in enumerate(keys[0])}
     remedy = "frames are matched by their names, since both files have them; remove the names to match them by line"
     wanted = [name for name, valid in zip(keys[1], truth.valid, strict=True) if valid]
@@ -249,6 +255,16 @@ def _rows_by_name(prediction: JointFile, truth: JointFile) -> NDArray[np.int64]:
                 f"{prediction.path}, line {prediction.lines[row]}: '{name}' is not in the truth {truth.path} ({remedy})"
             )
     return np.array([index[name] for name in wanted])
+
+
+def _same_folders(*names: list[str]) -> list[list[str]]:
+    """Names with the first of their folders taken off, as many as it takes until some are in both lists."""
+    folders = max(name.count("/") for each in names for name in each)
+    for kept in range(folders, -1, -1):
+        short = [["/".join(name.split("/")[-1 - kept :]) for name in each] for each in names]
+        if set(short[0]) & set(short[1]) and all(len(set(each)) == len(each) for each in short):
+            return short
+    return list(names)
 
 
 def _checked(joints: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,12 @@ def parse(path: Path, spec: DatasetSpec) -> tuple[tuple[int, ...], tuple[str, ..
     Raises:
         PredictionFileError: A line, or the file, is not what was expected.
     """
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise PredictionFileError(
+            f"cannot read the file of joints '{path}': {error.strerror}; expected a text file, one frame a line"
+        ) from error
     if b"\0" in content:
         raise PredictionFileError(f"{path}: not a text file; expected text, one frame a line")
     wanted = 3 * len(spec.skeleton.joint_names)
@@ -43,9 +49,9 @@ def parse(path: Path, spec: DatasetSpec) -> tuple[tuple[int, ...], tuple[str, ..
             if len(tokens) == 1 and tokens[0].isdigit():  # a count of the frames, as in MSRA's label files
                 announced = int(tokens[0])
                 continue
-            if len(tokens) >= wanted and not any(_is_number(token) or _is_invalid(token) for token in tokens):
-                continue  # titles of the columns
-        name, row = _frame(tokens, wanted, f"{path}, line {number}", spec)
+            if len(tokens) > 1 and not any(_is_number(token) or _is_invalid(token) for token in tokens):
+                continue  # titles
+        name, row = _frame(tokens, wanted, f"{path}, line {number}", spec, line, first=not rows)
         if rows and (name is None) != (names[0] is None):
             what = "no name" if name is None else f"a name or index, '{name}'"
             raise PredictionFileError(
@@ -63,8 +69,11 @@ def parse(path: Path, spec: DatasetSpec) -> tuple[tuple[int, ...], tuple[str, ..
     return tuple(lines), None if given is None else _check_names(given, lines, path, wanted), values
 
 
-def _frame(tokens: list[str], wanted: int, where: str, spec: DatasetSpec) -> tuple[str | None, list[float]]:
+def _frame(
+    tokens: list[str], wanted: int, where: str, spec: DatasetSpec, line: str, *, first: bool
+) -> tuple[str | None, list[float]]:
     """Name, if there is one, and numbers of a line."""
+    expected = f"expected {wanted}, three for each of the {wanted // 3} joints of {spec.name}"
     if _is_invalid(tokens[-1]):
         rest = [token for token in tokens if not _is_invalid(token)]
         if len(rest) <= 1:
@@ -73,15 +82,19 @@ def _frame(tokens: list[str], wanted: int, where: str, spec: DatasetSpec) -> tup
     numbers = tokens[1:] if named else tokens
     if len(numbers) != wanted:
         after = f" after '{tokens[0]}'" if named else ""
+        remedy = "is --dataset right, and is there one frame a line?"
+        if _has_decimal_commas(line, wanted):
+            remedy = "a comma separates numbers; if these have a decimal comma, write a point instead"
+        elif first and not all(map(_is_number, numbers)):
+            remedy = "if these are titles, put # before them, as they have numbers in them"
+        what = "numbers" if all(map(_is_number, numbers)) else "words"
+        raise PredictionFileError(f"{where}: {len(numbers)} {what}{after}; {expected} ({remedy})")
+    wrong = next((number for number in numbers if not _is_number(number)), None)
+    if wrong is not None:
         raise PredictionFileError(
-            f"{where}: {len(numbers)} numbers{after}; expected {wanted}, three for each of the {wanted // 3} joints of "
-            f"{spec.name} (is --dataset right, and is there one frame a line?)"
+            f"{where}: '{wrong}' is not a number; {expected} (a frame that is left out is the word 'invalid')"
         )
-    try:
-        row = [float(number) for number in numbers]
-    except ValueError:
-        wrong = next(number for number in numbers if not _is_number(number))
-        raise PredictionFileError(f"{where}: '{wrong}' is not a number") from None
+    row = [float(number) for number in numbers]
     if not all(map(math.isfinite, row)):
         wrong = next(number for number in numbers if not math.isfinite(float(number)))
         raise PredictionFileError(
@@ -112,12 +125,22 @@ def _check_names(names: tuple[str, ...], lines: list[int], path: Path, wanted: i
     return names
 
 
+def _has_decimal_commas(line: str, wanted: int) -> bool:
+    """Whether the right number of numbers is in a line if their commas are decimal ones."""
+    tokens = line.replace(";", " ").split()
+    numbers = tokens if _is_number(tokens[0].replace(",", ".")) else tokens[1:]
+    as_written = len(numbers) in (wanted, wanted + 1) and all(_is_number(each.replace(",", ".")) for each in numbers)
+    return bool(re.search(r"\d,\d", line)) and (
+        as_written or len(line.translate(_SEPARATORS).split()) in (2 * wanted, 2 * wanted + 1)
+    )
+
+
 def _is_number(token: str) -> bool:
     try:
         float(token)
     except ValueError:
         return False
-    return True
+    return "_" not in token  # which Python takes, as in 05_01234, the name of a frame of ITOP
 
 
 def _is_invalid(token: str) -> bool:

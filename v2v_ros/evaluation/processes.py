@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
 import torch.distributed as distributed
 
 T = TypeVar("T")
+_LONGEST_WAIT = timedelta(days=2)
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ def processes() -> Iterator[Processes]:
         return
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
-    distributed.init_process_group("gloo")  # what is exchanged is small and lies in the processor's memory
+    # What is exchanged is small and lies in the processor's memory; who is done first waits for the others.
+    distributed.init_process_group("gloo", timeout=_LONGEST_WAIT)
     try:
         yield Processes(distributed.get_rank(), distributed.get_world_size())
     finally:

@@ -39,6 +39,7 @@ class Report:
         parameters: Of the network.
         size: Of the file, bytes.
         samples: Seen so far.
+        frames: Of the dataset, that it trains on; 0 for synthetic data.
         minutes: Of wall time so far.
         device: What it ran on.
         rates: Samples a second (:class:`~v2v_ros.training.pace.Pace`).
@@ -54,6 +55,7 @@ class Report:
     parameters: int
     size: int
     samples: int
+    frames: int
     minutes: float
     device: str
     rates: dict[str, float]
@@ -111,7 +113,7 @@ def model_card(report: Report) -> str:
         f"{report.parameters:,} parameters, {report.size / 1e6:.1f} MB{' in half precision' if config.half else ''}. "
         "Apache-2.0, like the package.",
         "",
-        f"**Trained on** {report.samples:,} samples of {data_of(config)}{_how(config)}{start}; in "
+        f"**Trained on** {_amount(report)}{_how(config)}{start}; in "
         f"{report.minutes:.1f} minutes on {report.device}."
         + (
             " No recorded data was used."
@@ -157,12 +159,20 @@ def model_card(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _amount(report: Report) -> str:
+    """How much it has seen."""
+    if not report.frames:
+        return f"{report.samples:,} samples of {data_of(report.config)}"
+    times = report.samples / report.frames
+    often = "once" if times == 1 else f"{times:.4g} times"
+    return f"{report.frames:,} frames of {data_of(report.config)}, seen {often} each ({report.samples:,} samples)"
+
+
 def _how(config: TrainingConfig) -> str:
     """How the samples came to be."""
     if config.spec is None:
         return ", rendered while it trained"
-    times = f", {config.epochs} times each" if config.epochs else ""
-    return f"{times}, by the recipe '{config.recipe}', its cubes at the centres '{config.centers}'"
+    return f", by the recipe '{config.recipe}', its cubes at the centres '{config.centers}'"
 
 
 def _validated_on(config: TrainingConfig) -> str:

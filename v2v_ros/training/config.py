@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ..datasets.frame_set import TRUTH
 from ..datasets.specs import DatasetSpec, get_spec
 from ..network import CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
 from ..paper import PaperGeometry
@@ -84,15 +85,15 @@ class TrainingConfig:
             self._check_synthetic()
         for name, known in (("network", NETWORKS), ("precision", PRECISIONS), ("recipe", RECIPES)):
             if getattr(self, name) not in known:
-                raise ValueError(f"unknown {name} '{getattr(self, name)}'; choose one of: {', '.join(known)}")
+                raise ValueError(f"unknown {_option(name)} '{getattr(self, name)}'; choose one of: {', '.join(known)}")
         for name in ("samples", "batch", "learning_rate", "clip", "validation_samples", "validation_interval"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above zero, got {getattr(self, name)}")
+                raise ValueError(f"{_option(name)} must be above zero, got {getattr(self, name)}")
         for name in ("seed", "workers", "epochs"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+                raise ValueError(f"{_option(name)} must not be negative, got {getattr(self, name)}")
         if not 0 <= self.decay < 1:
-            raise ValueError(f"decay must be from 0 to below 1, got {self.decay}")
+            raise ValueError(f"--decay must be from 0 to below 1, got {self.decay}")
         self.network_config()
 
     def _check_synthetic(self) -> None:
@@ -102,26 +103,34 @@ class TrainingConfig:
                 + ", ".join(_TRAINABLE)
             )
         if self.recipe == "paper" or self.epochs or self.data:
-            raise ValueError("data, epochs and the paper's recipe are for training on a dataset: name one (dataset)")
+            raise ValueError(
+                "--data, --epochs and --recipe paper are for training on a dataset: name one with --dataset"
+            )
 
     def _check_dataset(self, spec: DatasetSpec) -> None:
         if self.skeleton != spec.skeleton.name:
             raise ValueError(
-                f"the dataset {spec.name} has the skeleton '{spec.skeleton.name}', not '{self.skeleton}': leave it out"
+                f"the dataset {spec.name} has the skeleton '{spec.skeleton.name}', not '{self.skeleton}': "
+                "leave --skeleton out"
             )
         if not self.data:
-            raise ValueError(f"data: say in which folder the dataset {spec.name} is")
+            raise ValueError(f"--data must say in which folder the dataset {spec.name} is")
         if (spec.name == "msra") != (self.test_subject >= 0):
             raise ValueError(
-                "subject: MSRA is trained on eight of its subjects and tested on the ninth: say which (0 to 8)"
+                "--subject must say which subject of MSRA is tested on, 0 to 8; the other eight are trained on"
                 if spec.name == "msra"
-                else f"subject: {spec.name} has a fixed test set; leave it out"
+                else f"{spec.name} has a fixed test set: leave --subject out"
             )
         if self.recipe == "paper" and self.network != "pose":
-            raise ValueError("the paper's recipe is for the pose network; the centre network is trained by ours")
+            raise ValueError("--recipe paper is for the pose network; the centre network is trained by ours")
+        if self.network == "center" and self.centers != TRUTH:
+            raise ValueError(
+                f"--network center learns from cubes about the labelled joints (--centers {TRUTH}), not at the centres "
+                f"'{self.centers}': leave --centers out, or give this"
+            )
         if self.cache and self.network == "center":
             raise ValueError(
-                "cache: the centre network must be trained without one: it learns what other places in the images "
+                "--cache: the centre network must be trained without one: it learns what other places in the images "
                 "look like, and a cache has only what is around the centres"
             )
 
@@ -160,6 +169,11 @@ class TrainingConfig:
         return json.dumps(asdict(self), indent=1) + "\n"
 
 
+def _option(name: str) -> str:
+    """What a value is called on the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
 # Where usual values differ from those above. The paper says 10 epochs, and 2.5e-4 for RMSprop (section 6); a clip of
 # this size never clips.
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -167,6 +181,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "center": {"grid": 32, "width": 16},
     "dataset": {"epochs": 10},
     "dataset pose": {"grid": 88, "width": 16},
+    "dataset center": {"centers": TRUTH},
     "paper": {"learning_rate": 2.5e-4, "decay": 0.0, "clip": 1e12, "precision": "32-true"},
 }
 
@@ -202,6 +217,8 @@ def make_config(*sources: dict[str, Any]) -> TrainingConfig:
     """
     values: dict[str, Any] = {}
     for source in sources:
+        if "samples" in source and "epochs" not in source:
+            values.pop("epochs", None)  # it would count instead
         values |= source
     network = values.get("network", "pose")
     usual = dict(DEFAULTS.get(network, {}))

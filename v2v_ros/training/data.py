@@ -198,15 +198,19 @@ class SyntheticData(IterableDataset[Batch | CenterBatch]):
 _HELD_OUT_BATCH = 32
 
 
+def held_out_parts(config: TrainingConfig) -> int:
+    """Of how many parts the held-out set is; every process needs one."""
+    return -(-config.validation_samples // _HELD_OUT_BATCH)
+
+
 def held_out(config: TrainingConfig, *, rank: int = 0, processes: int = 1) -> list[tuple[int, Batch | CenterBatch]]:
     """This process's share of a fixed set of samples, none of which is trained on, with their places in it.
 
     The set depends on the skeleton, the network's grid and ``validation_samples``, not on the run's seed. It is made
     on the CPU whatever trains, since generators of different devices draw differently.
     """
-    count = -(-config.validation_samples // _HELD_OUT_BATCH)
     share = []
-    for index in range(rank, count, processes):
+    for index in range(rank, held_out_parts(config), processes):
         samples = min(_HELD_OUT_BATCH, config.validation_samples - index * _HELD_OUT_BATCH)
         generator = torch.Generator().manual_seed(batch_seed(_HELD_OUT, index))
         share.append((index, sample_batch(config, samples, generator)))

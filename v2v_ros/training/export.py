@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -13,14 +14,22 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from .. import weights
+from ..datasets.frame_set import FrameSet
 from ..files import write_atomically
 from ..network import NetworkConfig
 from ..weights import CenterWeights, Weights
 from .averaging import MovingAverage
 from .card import Report, data_of, model_card
 from .config import TrainingConfig
+from .frames import frames_seen
 from .module import Training
 from .pace import Pace
+
+# In the run's folder. The weights and the card beside it are replaced by the first validation.
+_LEFT_BEHIND = (
+    *("last.ckpt", "metrics.csv", "validations.json"),
+    *(f"epoch_*{weights.SUFFIX}", "resumed_*", "tensorboard"),
+)
 
 
 class Export(Callback):
@@ -32,10 +41,22 @@ class Export(Callback):
         average: Holds the weights to write.
         pace: Knows how fast the run is.
         start: Name of the weights that the run started from, or an empty string.
+        frames: Of a dataset, to train on; None: synthetic data.
+        steps_per_epoch: After which the weights are kept as those of an epoch; 0: they are not.
     """
 
-    def __init__(self, config: TrainingConfig, path: Path, average: MovingAverage, pace: Pace, start: str) -> None:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        path: Path,
+        average: MovingAverage,
+        pace: Pace,
+        start: str,
+        frames: FrameSet | None = None,
+        steps_per_epoch: int = 0,
+    ) -> None:
         self.config, self.path, self.average, self.pace, self.start = config, path, average, pace, start
+        self.frames, self.steps_per_epoch = frames, steps_per_epoch
         self.validations = run_folder(path) / "validations.json"
         self.started = time.monotonic()
         self.curve: list[dict[str, float]] = []
@@ -57,13 +78,18 @@ class Export(Callback):
         if not trainer.is_global_zero:
             return
         config, network = self.config, self.config.network_config()
-        samples = trainer.global_step * config.batch * trainer.world_size
+        step, processes = trainer.global_step, trainer.world_size
+        samples = (
+            step * config.batch * processes
+            if self.frames is None
+            else frames_seen(config, self.frames, processes, step)
+        )
         figures = {name: round(value, 4) for name, value in module.figures.items()}
         self.curve = [point for point in self.curve if point["samples"] < samples] + [{"samples": samples, **figures}]
         write_atomically(self.validations, (json.dumps(self.curve, indent=1) + "\n").encode())
         minutes = round((time.monotonic() - self.started) / 60, 1)
         rates = {name: round(rate, 1) for name, rate in self.pace.rates.items()}
-        device = _describe(module.device, trainer.world_size)
+        device = _describe(module.device, processes)
         training = {
             "data": data_of(config),
             "samples": samples,
@@ -84,9 +110,10 @@ class Export(Callback):
             else CenterWeights(name, config.subject, network, edge, state, training)
         )
         weights.save(made, self.path, half=config.half)
-        if config.recipe == "paper" and config.epochs:
+        if self.steps_per_epoch:
             # The published figures are averages over the networks after several epochs.
-            weights.save(made, run_folder(self.path) / f"epoch_{len(self.curve):02d}{weights.SUFFIX}", half=config.half)
+            epoch = trainer.global_step // self.steps_per_epoch
+            weights.save(made, run_folder(self.path) / f"epoch_{epoch:02d}{weights.SUFFIX}", half=config.half)
         report = Report(
             id=name,
             config=config,
@@ -94,6 +121,7 @@ class Export(Callback):
             parameters=sum(parameter.numel() for parameter in module.network.parameters()),
             size=self.path.stat().st_size,
             samples=samples,
+            frames=0 if self.frames is None else len(self.frames),
             minutes=minutes,
             device=device,
             rates=self.pace.rates,
@@ -108,6 +136,31 @@ class Export(Callback):
 def run_folder(output: Path) -> Path:
     """The folder with the files of the run that writes these weights."""
     return output.with_name(output.name.removesuffix(weights.SUFFIX) + "_run")
+
+
+def check_new(output: Path) -> None:
+    """Make sure that there is no earlier run of this name, whose results a new one would overwrite.
+
+    Raises:
+        ValueError: There is one; the message says how to go on.
+    """
+    folder = run_folder(output)
+    left = [path for path in (output, folder / "last.ckpt", *sorted(folder.glob("epoch_*"))) if path.exists()]
+    if left:
+        resume = "--resume to go on with it, " if (folder / "last.ckpt").exists() else ""
+        raise ValueError(
+            f"there is '{left[0]}' of an earlier run: give {resume}--overwrite to start anew, or another --output"
+        )
+
+
+def clear(folder: Path) -> None:
+    """Remove what an earlier run has left in its folder; whatever else lies there stays."""
+    for pattern in _LEFT_BEHIND:
+        for path in folder.glob(pattern):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
 
 def _describe(device: torch.device, processes: int) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from ..datasets.frame_set import TRUTH, FrameSet, frame_set, reference_points
+from ..datasets.frame_set import FrameSet, frame_set, reference_points
 from ..datasets.projection import projection_warning
 from ..datasets.registry import open_dataset
 from ..network import CenterRefiner
@@ -23,7 +23,7 @@ from .data import Batch, CenterBatch, batch_seed
 
 _LOG = logging.getLogger(__name__)
 _TRAINING, _HELD_OUT, _ORDER = 1, 2, 3
-_HELD_OUT_BATCH, _HELD_OUT_PARTS = 32, 8  # at most so many frames, and enough parts for every process to have one
+_HELD_OUT_BATCH, _HELD_OUT_PARTS = 8, 64  # at most so many frames, and parts for up to so many processes
 # Edge of the box, in the cube's edges, of all points that augmentation can bring into the cube: scaled by 0.8 and
 # turned by 40 degrees, points from (44 + 4) / 44 / 0.8 * (cos 40 + sin 40) = 1.92 times as far get in.
 REACH = 2.0
@@ -41,17 +41,16 @@ def open_frames(config: TrainingConfig) -> tuple[FrameSet, FrameSet]:
         DatasetError: The dataset, its centres or its cache cannot be used.
     """
     assert config.spec is not None
-    centers = TRUTH if config.network == "center" else config.centers
     subject = None if config.test_subject < 0 else config.test_subject
     cache = Path(config.cache) if config.cache else None
     name, folder = config.spec.name, Path(config.data)
     train = open_dataset(name, folder, "train", test_subject=subject, cache=cache)
-    frames = frame_set(train, centers)
+    frames = frame_set(train, config.centers)
     frames.check_covered(REACH * config.cube_edge)
     if warning := projection_warning(train):
         _LOG.warning(warning)
     if config.spec.test_labels:
-        test = frame_set(open_dataset(name, folder, "test", test_subject=subject), centers)
+        test = frame_set(open_dataset(name, folder, "test", test_subject=subject), config.centers)
         return frames, test.thin(config.validation_samples)
     validation = frames.thin(min(config.validation_samples, max(1, len(frames) // 10)))
     return frames.without(validation), validation
@@ -60,6 +59,12 @@ def open_frames(config: TrainingConfig) -> tuple[FrameSet, FrameSet]:
 def steps_per_epoch(config: TrainingConfig, frames: FrameSet, processes: int) -> int:
     """Steps in which all processes together see every frame once; the last one may be smaller."""
     return -(-len(frames) // (config.batch * processes))
+
+
+def frames_seen(config: TrainingConfig, frames: FrameSet, processes: int, step: int) -> int:
+    """How many frames all processes have seen together after so many steps, in all epochs."""
+    epochs, place = divmod(step, steps_per_epoch(config, frames, processes))
+    return epochs * len(frames) + place * config.batch * processes
 
 
 class FrameBatches(IterableDataset[Batch | CenterBatch]):
@@ -77,12 +82,16 @@ class FrameBatches(IterableDataset[Batch | CenterBatch]):
     ) -> None:
         self.config, self.frames = config, frames
         self.rank, self.processes, self.first_step = rank, processes, first_step
+        self._order = (-1, frames.indices)
 
     def indices(self, step: int) -> np.ndarray:
         """Frames of this process's batch of a step; short ones are filled up so that no process is without."""
         config, together = self.config, self.config.batch * self.processes
         epoch, place = divmod(step, steps_per_epoch(config, self.frames, self.processes))
-        order = np.random.default_rng(batch_seed(_ORDER, config.seed, epoch)).permutation(self.frames.indices)
+        if self._order[0] != epoch:  # of a million frames, it takes longer than a batch
+            shuffle = np.random.default_rng(batch_seed(_ORDER, config.seed, epoch)).permutation
+            self._order = epoch, shuffle(self.frames.indices)
+        order = self._order[1]
         share = order[place * together : (place + 1) * together]
         missing = -len(share) % self.processes
         return np.concatenate((share, np.resize(order, missing)))[self.rank :: self.processes]
@@ -103,12 +112,21 @@ def held_out_frames(
 ) -> list[tuple[int, Batch | CenterBatch]]:
     """This process's share of the frames to validate on, as the network sees them at work, with their places."""
     share = []
-    size = max(1, min(_HELD_OUT_BATCH, len(frames) // _HELD_OUT_PARTS))
-    for index in range(rank, -(-len(frames) // size), processes):
+    size = _held_out_size(frames)
+    for index in range(rank, held_out_frame_parts(frames), processes):
         chosen = frames.indices[index * size : (index + 1) * size]
         generator = torch.Generator().manual_seed(batch_seed(_HELD_OUT, index))
         share.append((index, frame_batch(config, frames, chosen, generator, augment=False)))
     return share
+
+
+def held_out_frame_parts(frames: FrameSet) -> int:
+    """Of how many parts the frames to validate on are; every process needs one."""
+    return -(-len(frames) // _held_out_size(frames))
+
+
+def _held_out_size(frames: FrameSet) -> int:
+    return max(1, min(_HELD_OUT_BATCH, len(frames) // _HELD_OUT_PARTS))
 
 
 def frame_batch(

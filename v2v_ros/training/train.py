@@ -20,9 +20,9 @@ from ..datasets.frame_set import FrameSet
 from ..files import write_atomically
 from .averaging import MovingAverage
 from .config import TrainingConfig
-from .data import Batch, CenterBatch, SyntheticData, held_out
-from .export import Export, run_folder
-from .frames import FrameBatches, held_out_frames, open_frames, steps_per_epoch
+from .data import Batch, CenterBatch, SyntheticData, held_out, held_out_parts
+from .export import Export, check_new, clear, run_folder
+from .frames import FrameBatches, held_out_frame_parts, held_out_frames, open_frames, steps_per_epoch
 from .module import Training, make_training
 from .pace import Pace
 from .pictures import Pictures
@@ -72,6 +72,31 @@ class _Data(lightning.LightningDataModule):
         return DataLoader(self._held_out, batch_size=None)  # type: ignore[arg-type]
 
 
+class _Checkpoint(ModelCheckpoint):
+    """The last state of the run: every so many steps, and after each validation.
+
+    Not before a validation of the same step: a run that is cut during one goes on from before it, and its figures and
+    weights are not left out.
+
+    Args:
+        folder: Where it is written.
+        steps: Between two.
+        interval: Steps between two validations.
+    """
+
+    def __init__(self, folder: Path, steps: int, interval: int) -> None:
+        super().__init__(folder, filename="last", enable_version_counter=False, every_n_train_steps=steps)
+        self._interval = interval
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *others: Any) -> None:
+        if trainer.global_step % self._interval:
+            super().on_train_batch_end(trainer, *others)
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if not self._should_skip_saving_checkpoint(trainer):
+            self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
+
+
 class _Bar(TQDMProgressBar):
     """A progress bar over the whole run, which is one epoch without end."""
 
@@ -85,6 +110,7 @@ def train(
     output: Path,
     *,
     resume: bool = False,
+    overwrite: bool = False,
     start: str | Path | None = None,
     devices: int = 1,
     nodes: int = 1,
@@ -99,6 +125,7 @@ def train(
     Args:
         output: The weights file to write.
         resume: Go on from the last checkpoint of the same run.
+        overwrite: Start anew where there is a run already; what it left in its folder is removed.
         start: Name or path of weights to start from. Another number of joints is taken: that layer starts anew.
         devices: GPUs of this machine to train on, or processes where there is no GPU.
         nodes: Machines.
@@ -108,8 +135,9 @@ def train(
         The figures on the held-out set; the same in all processes.
 
     Raises:
-        ValueError: A number is out of its range, the output has another suffix, there is no checkpoint to resume from
-            or it is of another run, the weights to start from do not fit, or the dataset cannot be used.
+        ValueError: A number is out of its range, the output has another suffix, an earlier run has left its files
+            there, there is no checkpoint to resume from or it is of another run, the weights to start from do not fit,
+            or the dataset cannot be used.
         RuntimeError: The gradient was not finite for many steps in a row.
     """
     if output.suffix != weights.SUFFIX:
@@ -120,14 +148,26 @@ def train(
     processes = devices * nodes
     folder = run_folder(output)
     last = folder / "last.ckpt"
+    done = -1
     if resume:
-        _check_checkpoint(last, config, processes)
+        done = _check_checkpoint(last, config, processes)
+    elif not overwrite:
+        # In every process: none writes before all have come together.
+        check_new(output)
+    # What the optimiser keeps of units that no longer fire fades into denormal numbers, which CPUs multiply slowly.
+    torch.set_flush_denormal(True)
     frames = open_frames(config) if config.dataset else None
     steps = max(1, config.samples // (config.batch * processes))
     interval = max(1, min(steps, config.validation_interval // (config.batch * processes)))
     if frames is not None and config.epochs:
         interval = steps_per_epoch(config, frames[0], processes)
         steps = config.epochs * interval
+    parts = held_out_parts(config) if frames is None else held_out_frame_parts(frames[1])
+    if parts < processes:
+        raise ValueError(
+            f"the held-out set is of {parts} parts, too few for {processes} processes to have one each: give more "
+            f"--validation-samples than {config.validation_samples}, or start fewer processes"
+        )
     lightning.seed_everything(config.seed % 2**32, verbose=False)
     module = make_training(config, steps, processes)
     if start is not None and not resume:
@@ -135,7 +175,15 @@ def train(
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     average, pace = MovingAverage(config.decay), Pace()
-    export = Export(config, output, average, pace, "" if start is None else Path(start).name)
+    export = Export(
+        config,
+        output,
+        average,
+        pace,
+        "" if start is None else Path(start).name,
+        frames and frames[0],
+        interval if config.recipe == "paper" and config.epochs else 0,
+    )
     # The CSV logger empties its folder: a resumed run gets one of its own.
     version = f"resumed_{len(list(folder.glob('resumed_*'))) + 1}" if resume else ""
     trainer = lightning.Trainer(
@@ -152,12 +200,7 @@ def train(
         log_every_n_steps=min(20, steps),
         logger=[CSVLogger(folder, name=None, version=version), TensorBoardLogger(folder, "tensorboard", "")],
         callbacks=[
-            ModelCheckpoint(
-                folder,
-                filename="last",
-                enable_version_counter=False,
-                every_n_train_steps=min(_CHECKPOINT_STEPS, interval),
-            ),
+            _Checkpoint(folder, min(_CHECKPOINT_STEPS, interval), interval),
             pace,
             average,
             Pictures(),
@@ -168,6 +211,11 @@ def train(
         enable_model_summary=False,
     )
     if trainer.is_global_zero:
+        if done >= steps:
+            more = "--epochs" if config.epochs else "--samples"
+            _LOG.warning("the run in '%s' was at its end, nothing was left to do: to go on, give more %s", folder, more)
+        if not resume:
+            clear(folder)
         write_atomically(folder / "config.json", config.to_json().encode())
     torch.set_float32_matmul_precision("high")
     data = _Data(config, frames)
@@ -207,10 +255,12 @@ def _shape(state: dict[str, torch.Tensor], key: str) -> tuple[int, ...] | None:
     return tuple(state[key].shape) if key in state else None
 
 
-def _check_checkpoint(path: Path, config: TrainingConfig, processes: int) -> None:
+def _check_checkpoint(path: Path, config: TrainingConfig, processes: int) -> int:
+    """The step that the run to resume has come to."""
     if not path.is_file():
         raise ValueError(f"there is no checkpoint to resume from at '{path}'; start without --resume")
-    run = torch.load(path, map_location="cpu", weights_only=True).get("run", {})
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    run = checkpoint.get("run", {})
     now = {**asdict(config), "processes": processes}
     for name in (*_KEPT, "processes"):
         if run.get(name) != now[name]:
@@ -218,6 +268,7 @@ def _check_checkpoint(path: Path, config: TrainingConfig, processes: int) -> Non
                 f"the run to resume at '{path}' has {name} {run.get(name)}, not {now[name]}: resume it with the same, "
                 "or start a new run from its weights with --from"
             )
+    return int(checkpoint["global_step"])
 
 
 def _has_gpu() -> bool:
