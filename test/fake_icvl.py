@@ -16,7 +16,7 @@ _SEQUENCES = ("201403121135", "201403121140")
 _ROTATIONS = (90, -90)
 
 
-def write(folder: Path, train: int = 4, test: int = 2, seed: int = 0, rotated: bool = True) -> list[Truth]:
+def write(folder: Path, train: int = 4, test: int = 2, seed: int = 0) -> list[Truth]:
     """Two training sequences of ``train`` hands each, with copies of the images that are rotated (a quarter of a turn
     about the middle of the image, either way) in folders of their own, and two test sequences of ``test`` hands each.
 
@@ -30,7 +30,7 @@ def write(folder: Path, train: int = 4, test: int = 2, seed: int = 0, rotated: b
     for index, sequence in enumerate(_SEQUENCES):
         part = range(index * train, (index + 1) * train)
         frames = [(f"{sequence}/image_{number:04d}.png", joints[i], depth[i]) for number, i in enumerate(part)]
-        for degrees in _ROTATIONS * rotated:
+        for degrees in _ROTATIONS:
             frames += [
                 (f"{sequence}/{degrees}/image_{number:04d}.png", *_rotate(joints[i], depth[i], degrees))
                 for number, i in enumerate(part)
@@ -87,6 +87,7 @@ def _write(folder: Path, images: str, name: str, joints: NDArray[np.float32], de
     path = folder / images / name
     path.parent.mkdir(parents=True, exist_ok=True)
     stored = np.nan_to_num(1000 * depth, nan=32001).round().astype(np.uint16)
-    stored[:4] = np.where(np.isnan(depth[:4]), 0, stored[:4])  # both values mean that nothing was measured
+    stored[:4] = np.where(np.isnan(depth[:4]), 0, stored[:4])  # 32001 is a depth far behind, only 0 is none
     Image.fromarray(stored).save(path)
-    return Truth(f"{images}/{name}", joints, depth)
+    seen = np.where(np.isnan(depth) & (stored > 0), np.float32(32.001), depth)
+    return Truth(f"{images}/{name}", joints, seen)

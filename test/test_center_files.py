@@ -65,6 +65,7 @@ def test_files_are_written_as_published(tmp_path: Path) -> None:
         ("1 2 3 4\n1 2\n", r"line 1: .*found 4 words"),
         ("1 2 3\n\n1 2 3\n", r"found 3"),
         ("\n1 2 3\n", r"line 1: .*found 0 words"),
+        ("1 2 3\n1 2_0 3\n", r"line 2: .*found '1 2_0 3'"),
         ("1 2 3\n1 two 3\n", r"line 2: .*found '1 two 3'"),
         ("1 2 3\n1 invalid 3\n", r"line 2: .*found '1 invalid 3'"),
         ("invalid\n1 2 3\n", r"line 1: .*found 1 words"),

@@ -26,7 +26,7 @@ from v2v_ros.datasets.check import DatasetCheck
 from v2v_ros.datasets.dataset import DepthDataset
 from v2v_ros.datasets.detect import LAYOUTS
 from v2v_ros.datasets.frame_set import reference_points
-from v2v_ros.datasets.parts import MSRA_VERSIONS
+from v2v_ros.datasets.msra import VERSIONS
 from v2v_ros.datasets.projection import projection_warning
 from v2v_ros.datasets.registry import open_dataset
 from v2v_ros.datasets.specs import SPECS, get_spec
@@ -101,7 +101,7 @@ def test_a_dataset_as_published_gives_no_warning(
     source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(check, "published_frames", lambda name, group: (17,))
-    monkeypatch.setitem(MSRA_VERSIONS, "in miniature", (17,) * 9)
+    monkeypatch.setitem(VERSIONS, "in miniature", (17,) * 9)
     code, (result,) = _check(source / "msra")
     assert code == 0 and result["warnings"] == []
     assert "note: this is the version in miniature" in capsys.readouterr().out

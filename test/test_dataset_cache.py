@@ -221,7 +221,7 @@ def test_broken_caches_are_refused(dataset: NyuDataset, cache: Path, tmp_path: P
     assert np.isfinite(broken_cache.depth(0)).any()
     (cache / "windows.bin").write_bytes(windows)
     write(version=1)
-    refused("a cache of version 1, this is version 2")
+    refused("a cache of version 1, this is version 3")
     write(format="other")
     refused(r'header\.json: expected "format"')
     write(edge="large")

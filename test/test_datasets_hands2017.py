@@ -33,7 +33,7 @@ def test_training_frames(written: tuple[Path, list[Truth]]) -> None:
     folder, truth = written
     dataset = Hands2017Dataset(folder, "train")
     assert [dataset.frame_name(index) for index in range(len(dataset))] == [frame.name for frame in truth[:5]]
-    assert dataset.joints.dtype == np.float32 and dataset.valid.all() and dataset.boxes is None
+    assert dataset.joints.dtype == np.float32 and dataset.valid.all()
     assert np.allclose(dataset.joints, [frame.joints for frame in truth[:5]], atol=1e-6)
     for index in range(5):
         depth = dataset.depth(index)
@@ -51,17 +51,13 @@ def test_the_order_of_the_joints_is_changed() -> None:
     ]
 
 
-def test_test_frames_have_boxes_and_no_joints(written: tuple[Path, list[Truth]]) -> None:
+def test_test_frames_have_no_joints(written: tuple[Path, list[Truth]]) -> None:
     folder, truth = written
     dataset = Hands2017Dataset(folder, "test")
     assert [dataset.frame_name(index) for index in range(3)] == [f"frame/images/image_D{n:08d}.png" for n in (1, 2, 3)]
     assert dataset.joints.shape == (3, 21, 3) and np.isnan(dataset.joints).all() and dataset.valid.all()
-    assert dataset.boxes is not None and dataset.boxes.shape == (3, 4)
     for index, frame in enumerate(truth[5:]):
         assert np.array_equal(dataset.depth(index), frame.depth, equal_nan=True)
-        left, top, width, height = dataset.boxes[index]
-        u, v = project(torch.from_numpy(frame.joints), dataset.intrinsics).numpy().T
-        assert left < u.min() and u.max() < left + width and top < v.min() and v.max() < top + height
 
 
 def test_names_may_have_a_folder(copy: Path) -> None:
@@ -110,7 +106,7 @@ def test_images_are_read_when_they_are_asked_for(copy: Path) -> None:
         (lambda text: text.rsplit("\t", 1)[0] + "\tx", "line 3: expected a name and 63 numbers, found 'x'"),
         (
             lambda text: text.rsplit("\t", 1)[0] + "\t-5",
-            "label 3: expected all joints in front of .* -5 mm",
+            "line 3: expected all joints in front of .* -5 mm",
         ),
     ],
 )
@@ -120,6 +116,16 @@ def test_wrong_labels(copy: Path, change, message: str) -> None:  # type: ignore
     lines[2] = change(lines[2])
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(DatasetError, match=r"Training_Annotation\.txt, " + message):
+        Hands2017Dataset(copy, "train")
+
+
+def test_blank_lines_count_where_a_line_is_named(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("v2v_ros.datasets.hands2017._CHUNK", 2)
+    path = copy / "training/Training_Annotation.txt"
+    lines = path.read_text().splitlines()
+    lines[3] = lines[3].rsplit("\t", 1)[0] + "\t-5"
+    path.write_text("\n\n".join(lines) + "\n")
+    with pytest.raises(DatasetError, match=r"Training_Annotation\.txt, line 7: expected all joints in front of"):
         Hands2017Dataset(copy, "train")
 
 

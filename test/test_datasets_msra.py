@@ -138,6 +138,14 @@ def test_wrong_labels(copy: Path, line: int, change, message: str) -> None:  # t
         open_copy(copy)
 
 
+def test_blank_lines_count_where_a_line_is_named(copy: Path) -> None:
+    path = copy / "P7" / "TIP" / "joint.txt"
+    count, first, second = path.read_text().splitlines()
+    path.write_text("\n".join([count, "", first, " ", "", second.replace("-", "")]) + "\n")
+    with pytest.raises(DatasetError, match=r"joint\.txt, line 6: expected negative z of all joints"):
+        open_copy(copy)
+
+
 def test_label_files_that_are_missing_or_empty(copy: Path) -> None:
     path = copy / "P7" / "TIP" / "joint.txt"
     path.write_text("0\n")

@@ -100,6 +100,24 @@ def test_the_points_in_a_cube_are_those_of_the_whole_image_that_lie_in_it(
     assert different.sum() <= 2  # rounding at the faces of cells
 
 
+@settings(deadline=None)
+@given(center=point, edge=st.floats(0.1, 0.6), corner=st.tuples(st.integers(0, 300), st.integers(0, 200)))
+def test_the_points_of_a_window_are_those_of_the_image(
+    center: tuple[float, float, float], edge: float, corner: tuple[int, int]
+) -> None:
+    depth = 0.2 + 2.0 * torch.rand(480, 640, generator=torch.Generator().manual_seed(3))
+    left, top = corner
+    alone = torch.full_like(depth, torch.nan)
+    alone[top : top + 250, left : left + 330] = depth[top : top + 250, left : left + 330]
+    region = cube_region(center, edge, CAMERA)
+    found = points_in_cube(depth[top : top + 250, left : left + 330], CAMERA, center, edge, corner)
+    expected = points_in_cube(alone, CAMERA, center, edge)
+    if left <= region.left and top <= region.top:
+        assert torch.equal(found, expected)  # to the last bit
+    else:
+        torch.testing.assert_close(found, expected)
+
+
 def test_a_cube_out_of_view_has_an_empty_region() -> None:
     assert cube_region((5.0, 0.0, 1.0), 0.2, CAMERA).empty
     assert cube_region((0.0, 0.0, -1.0), 0.2, CAMERA).empty

@@ -9,12 +9,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import fake_hands2017
+import fake_icvl
 import fake_itop
 import fake_msra
 import fake_nyu
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from v2v_ros import weights
 from v2v_ros.cli import main
@@ -185,6 +188,72 @@ def test_both_recipes_run_end_to_end(nyu: Path, tmp_path: Path, recipe: str) -> 
     assert main([*arguments, *OPTIONS, "--epochs", "3", "--resume"]) == 0
     points = json.loads((tmp_path / "tiny_run" / "validations.json").read_text())
     assert len(points) == 3
+
+
+@pytest.mark.parametrize(
+    ("dataset", "recipe", "frames"),
+    [
+        *(("icvl", "paper", 6), ("icvl", "ours", 6), ("msra", "paper", 136), ("hands2017", "ours", 7)),
+        *(("hands2017", "paper", 7), ("itop_side", "paper", 3), ("itop_top", "ours", 3)),
+    ],
+)
+def test_every_dataset_is_trained_on_end_to_end(dataset: str, recipe: str, frames: int, tmp_path: Path) -> None:
+    folder, output, spec = tmp_path / "data", tmp_path / "tiny.safetensors", get_spec(dataset)
+    folder.mkdir()
+    if dataset == "icvl":
+        fake_icvl.write(folder, train=1, test=1)
+    elif dataset == "msra":
+        fake_msra.write(folder)
+    elif dataset == "hands2017":
+        fake_hands2017.write(folder, train=8, test=2)
+    else:
+        fake_itop.write(folder, train=4, test=4, view="side" if dataset == "itop_side" else "top")
+    arguments = ["train", "--output", str(output), "--dataset", dataset, "--data", str(folder), "--recipe", recipe]
+    subject = ["--subject", "3"] if dataset == "msra" else []
+    assert main([*arguments, *subject, *OPTIONS, "--epochs", "1", "--batch", "16"]) == 0
+    made = weights.load(output, spec.skeleton.name)
+    assert made.cube_edge == spec.cube_edge and made.heatmap_offset == (0.25 if recipe == "paper" else 0)
+    assert made.training["samples"] == frames
+    assert math.isfinite(made.training["held_out"]["val/error_mm"])
+    # Without published test labels, what is validated on is taken out of the frames to train on.
+    assert ("test split" in output.with_suffix(".md").read_text()) == spec.test_labels
+
+
+@pytest.mark.parametrize("recipe", ["paper", "ours"])
+def test_the_background_of_icvl_is_in_no_cube(tmp_path: Path, recipe: str) -> None:
+    fake_icvl.write(tmp_path, train=1, test=1)
+    config = make_config({**TINY, "dataset": "icvl", "data": str(tmp_path), "recipe": recipe})
+    frames, _ = open_frames(config)
+    frames = replace(frames, centers=np.tile([0.0, 0.0, 0.55], (len(frames.dataset), 1)))
+    pixels = np.full((240, 320), 32001, np.uint16)
+    pixels[110:130, 150:170], pixels[110:130, 170:180] = 550, 0
+    Image.fromarray(pixels).save(tmp_path / frames.dataset.frame_name(0))
+    points = frames.points(0, torch.tensor([0.0, 0.0, 0.55]), 0.4, fill=recipe == "paper")
+    at, counts = points[:, 2].unique(return_counts=True)
+    # The published code puts 0, and nothing else, at the end of the range of depths.
+    assert at.tolist() == pytest.approx([0.55, 0.6] if recipe == "paper" else [0.55])
+    assert counts.tolist() == ([400, 200] if recipe == "paper" else [400])
+    batch = frame_batch(config, frames, np.array([0]), torch.Generator(), augment=False)
+    _, _, z, _, x = batch.grids.nonzero().T
+    behind = z > 10  # 2 cm or more behind the middle
+    assert behind.any() == (recipe == "paper") and (x[behind] > 8).all()
+
+
+def test_cubes_elsewhere_lie_on_what_was_measured(tmp_path: Path) -> None:
+    fake_icvl.write(tmp_path, train=1, test=1)
+    config = make_config({**TINY, "dataset": "icvl", "data": str(tmp_path), "network": "center"})
+    frames, _ = open_frames(config)
+    path, indices = tmp_path / frames.dataset.frame_name(0), np.zeros(64, np.int64)
+    pixels = np.full((240, 320), 32001, np.uint16)
+    Image.fromarray(pixels).save(path)
+    alone = frame_batch(config, frames, indices, torch.Generator().manual_seed(1))
+    assert isinstance(alone, CenterBatch) and alone.offsets.isfinite().all()  # nothing but background
+    pixels[:, 290:] = 590  # a wall more than 15 cm beside the hand
+    Image.fromarray(pixels).save(path)
+    beside = frame_batch(config, frames, indices, torch.Generator().manual_seed(1))
+    assert isinstance(beside, CenterBatch)
+    away = beside.offsets.isnan().all(1)
+    assert 4 < away.sum() < 24 and beside.grids[away].flatten(1).any(1).all()
 
 
 def test_the_network_for_reference_points_is_trained_on_a_dataset(nyu: Path, tmp_path: Path) -> None:

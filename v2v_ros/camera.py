@@ -96,25 +96,33 @@ def deproject(depth: torch.Tensor, intrinsics: Intrinsics) -> torch.Tensor:
 
 
 def points_in_cube(
-    depth: torch.Tensor, intrinsics: Intrinsics, center: tuple[float, float, float], edge: float
+    depth: torch.Tensor,
+    intrinsics: Intrinsics,
+    center: tuple[float, float, float],
+    edge: float,
+    corner: tuple[int, int] = (0, 0),
 ) -> torch.Tensor:
     """The points of an image that can lie in a cube: those of its image region and of its range of depths.
 
     Pixels are thrown out before they become points, which is several times as fast as the other way round.
 
     Args:
-        depth: float [H, W] metres along z, NaN where invalid.
+        depth: float [H, W] metres along z, NaN where invalid: the image, or a window of it.
+        intrinsics: Of the whole image.
         center, edge: Of the cube, metres.
+        corner: Column and row in the image of the window's first pixel.
 
     Returns:
         float [P, 3] metres in the optical frame; a few may lie beside the cube.
     """
     region = cube_region(center, edge, intrinsics)
-    part = depth[region.top : region.bottom, region.left : region.right]
+    left, top = max(region.left, corner[0]), max(region.top, corner[1])
+    right, bottom = max(region.right, left), max(region.bottom, top)
+    part = depth[top - corner[1] : bottom - corner[1], left - corner[0] : right - corner[0]]
     v, u = torch.nonzero((part - center[2]).abs() <= edge / 2, as_tuple=True)
     z = part[v, u]
-    x = (u + (region.left - intrinsics.cx)) / intrinsics.fx * z
-    y = (v + (region.top - intrinsics.cy)) / intrinsics.fy * z
+    x = (u + (left - intrinsics.cx)) / intrinsics.fx * z
+    y = (v + (top - intrinsics.cy)) / intrinsics.fy * z
     return torch.stack((x, y, z), dim=-1)
 
 

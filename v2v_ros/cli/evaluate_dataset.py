@@ -27,8 +27,6 @@ EXAMPLES = """v2v evaluate --dataset nyu --data NYU/ --weights nyu.safetensors -
   v2v evaluate --dataset hands2017 --data HANDS/ --weights h.safetensors --write-predictions submission.txt
   torchrun --nproc_per_node 4 -m v2v_ros.cli evaluate --dataset nyu --data NYU/ --weights nyu.safetensors"""
 
-_SUBJECTS = 9
-
 
 def add_options(sub: argparse.ArgumentParser) -> None:
     """Add the options for a dataset's folder."""
@@ -236,6 +234,8 @@ def _check_complete(frames: FrameSet) -> None:
 
 
 def _subjects(options: argparse.Namespace, dataset: str) -> list[int | None]:
+    from ..datasets.msra import SUBJECTS
+
     if dataset != "msra":
         if options.subject is not None:
             raise CommandError(f"{dataset} has a fixed test set: leave --subject out")
@@ -245,7 +245,7 @@ def _subjects(options: argparse.Namespace, dataset: str) -> list[int | None]:
             raise CommandError(
                 "--subject all needs '{subject}' in the names of --weights, one network for each subject"
             )
-        return list(range(_SUBJECTS))
+        return list(SUBJECTS)
     if options.subject is None or not options.subject.isdigit():
         raise CommandError("msra is tested subject by subject: give --subject 0 to 8, or --subject all")
     return [int(options.subject)]

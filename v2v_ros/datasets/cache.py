@@ -28,7 +28,7 @@ from .depth_codes import TABLES, DepthCode
 INDEX = np.dtype([("window", "<u2", 4), ("near", "<f4"), ("far", "<f4"), ("bytes", "<u4")])
 """Of a frame: left, top, right, bottom of its window, half open; the metres between which depth is kept; its size."""
 
-_FORMAT, _VERSION = "v2v_ros depth cache", 2
+_FORMAT, _VERSION = "v2v_ros depth cache", 3
 _FINGERPRINTED = 1000  # names; all labels
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..files import write_atomically
 from .dataset import DatasetError, Split
+from .labels import is_number
 from .specs import DatasetSpec
 
 _INVALID = "invalid"
@@ -128,13 +129,6 @@ def _culprit(path: Path, lines: list[str]) -> DatasetError:
         words = line.split()
         if len(words) != 3:
             return DatasetError(f"{path}, line {number}: {expected}, found {len(words)} words")
-        if words != [_INVALID] * 3 and not all(_is_number(word) for word in words):
+        if words != [_INVALID] * 3 and not all(is_number(word) and math.isfinite(float(word)) for word in words):
             return DatasetError(f"{path}, line {number}: {expected}, found '{line.strip()[:60]}'")
     return DatasetError(f"{path}: {expected} on every line")
-
-
-def _is_number(word: str) -> bool:
-    try:
-        return math.isfinite(float(word))
-    except ValueError:
-        return False

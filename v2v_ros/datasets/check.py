@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,9 @@ from ..camera import Intrinsics
 from .check_centers import check_centers
 from .check_labels import bad_lines
 from .dataset import DatasetError, DepthDataset
-from .parts import MSRA_FAULTY, MSRA_GESTURE_FRAMES, MSRA_VERSIONS, Part, parts_of, published_frames
+from .listings import find_files
+from .msra import VERSIONS
+from .parts import MSRA_FAULTY, MSRA_GESTURE_FRAMES, Part, parts_of, published_frames
 from .projection import LabelFit
 from .specs import get_spec
 
@@ -103,6 +104,7 @@ class DatasetCheck:
         """Decode the sample, and look whether labels lie on the depth; ``tick`` is called after each image."""
         broken: list[str] = []
         empty: list[str] = []
+        near, far = self.spec.measured
         each = max(1, len(self.sample) // _PROJECTED)
         for place, (dataset, index) in enumerate(self.sample):
             try:
@@ -110,7 +112,7 @@ class DatasetCheck:
             except DatasetError as error:
                 broken.append(str(error))
             else:
-                if not np.isfinite(depth).any():
+                if not ((depth >= near) & (depth <= far)).any():
                     empty.append(dataset.frame_name(index))
                 elif place % each == 0:
                     self._fit.add(depth, dataset.joints[index])
@@ -201,7 +203,7 @@ class DatasetCheck:
     def _tell_version(self) -> None:
         counts = {name: len(dataset) for name, dataset in self._opened.items()}
         frames = tuple(group.frames for group in self._groups.values())
-        version = next((name for name, published in MSRA_VERSIONS.items() if published == frames), None)
+        version = next((name for name, published in VERSIONS.items() if published == frames), None)
         if version is not None:
             self.notes.append(f"this is the version {version}")
         short = [f"{name} {count}" for name, count in counts.items() if count != MSRA_GESTURE_FRAMES]
@@ -218,31 +220,16 @@ class DatasetCheck:
 
 
 def _find_images(dataset: DepthDataset) -> tuple[NDArray[np.bool_], NDArray[np.intp], list[str]]:
-    """Folders are listed, which takes much less time than to ask for each file.
+    """Look for the images of a dataset.
 
     Returns:
         bool [F] whether an image has its file, the indices of those that have none, and a message for every folder
         that cannot be listed; whether images are in there is not known.
     """
-    listings: dict[str, set[str] | None] = {}
-    errors: list[str] = []
-    present, lost = np.zeros(len(dataset), np.bool_), []
-    for index in range(len(dataset)):
-        parent, _, file = dataset.frame_name(index).rpartition("/")
-        if parent not in listings:
-            try:
-                listings[parent] = set(os.listdir(dataset.folder / parent))
-            except (FileNotFoundError, NotADirectoryError):
-                listings[parent] = set()
-            except OSError as error:
-                listings[parent] = None
-                errors.append(_told(error))
-        listing = listings[parent]
-        if listing is not None:
-            present[index] = file in listing
-            if not present[index]:
-                lost.append(index)
-    return present, np.array(lost, np.intp), errors
+    names = [dataset.frame_name(index) for index in range(len(dataset))]
+    present, unlisted = find_files(dataset.folder, names)
+    lost = [index for index in np.flatnonzero(~present).tolist() if names[index].rpartition("/")[0] not in unlisted]
+    return present, np.array(lost, np.intp), [_told(error) for error in unlisted.values()]
 
 
 def _told(error: Exception) -> str:

@@ -64,11 +64,12 @@ class FrameSet:
         Raises:
             DatasetError: The image is missing or broken.
         """
-        depth = torch.from_numpy(self.dataset.depth(index))
+        window, left, top = self.dataset.window(index)
+        depth = torch.from_numpy(window)
         if fill and self.dataset.spec.depth_range is not None:
             depth = depth.nan_to_num(nan=self.dataset.spec.depth_range[1])
         x, y, z = center.tolist()
-        return points_in_cube(depth, self.dataset.intrinsics, (x, y, z), edge)
+        return points_in_cube(depth, self.dataset.intrinsics, (x, y, z), edge, (left, top))
 
     def check_covered(self, edge: float) -> None:
         """Make sure that the images show all that cubes of this edge, metres, around the centres can hold.

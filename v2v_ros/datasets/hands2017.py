@@ -15,7 +15,7 @@ from ..camera import Intrinsics
 from .dataset import DatasetError, DepthDataset, Split
 from .depth_codes import TABLES
 from .depth_png import read_depth_png
-from .labels import read_labels
+from .labels import line_of, read_labels
 from .specs import HANDS2017
 
 # Its order: wrist; first joints of thumb, index, middle, ring, little finger; then the other three of each finger.
@@ -30,23 +30,18 @@ _CHUNK = 50_000
 class Hands2017Dataset(DepthDataset):
     """HANDS 2017, in the order of its label files. The joints of the test split are NaN: they were never published.
 
-    Attributes:
-        boxes: float32 [F, 4] pixels, the bounding boxes (left, top, width, height) that come with the test split; None
-            for the training split.
-
     Raises:
         DatasetError: The label file is missing or wrong.
     """
 
     def __init__(self, folder: Path, split: Split, *, intrinsics: Intrinsics | None = None) -> None:
         path = folder / _FILES[split]
-        self.boxes: NDArray[np.float32] | None = None
         if split == "train":
             self._names, values = read_labels(path, 63)
             joints = values.reshape(-1, 21, 3)
             _convert(joints, path)
         else:
-            self._names, self.boxes = read_labels(path, 4)
+            self._names, _ = read_labels(path, 4)  # bounding boxes, which nothing here needs
             joints = np.full((len(self._names), 21, 3), np.nan, np.float32)
         super().__init__(HANDS2017, folder, split, joints, np.ones(len(joints), np.bool_), intrinsics)
 
@@ -65,7 +60,7 @@ def _convert(joints: NDArray[np.float32], path: Path) -> None:
         if len(wrong := np.argwhere(part[..., 2] <= 0)):
             row, joint = wrong[0]
             raise DatasetError(
-                f"{path}, label {first + row + 1}: expected all joints in front of the camera, "
+                f"{path}, line {line_of(path, first + int(row))}: expected all joints in front of the camera, "
                 f"found z = {part[row, joint, 2]:g} mm"
             )
         part[:] = part[:, JOINT_ORDER] * np.float32(1e-3)

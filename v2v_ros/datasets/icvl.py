@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import logging
-import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +18,9 @@ from .dataset import DatasetError, DepthDataset, Split
 from .depth_codes import TABLES
 from .depth_png import read_depth_png
 from .labels import read_labels
+from .listings import find_files
 from .specs import ICVL
 
-BACKGROUND = 32001
-"""What the images hold where nothing was measured; nothing that the camera sees is as far."""
-
-_METRES = TABLES["millimetres"].copy()
-_METRES[BACKGROUND:] = np.nan
 _FOLDERS = {"train": "Training", "test": "Testing"}
 _LABELS = {"train": ("labels.txt",), "test": ("test_seq_1.txt", "test_seq_2.txt")}
 _LOG = logging.getLogger(__name__)
@@ -33,6 +29,9 @@ _LOG = logging.getLogger(__name__)
 class IcvlDataset(DepthDataset):
     """ICVL, in the order of its label files. A label whose image is missing stays, but is not valid.
 
+    Where the camera saw no subject, images hold 32001, which is a depth of 32.001 m here as in the published code: it
+    is beyond every cube. Only 0 means that nothing was measured.
+
     Attributes:
         missing: How many listed images are missing, by folder.
 
@@ -40,22 +39,11 @@ class IcvlDataset(DepthDataset):
         DatasetError: A label file is missing or wrong, or no listed image is there.
     """
 
-    def __init__(
-        self, folder: Path, split: Split, *, intrinsics: Intrinsics | None = None, rotated: bool = True
-    ) -> None:
-        """Open a split.
-
-        Args:
-            rotated: With the copies of training images that were rotated beforehand.
-        """
+    def __init__(self, folder: Path, split: Split, *, intrinsics: Intrinsics | None = None) -> None:
         camera = intrinsics or ICVL.intrinsics
         parts = [read_labels(folder / _FOLDERS[split] / name, 48) for name in _LABELS[split]]
         names = np.concatenate([part[0] for part in parts])
         values = np.concatenate([part[1] for part in parts])
-        if not rotated:
-            # Sequence, rotation, image; without rotation only sequence and image.
-            original = np.char.count(names, b"/") < 2
-            names, values = names[original], values[original]
         u, v, z = np.moveaxis(values.reshape(-1, 16, 3), -1, 0)
         z = z / np.float32(1000)
         joints = np.stack(((u - camera.cx) * z / camera.fx, (v - camera.cy) * z / camera.fy, z), axis=-1)
@@ -73,26 +61,14 @@ class IcvlDataset(DepthDataset):
         return f"{self._images}/{self._names[index].decode('latin-1')}"
 
     def depth(self, index: int) -> NDArray[np.float32]:
-        return read_depth_png(self.folder / self.frame_name(index), self.intrinsics, _METRES)
+        return read_depth_png(self.folder / self.frame_name(index), self.intrinsics, TABLES["millimetres"])
 
 
 def _find_images(folder: Path, names: NDArray[np.bytes_]) -> tuple[NDArray[np.bool_], dict[str, int]]:
-    """Which images are there, and how many are missing from each folder. Folders are listed, files not touched."""
-    listings: dict[str, set[str]] = {}
-    missing: dict[str, int] = {}
-    valid = np.ones(len(names), np.bool_)
-    for index, name in enumerate(names.tolist()):
-        parent, _, file = name.decode("latin-1").rpartition("/")
-        if parent not in listings:
-            try:
-                listings[parent] = set(os.listdir(folder / parent))
-            except (FileNotFoundError, NotADirectoryError):
-                listings[parent] = set()
-            except OSError as error:
-                raise DatasetError(f"{folder / parent}: cannot be read: {error.strerror}") from error
-        if file not in listings[parent]:
-            valid[index] = False
-            missing[parent] = missing.get(parent, 0) + 1
+    """Which images are there, and how many are missing from each folder."""
+    valid, errors = find_files(folder, (name.decode("latin-1") for name in names.tolist()))
+    for parent, error in errors.items():
+        raise DatasetError(f"{folder / parent}: cannot be read: {error.strerror}") from error
     if not valid.any():
         raise DatasetError(f"{folder}: none of the {len(names)} listed images is there; expected {names[0].decode()}")
-    return valid, missing
+    return valid, Counter(name.decode("latin-1").rpartition("/")[0] for name in names[~valid].tolist())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from .dataset import DatasetError
 
 _LONGEST_NAME = 48  # bytes; published names have up to 35
 _ROWS = 10_000  # parsed at a time
+_OVERFLOW = 2.0**128 - 2.0**103  # the smallest number that rounds to infinity in single precision
 
 
 def read_labels(
@@ -66,8 +68,9 @@ def read_labels(
     if count == 0:
         raise DatasetError(f"{path}: expected a label on every line, but the file has none")
     # A name that fills its field has lost its end.
-    if named and names[:count].view(np.uint8).reshape(count, -1)[:, -1].any():
-        raise DatasetError(f"{path}: names of images must be shorter than {_LONGEST_NAME} bytes")
+    if named and (cut := names[:count].view(np.uint8).reshape(count, -1)[:, -1] != 0).any():
+        line = line_of(path, int(cut.argmax()), skip)
+        raise DatasetError(f"{path}, line {line}: names of images must be shorter than {_LONGEST_NAME} bytes")
     return names[:count], values[:count]
 
 
@@ -86,26 +89,39 @@ def bad_lines(path: Path, columns: int, *, named: bool = True, skip: int = 0) ->
     """
     expected = _expected(columns, named)
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            values = line.split()[int(named) :]
-            if number <= skip or not line.strip():
-                continue
+        for number, line in _lines_of(file, skip):
+            values = line.decode("latin-1").split()[int(named) :]
             if len(values) != columns:
                 yield f"{path}, line {number}: {expected}, found {len(values)} numbers"
             elif (wrong := _not_a_number(values)) is not None:
-                yield f"{path}, line {number}: {expected}, found '{wrong[:20].decode('latin-1')}'"
+                yield f"{path}, line {number}: {expected}, found '{wrong[:20]}'"
 
 
 def _expected(columns: int, named: bool) -> str:
     return f"expected {'a name and ' if named else ''}{columns} numbers"
 
 
-def _not_a_number(values: list[bytes]) -> bytes | None:
-    """The first of several values that is not a finite number."""
-    for value in values:
-        try:
-            if not math.isfinite(float(value)):
-                return value
-        except ValueError:
-            return value
-    return None
+def line_of(path: Path, label: int, skip: int = 0) -> int:
+    """The line, from 1, of a label, from 0: lines that are blank, or skipped at the start, are no labels."""
+    with path.open("rb") as file:
+        # Ends of lines may be others than those that are counted; all labels are then in line 1.
+        return next((number for number, _ in islice(_lines_of(file, skip), label, None)), 1)
+
+
+def _lines_of(file: BinaryIO, skip: int) -> Iterator[tuple[int, bytes]]:
+    """The lines with labels, and their numbers."""
+    return ((number, line) for number, line in enumerate(file, 1) if number > skip and line.strip())
+
+
+def is_number(word: str) -> bool:
+    """Whether a word is a number, or ``nan`` or ``inf``, as NumPy reads it."""
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return "_" not in word  # which Python takes: 1_0, or 05_01234, the name of a frame of ITOP
+
+
+def _not_a_number(values: list[str]) -> str | None:
+    """The first of several values that is not a finite number in single precision."""
+    return next((value for value in values if not is_number(value) or not abs(float(value)) < _OVERFLOW), None)

@@ -16,12 +16,18 @@ from numpy.typing import NDArray
 from ..camera import Intrinsics
 from ..depth import invalidate
 from .dataset import DatasetError, DepthDataset, Split
-from .labels import read_labels
+from .labels import line_of, read_labels
 from .specs import MSRA
 
 SUBJECTS = range(9)
 GESTURES = (*"123456789", "I", "IP", "L", "MP", "RP", "T", "TIP", "Y")
 """In the order in which frames are counted."""
+
+VERSIONS = {
+    "of 76,391 frames (the paper's)": (8499, 8499, 8406, 8498, 8500, 8497, 8498, 8498, 8496),
+    "of 76,375 frames": (8499, 8492, 8412, 8488, 8500, 8497, 8497, 8498, 8492),
+}
+"""Frames of subjects 0 to 8 in the published versions."""
 
 _HEADER = struct.Struct("<6i")  # width, height, left, top, right, bottom
 
@@ -86,8 +92,8 @@ def read_joints(folder: Path, gesture: str) -> NDArray[np.float32]:
     joints = values.reshape(-1, 21, 3) * np.array([1e-3, -1e-3, -1e-3], np.float32)
     if len(wrong := np.argwhere(joints[..., 2] <= 0)):
         raise DatasetError(
-            f"{path}, line {wrong[0, 0] + 2}: expected negative z of all joints, as MSRA has them, "
-            f"found {-1000 * joints[(*wrong[0], 2)]:g} mm"
+            f"{path}, line {line_of(path, int(wrong[0, 0]), skip=1)}: expected negative z of all joints, "
+            f"as MSRA has them, found {-1000 * joints[(*wrong[0], 2)]:g} mm"
         )
     return joints
 

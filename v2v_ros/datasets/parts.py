@@ -12,15 +12,10 @@ from numpy.typing import NDArray
 
 from ..camera import Intrinsics
 from .dataset import DatasetError, DepthDataset, Split
-from .msra import GESTURES, SUBJECTS, read_depth, read_joints
+from .msra import GESTURES, SUBJECTS, VERSIONS, read_depth, read_joints
 from .registry import open_dataset
 from .specs import MSRA, get_spec
 
-# Frames of subjects 0 to 8; the paper's figures are of the newer version.
-MSRA_VERSIONS = {
-    "of 76,375 frames": (8499, 8492, 8412, 8488, 8500, 8497, 8497, 8498, 8492),
-    "of 76,391 frames (the paper's)": (8499, 8499, 8406, 8498, 8500, 8497, 8498, 8498, 8496),
-}
 MSRA_GESTURE_FRAMES = 500
 """Of a gesture of which none is lost."""
 MSRA_FAULTY = (
@@ -100,7 +95,7 @@ def parts_of(name: str, folder: Path, subject: int | None = None) -> list[Part]:
 def published_frames(name: str, group: str) -> tuple[int, ...]:
     """How many frames a group of parts has; more than one number if there are several versions."""
     if name == "msra":
-        return tuple(sorted({counts[int(group[1:])] for counts in MSRA_VERSIONS.values()}))
+        return tuple(sorted({counts[int(group[1:])] for counts in VERSIONS.values()}))
     spec = get_spec(name)
     return (spec.train_frames if group == "train" else spec.test_frames,)
 

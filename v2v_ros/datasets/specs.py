@@ -42,6 +42,11 @@ class DatasetSpec:
     source: str
     test_labels: bool = True
 
+    @property
+    def measured(self) -> tuple[float, float]:
+        """Metres between which depth is that of something seen: the range of depths, or what a camera reaches."""
+        return self.depth_range or (0.1, 10.0)
+
 
 _MSRA_CAMERA = Intrinsics(241.42, 241.42, 160.0, 120.0, 320, 240)
 _ITOP_CAMERA = Intrinsics(1 / 0.0035, 1 / 0.0035, 160.0, 120.0, 320, 240)

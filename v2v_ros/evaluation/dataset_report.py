@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from ..datasets.specs import DatasetSpec
+from ..datasets.msra import VERSIONS
+from ..datasets.specs import HANDS2017, DatasetSpec
 from ..files import write_atomically
 from . import metrics, plots, tables
 from .figures import PRECISION_MM, plain
@@ -23,21 +24,15 @@ _AREA_MM = {"hand": 50, "body": 150}
 _CURVE_MM = {"hand": tuple(range(0, 81)), "body": tuple(range(0, 401, 5))}
 _SUCCESS_MM = {"hand": (20, 30, 40), "body": (100,)}
 
-# Names and lengths of the pieces that test sets consist of, in their order. MSRA has two versions.
+# Names and lengths of the pieces that test sets consist of, in their order. MSRA has several versions.
 _SEQUENCES: dict[str, tuple[dict[str, int], ...]] = {
     "icvl": ({"sequence 1": 702, "sequence 2": 894},),
     "nyu": ({"subject 1": 2440, "subject 2": 5812},),
-    "msra": tuple(
-        {f"subject {index}": count for index, count in enumerate(counts)}
-        for counts in (
-            (8499, 8499, 8406, 8498, 8500, 8497, 8498, 8498, 8496),
-            (8499, 8492, 8412, 8488, 8500, 8497, 8497, 8498, 8492),
-        )
-    ),
+    "msra": tuple({f"subject {index}": count for index, count in enumerate(counts)} for counts in VERSIONS.values()),
 }
 _PUBLISHED_FRAMES = {
     **{name: tuple(sum(each.values()) for each in pieces) for name, pieces in _SEQUENCES.items()},
-    "hands2017": (295_510,),
+    "hands2017": (HANDS2017.test_frames,),
     "itop_side": (4_863,),
     "itop_top": (4_863,),
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..datasets.labels import is_number
 from ..datasets.specs import DatasetSpec
 
 _SEPARATORS = str.maketrans(",;\t", "   ")
@@ -49,7 +50,7 @@ def parse(path: Path, spec: DatasetSpec) -> tuple[tuple[int, ...], tuple[str, ..
             if len(tokens) == 1 and tokens[0].isdigit():  # a count of the frames, as in MSRA's label files
                 announced = int(tokens[0])
                 continue
-            if len(tokens) > 1 and not any(_is_number(token) or _is_invalid(token) for token in tokens):
+            if len(tokens) > 1 and not any(is_number(token) or _is_invalid(token) for token in tokens):
                 continue  # titles
         name, row = _frame(tokens, wanted, f"{path}, line {number}", spec, line, first=not rows)
         if rows and (name is None) != (names[0] is None):
@@ -78,18 +79,18 @@ def _frame(
         rest = [token for token in tokens if not _is_invalid(token)]
         if len(rest) <= 1:
             return (rest[0] if rest else None), [math.nan] * wanted
-    named = len(tokens) == wanted + 1 or not _is_number(tokens[0])
+    named = len(tokens) == wanted + 1 or not is_number(tokens[0])
     numbers = tokens[1:] if named else tokens
     if len(numbers) != wanted:
         after = f" after '{tokens[0]}'" if named else ""
         remedy = "is --dataset right, and is there one frame a line?"
         if _has_decimal_commas(line, wanted):
             remedy = "a comma separates numbers; if these have a decimal comma, write a point instead"
-        elif first and not all(map(_is_number, numbers)):
+        elif first and not all(map(is_number, numbers)):
             remedy = "if these are titles, put # before them, as they have numbers in them"
-        what = "numbers" if all(map(_is_number, numbers)) else "words"
+        what = "numbers" if all(map(is_number, numbers)) else "words"
         raise PredictionFileError(f"{where}: {len(numbers)} {what}{after}; {expected} ({remedy})")
-    wrong = next((number for number in numbers if not _is_number(number)), None)
+    wrong = next((number for number in numbers if not is_number(number)), None)
     if wrong is not None:
         raise PredictionFileError(
             f"{where}: '{wrong}' is not a number; {expected} (a frame that is left out is the word 'invalid')"
@@ -105,7 +106,7 @@ def _frame(
 
 def _check_names(names: tuple[str, ...], lines: list[int], path: Path, wanted: int) -> tuple[str, ...] | None:
     """Names of images, with slashes; None for indices, which count the lines."""
-    if all(_is_number(name) for name in names):
+    if all(is_number(name) for name in names):
         first = float(names[0])
         for index, name in enumerate(names):
             if float(name) != first + index:
@@ -128,19 +129,11 @@ def _check_names(names: tuple[str, ...], lines: list[int], path: Path, wanted: i
 def _has_decimal_commas(line: str, wanted: int) -> bool:
     """Whether the right number of numbers is in a line if their commas are decimal ones."""
     tokens = line.replace(";", " ").split()
-    numbers = tokens if _is_number(tokens[0].replace(",", ".")) else tokens[1:]
-    as_written = len(numbers) in (wanted, wanted + 1) and all(_is_number(each.replace(",", ".")) for each in numbers)
+    numbers = tokens if is_number(tokens[0].replace(",", ".")) else tokens[1:]
+    as_written = len(numbers) in (wanted, wanted + 1) and all(is_number(each.replace(",", ".")) for each in numbers)
     return bool(re.search(r"\d,\d", line)) and (
         as_written or len(line.translate(_SEPARATORS).split()) in (2 * wanted, 2 * wanted + 1)
     )
-
-
-def _is_number(token: str) -> bool:
-    try:
-        float(token)
-    except ValueError:
-        return False
-    return "_" not in token  # which Python takes, as in 05_01234, the name of a frame of ITOP
 
 
 def _is_invalid(token: str) -> bool:

@@ -29,8 +29,8 @@ _EMPTY = {"pose": 0.08, "center": 0.2}  # share of the worlds without a subject
 # Share of left hands in pose training. The network puts out right hands only, and learns to say nothing of left ones:
 # which hand it is then shows in the scores of a grid and its mirror image.
 _LEFT_HANDS = 0.2
-_LARGEST_OFFSET = 0.3  # of a centre to be refined, in edges along each axis
-_ELSEWHERE, _FAR = 0.2, 0.75  # share of the cubes to be refined that lie elsewhere, and how far off, in edges
+LARGEST_OFFSET = 0.3  # of a centre to be refined, in edges along each axis
+ELSEWHERE, ELSEWHERE_FROM = 0.2, 0.75  # share of the cubes to be refined that lie elsewhere, how far off, in edges
 _TRAINING, _HELD_OUT = 1, 2
 
 
@@ -103,12 +103,12 @@ def cube_centers(worlds: Worlds, edge: float, generator: torch.Generator) -> tor
 
 def _center_batch(config: TrainingConfig, worlds: Worlds, generator: torch.Generator) -> CenterBatch:
     edge, batch, device = config.subject.cube_edge, worlds.centers.shape[0], worlds.centers.device
-    wide = edge * (CenterRefiner.SPAN + 2 * _LARGEST_OFFSET)
-    guesses = worlds.centers + edge * _LARGEST_OFFSET * (
+    wide = edge * (CenterRefiner.SPAN + 2 * LARGEST_OFFSET)
+    guesses = worlds.centers + edge * LARGEST_OFFSET * (
         2 * torch.rand(batch, 3, generator=generator, device=device) - 1
     )
-    elsewhere, found = _other_surfaces(worlds, wide, _FAR * edge, generator)
-    away = found & (torch.rand(batch, generator=generator, device=device) < _ELSEWHERE)
+    elsewhere, found = _other_surfaces(worlds, wide, ELSEWHERE_FROM * edge, generator)
+    away = found & (torch.rand(batch, generator=generator, device=device) < ELSEWHERE)
     guesses = torch.where(away[:, None], elsewhere, guesses)
     seen = torch.where(away[:, None], elsewhere, worlds.centers)
     # Fitted at the subject's own depth: a window for the whole of so wide a cube would show the subject too coarsely,

@@ -19,7 +19,7 @@ from ..network import CenterRefiner
 from ..paper import Augmentation, PaperGeometry
 from ..voxels import grid_coordinates, occupancy
 from .config import TrainingConfig
-from .data import Batch, CenterBatch, batch_seed
+from .data import ELSEWHERE, ELSEWHERE_FROM, LARGEST_OFFSET, Batch, CenterBatch, batch_seed
 
 _LOG = logging.getLogger(__name__)
 _TRAINING, _HELD_OUT, _ORDER = 1, 2, 3
@@ -27,8 +27,6 @@ _HELD_OUT_BATCH, _HELD_OUT_PARTS = 8, 64  # at most so many frames, and parts fo
 # Edge of the box, in the cube's edges, of all points that augmentation can bring into the cube: scaled by 0.8 and
 # turned by 40 degrees, points from (44 + 4) / 44 / 0.8 * (cos 40 + sin 40) = 1.92 times as far get in.
 REACH = 2.0
-_LARGEST_OFFSET = 0.3  # of a centre to be refined, in edges along each axis
-_ELSEWHERE, _FAR = 0.2, 0.75  # share of the cubes to be refined that lie elsewhere, and how far off, in edges
 
 
 def open_frames(config: TrainingConfig) -> tuple[FrameSet, FrameSet]:
@@ -190,10 +188,10 @@ def _center_sample(
     edge, dataset = config.cube_edge, frames.dataset
     center = torch.from_numpy(reference_points(dataset.joints[index : index + 1])).float()[0]
     span = CenterRefiner.SPAN * edge
-    guess = center + edge * _LARGEST_OFFSET * (2 * torch.rand(3, generator=generator) - 1)
+    guess = center + edge * LARGEST_OFFSET * (2 * torch.rand(3, generator=generator) - 1)
     away = None
-    if torch.rand((), generator=generator) < _ELSEWHERE:
-        away = _other_surface(frames, index, center, _FAR * edge, generator)
+    if torch.rand((), generator=generator) < ELSEWHERE:
+        away = _other_surface(frames, index, center, ELSEWHERE_FROM * edge, generator)
     place = guess if away is None else away
     points = frames.points(index, place, REACH * span)
     offset = torch.full((3,), torch.nan) if away is not None else center - guess
@@ -225,10 +223,10 @@ def _points(config: TrainingConfig, frames: FrameSet, index: int) -> tuple[torch
 def _other_surface(
     frames: FrameSet, index: int, center: torch.Tensor, distance: float, generator: torch.Generator
 ) -> torch.Tensor | None:
-    """A random point [3] of the image at least so far from the centre; None if a few draws find none."""
+    """A random point [3] that the image shows at least so far from the centre; None if a few draws find none."""
     depth = torch.from_numpy(frames.dataset.depth(index))
-    camera = frames.dataset.intrinsics
-    v, u = torch.nonzero(depth.isfinite(), as_tuple=True)
+    camera, (nearest, farthest) = frames.dataset.intrinsics, frames.dataset.spec.measured
+    v, u = torch.nonzero((depth >= nearest) & (depth <= farthest), as_tuple=True)
     if not len(v):
         return None
     draws = torch.randint(0, len(v), (8,), generator=generator)

@@ -21,6 +21,7 @@ from ..files import write_atomically
 from .averaging import MovingAverage
 from .config import TrainingConfig
 from .data import Batch, CenterBatch, SyntheticData, held_out, held_out_parts
+from .denormals import flushed_denormals
 from .export import Export, check_new, clear, run_folder
 from .frames import FrameBatches, held_out_frame_parts, held_out_frames, open_frames, steps_per_epoch
 from .module import Training, make_training
@@ -154,8 +155,6 @@ def train(
     elif not overwrite:
         # In every process: none writes before all have come together.
         check_new(output)
-    # What the optimiser keeps of units that no longer fire fades into denormal numbers, which CPUs multiply slowly.
-    torch.set_flush_denormal(True)
     frames = open_frames(config) if config.dataset else None
     steps = max(1, config.samples // (config.batch * processes))
     interval = max(1, min(steps, config.validation_interval // (config.batch * processes)))
@@ -219,7 +218,7 @@ def train(
         write_atomically(folder / "config.json", config.to_json().encode())
     torch.set_float32_matmul_precision("high")
     data = _Data(config, frames)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), flushed_denormals():
         # Of folders that are not empty, since they are ours, and of Lightning's own future.
         warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric)\.")
         # Only our own checkpoint of this run is read, and it holds nothing but tensors and numbers.
