@@ -59,12 +59,7 @@ class Calibration:
         return probabilities, moments * self._interpolate(peaks, self.variance_factors)[..., None]
 
     def _interpolate(self, peaks: torch.Tensor, values: tuple[float, ...]) -> torch.Tensor:
-        knots, table = peaks.new_tensor(self.peaks), peaks.new_tensor(values)
-        if len(self.peaks) == 1:
-            return table[0].expand(peaks.shape)
-        after = torch.searchsorted(knots, peaks.contiguous()).clamp(1, len(knots) - 1)
-        share = ((peaks - knots[after - 1]) / (knots[after] - knots[after - 1])).clamp(0, 1)
-        return torch.lerp(table[after - 1], table[after], share)
+        return interpolate(peaks, peaks.new_tensor(self.peaks), peaks.new_tensor(values))
 
     def to_dict(self) -> dict[str, Any]:
         """The tables as JSON can hold them."""
@@ -79,3 +74,12 @@ class Calibration:
         """
         columns = ("peaks", "probabilities", "variance_factors")
         return Calibration(*(tuple(float(value) for value in content[name]) for name in columns))
+
+
+def interpolate(peaks: torch.Tensor, knots: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+    """Values float [...] at peaks float [...] of a table [T] over knots [T]: linear between, constant beyond them."""
+    if len(knots) == 1:
+        return table[0].expand(peaks.shape)
+    after = torch.searchsorted(knots, peaks.contiguous()).clamp(1, len(knots) - 1)
+    share = ((peaks - knots[after - 1]) / (knots[after] - knots[after - 1])).clamp(0, 1)
+    return torch.lerp(table[after - 1], table[after], share)

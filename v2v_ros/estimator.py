@@ -11,7 +11,7 @@ import torch
 from . import weights as weights_files
 from .camera import Intrinsics
 from .network import describe
-from .pipeline import Pipeline
+from .pipeline import make_pipeline
 from .refine import Refiner
 from .runtime import choose_device
 from .search import Search
@@ -105,7 +105,7 @@ class PoseEstimator:
         torch_device = choose_device(device)
         loaded = weights_files.load(weights, skeleton)
         self._edge, self._device = loaded.cube_edge, torch_device
-        self._pipeline = Pipeline(loaded, torch_device, runtime, threads)
+        self._pipeline = make_pipeline(loaded, torch_device, runtime, threads)
         if center_weights == "auto":
             center_weights = weights_files.center_for(loaded.skeleton.name)
         refiner = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,8 +15,11 @@ from .stopwatch import Stopwatch
 from .voxels import count_occupied, cube_occupancy, metric_coordinates
 from .weights import Weights
 
+if TYPE_CHECKING:
+    from .pipeline_cuda import CudaPipeline
+
 FEWEST_VOXELS = 50  # a cube with fewer occupied ones is empty
-_JOINT_SCORE = 0.05  # heatmap peak; a joint below is not estimated
+JOINT_SCORE = 0.05  # heatmap peak; a joint below is not estimated
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,21 @@ class Looks:
     scores: np.ndarray
     covariances: np.ndarray
     empty: np.ndarray
+
+
+def make_pipeline(
+    weights: Weights, device: torch.device, runtime: str = "auto", threads: int = 0
+) -> Pipeline | CudaPipeline:
+    """The pipeline for a device: on a GPU, and with PyTorch, one of its own. Arguments as :class:`Pipeline` has them.
+
+    Raises:
+        ValueError: There is no such runtime, it is not installed or not for the device, or threads is negative.
+    """
+    if device.type == "cuda" and runtime in ("auto", "torch") and threads >= 0:
+        from .pipeline_cuda import CudaPipeline
+
+        return CudaPipeline(weights, device, threads)
+    return Pipeline(weights, device, runtime, threads)
 
 
 class Pipeline:
@@ -121,7 +140,7 @@ class Pipeline:
         coordinates.numpy()[mirrored, :, 0] = config.heatmap - coordinates.numpy()[mirrored, :, 0]
         moments.numpy()[mirrored, :, 1:3] *= -1  # xy and xz
         points = metric_coordinates(coordinates, torch.from_numpy(centers).float(), self._edge, config.heatmap)
-        absent = (~(peaks >= _JOINT_SCORE)).numpy()
+        absent = (~(peaks >= JOINT_SCORE)).numpy()
         looks = points.numpy(), scores.numpy(), moments.numpy()
         for values, none in zip(looks, (np.nan, 0.0, np.nan), strict=True):
             values[absent] = none

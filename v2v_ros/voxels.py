@@ -9,7 +9,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .camera import Intrinsics, cube_region, deproject
+from .camera import Intrinsics, cube_region
+
+MOST_CUBES = 8  # that are voxelized at once on a GPU; 150 MB for an image of 640x480
 
 
 def grid_coordinates(points: torch.Tensor, centers: torch.Tensor, edge: float, grid: int) -> torch.Tensor:
@@ -123,14 +125,62 @@ def _whole_image_occupancy(
     depth: torch.Tensor, intrinsics: Intrinsics, centers: torch.Tensor, edge: float, grid: int
 ) -> torch.Tensor:
     """:func:`cube_occupancy` where a wait for how many pixels there are costs more than all the pixels do."""
-    points = deproject(depth.double(), intrinsics).view(1, -1, 3)
-    coordinates = grid_coordinates(points, centers, edge, grid)
-    inside = ((coordinates >= 0) & (coordinates < grid)).all(dim=-1)
-    x, y, z = torch.where(inside[..., None], coordinates, 0).long().unbind(dim=-1)
-    index = torch.where(inside, (z * grid + y) * grid + x, grid**3)  # one cell more takes in what is outside
-    volumes = torch.zeros(len(centers), grid**3 + 1, dtype=torch.uint8, device=depth.device)
-    volumes.scatter_(1, index, 1)
-    return volumes[:, :-1].reshape(-1, 1, grid, grid, grid)
+    columns, rows = (torch.from_numpy(each).to(depth.device) for each in rays(intrinsics))
+    parts = [
+        scatter_occupancy(depth, columns, rows, part, torch.zeros_like(part[:, 0], dtype=torch.bool), edge, grid)
+        for part in centers.split(MOST_CUBES)
+    ]
+    return torch.cat(parts)
+
+
+def rays(intrinsics: Intrinsics) -> tuple[np.ndarray, np.ndarray]:
+    """What :func:`~v2v_ros.camera.deproject` multiplies depths by: float64 [W] of the columns and [H] of the rows.
+
+    Made by NumPy for all devices: PyTorch divides by a number on a GPU by multiplying with its reciprocal, which may
+    round otherwise.
+    """
+    columns = (np.arange(intrinsics.width) - intrinsics.cx) / intrinsics.fx
+    return columns, (np.arange(intrinsics.height) - intrinsics.cy) / intrinsics.fy
+
+
+def scatter_occupancy(
+    depth: torch.Tensor,
+    columns: torch.Tensor,
+    rows: torch.Tensor,
+    centers: torch.Tensor,
+    mirrored: torch.Tensor,
+    edge: float,
+    grid: int,
+) -> torch.Tensor:
+    """Occupancy grids of cubes, without waiting for the device: the same work whatever is in the image.
+
+    Takes some 60 bytes for every pixel and cube: call it with up to :data:`MOST_CUBES` at a time.
+
+    Args:
+        depth: float32 [H, W] metres along z, NaN where invalid.
+        columns, rows: float64 [W] and [H], see :func:`rays`.
+        centers: float64 [K, 3] metres; a cube around NaN is empty.
+        mirrored: bool [K]: the mirror image, from left to right, of what is in the cube.
+        edge: Of the cubes, metres.
+        grid: Cells per axis, N.
+
+    Returns:
+        uint8 [K, 1, N, N, N] of 0 and 1, axes (z, y, x).
+    """
+    count = len(centers)
+    z = depth.double()
+    points = torch.stack((columns * z, rows[:, None] * z, z)).flatten(1)
+    # From here on the operations of grid_coordinates, in their order, and none that a GPU could round otherwise.
+    coordinates = points[:, None] - centers.T[:, :, None]
+    coordinates.mul_(grid / edge).add_(grid / 2)
+    inside = ((coordinates >= 0) & (coordinates < grid)).all(dim=0)
+    x, y, z = coordinates.long().unbind()  # anything at all for points outside
+    x = torch.where(mirrored[:, None], grid - 1 - x, x)
+    cubes = torch.arange(count, device=depth.device)[:, None]
+    index = z.add_(cubes * grid).mul_(grid).add_(y).mul_(grid).add_(x)
+    index.masked_fill_(~inside, count * grid**3)  # one cell more takes in what is outside
+    cells = torch.zeros(count * grid**3 + 1, dtype=torch.uint8, device=depth.device)
+    return cells.scatter_(0, index.flatten(), 1)[:-1].view(count, 1, grid, grid, grid)
 
 
 def occupancy_from_coordinates(coordinates: torch.Tensor, grid: int) -> torch.Tensor:

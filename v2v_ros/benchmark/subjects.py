@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..pipeline import Pipeline
+from ..pipeline import make_pipeline
 from ..stopwatch import Stopwatch
 from .networks import Choice
 from .noise import Recorder
@@ -45,7 +45,7 @@ def time_subjects(
         over the cost of the smallest number; and the noise.
     """
     # The threshold of empty cubes and that of joints are the pipeline's own; neither depends on what the network says.
-    pipeline = Pipeline(choice.weights, device, runtime=runtime, threads=threads)
+    pipeline = make_pipeline(choice.weights, device, runtime=runtime, threads=threads)
     scene = Scene.render(choice.weights.skeleton.kind)
 
     def look(count: int, index: int) -> dict[str, float]:
