@@ -19,7 +19,7 @@ from v2v_ros.camera import Intrinsics
 from v2v_ros.msg import SkeletonArray, SkeletonInfo
 from v2v_ros.nodes.inputs import Pairs, decode, intrinsics
 from v2v_ros.nodes.overlay_node import OverlayNode
-from v2v_ros.nodes.synthetic_camera_node import SyntheticCameraNode, image_message
+from v2v_ros.nodes.synthetic_camera_node import SyntheticCameraNode, image_message, to_and_fro
 from v2v_ros.nodes.transport import latched
 from v2v_ros.skeletons import get_skeleton
 
@@ -66,7 +66,9 @@ def test_images_info_and_truth_belong_together(ros: Ros, kind: str, encoding: st
     assert 0 <= np.nanmedian(behind) < 0.15
 
 
-def test_nothing_is_rendered_while_nobody_subscribes(ros: Ros, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def rendered(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Times of the frames that are rendered."""
     from v2v_ros.synthetic.sequence import SyntheticSequence
 
     times: list[float] = []
@@ -77,14 +79,38 @@ def test_nothing_is_rendered_while_nobody_subscribes(ros: Ros, monkeypatch: pyte
         return render(self, seconds)
 
     monkeypatch.setattr(SyntheticSequence, "frame", frame)
+    return times
+
+
+def test_nothing_is_rendered_while_nobody_subscribes(ros: Ros, rendered: list[float]) -> None:
     camera_with(ros, rate=50.0)
     ros.wait(lambda: ros.node.count_publishers("/depth/image_rect"))
-    assert not times
+    assert not rendered
     images = ros.collect(Image, "depth/image_rect")
     ros.wait(lambda: len(images) >= 5)
-    steps = np.array(times) * 50
+    steps = np.array(rendered) * 50
     np.testing.assert_allclose(steps, np.rint(steps), atol=1e-6)  # on the grid of the rate
     assert (np.diff(np.rint(steps)) >= 1).all()
+
+
+def test_a_loop_is_rendered_once_and_shown_to_and_fro(ros: Ros, rendered: list[float]) -> None:
+    camera_with(ros, rate=20.0, loop=3)
+    # Reliable and with room, so that none is missing.
+    images = ros.collect(Image, "depth/image_rect", 50)
+    truths = ros.collect(SkeletonArray, "synthetic_camera/truth", 50)
+    ros.wait(lambda: len(images) >= 9 and len(truths) >= 9)
+    np.testing.assert_allclose(rendered, [0.0, 0.05, 0.1])
+    assert len({bytes(image.data) for image in images}) == 3
+    stamps = [image.header.stamp.sec + 1e-9 * image.header.stamp.nanosec for image in images]
+    assert (np.diff(stamps) > 0).all()
+    assert len({str(truth.skeletons[0].points) for truth in truths}) == 3
+
+
+@pytest.mark.parametrize(
+    ("length", "shown"), [(1, [0] * 5), (2, [0, 1, 0, 1, 0]), (3, [0, 1, 2, 1, 0]), (4, [0, 1, 2, 3, 2])]
+)
+def test_to_and_fro(length: int, shown: list[int]) -> None:
+    assert [to_and_fro(tick, length) for tick in range(5)] == shown
 
 
 def test_the_rate_is_kept(ros: Ros) -> None:

@@ -192,7 +192,7 @@ def test_statistics_count_and_measure() -> None:
     statistics = Statistics(clock)
     for index in range(200):  # 20 Hz for 10 s
         clock.now += 0.05
-        statistics.image_received(100)
+        statistics.image_received(100, math.nan if index % 2 else 0.001 * (index % 8))
         statistics.info_received()
         if index % 2:
             statistics.processed(0.010 + 0.001 * (index % 3), {"network": 0.004}, subjects=2)
@@ -202,6 +202,7 @@ def test_statistics_count_and_measure() -> None:
     assert figures.image_rate == pytest.approx(20, rel=0.02)
     assert figures.output_rate == pytest.approx(10, rel=0.02)
     assert figures.age == pytest.approx(0.011)
+    assert figures.transport == (0.004, 0.006, 0.006)  # of the images whose age was known
     assert figures.seconds == {"network": 0.004}
     assert figures.subjects == 2
     assert figures.image_silence == 0

@@ -9,7 +9,7 @@ from .stages import KINDS
 from .stages import STAGES as FRAME_STAGES
 from .subjects import STAGES as CUBE_STAGES
 
-_NODE_STAGES = ("latency", "transport", *FRAME_STAGES[:-1], "publish", "total")
+_NODE_STAGES = ("latency", "transport", "input_age", *FRAME_STAGES[:-1], "publish", "total")
 _NAMED = 6  # noisy measurements that are listed
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
 
 from v2v_ros import weights as weights_files
 from v2v_ros.estimator import SCORE_THRESHOLD
@@ -25,17 +26,27 @@ from v2v_ros.nodes.observer import Observer, wait
 from .machine import peak_memory
 from .noise import Load, Recorder
 
-STAGES = ("transport", "decode", "locate", "voxelize", "network", "joints", "track", "publish", "total")
+STAGES = ("input_age", "decode", "locate", "voxelize", "network", "joints", "track", "publish", "total")
 _START_TIMEOUT = 90.0  # seconds
 _WARM_UP = 2.0  # seconds that are not measured
+_LOOP = 60  # images that the camera renders beforehand, so that it does not compete with the node
 
 
 class _Observer(Observer):
-    """Keeps the stamps of the camera's images as well."""
+    """Keeps the stamps of the camera's images and what the pose node says about itself as well.
+
+    Attributes:
+        diagnosis: Keys and values of the last diagnostics.
+    """
 
     def begin(self, depth_period: float) -> None:
         super().begin(depth_period)
         self.stamps: list[float] = []
+        self.diagnosis: dict[str, str] = {}
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        super()._on_diagnostics(message)
+        self.diagnosis = {pair.key: pair.value for status in message.status for pair in status.values}
 
     def _on_truth(self, message: SkeletonArray) -> None:
         super()._on_truth(message)
@@ -57,7 +68,8 @@ def time_nodes(
 
     Returns:
         ``ms``: percentiles of ``latency``, from the image's stamp to the arrival of its skeletons in another
-        process, and the stages of the node; ``transport`` is from the stamp until the node takes the image up.
+        process; ``transport``, from the stamp to the node's callback, over its last seconds; ``input_age``, from the
+        stamp until the node takes the image up; and the stages of the node.
         ``asked_hz`` and ``camera_hz``, which a slow machine does not render; images ``published`` by the camera and
         ``received`` by the node between the first and the last that it processed, and the share ``lost`` on the way;
         ``skeletons_hz``; ``found``: share of the frames with a skeleton; of the pose node, ``start_seconds`` from
@@ -78,7 +90,7 @@ def time_nodes(
     }
     nodes = {
         "pose_node": ["-r", "/tf:=tf", "-r", "/diagnostics:=diagnostics", *parameters(**options)],
-        "synthetic_camera_node": parameters(kind=kind, rate=float(rate)),
+        "synthetic_camera_node": parameters(kind=kind, rate=float(rate), loop=_LOOP),
     }
     with tempfile.TemporaryDirectory(prefix="v2v_benchmark_") as folder, private_network(Path(folder)):
         children: list[Child] = []
@@ -108,7 +120,7 @@ def _measure(observer: _Observer, children: Sequence[Child], seconds: float, beg
         raise DemoError(f"no skeletons came within {_START_TIMEOUT:.0f} s; the last words of the nodes:\n{logs}")
     start = time.monotonic() - began
     wait(observer, _WARM_UP, check)
-    processes = [child._process.pid for child in children]
+    processes = [child.pid for child in children]
     recorder = Recorder(Load(own=lambda: time.process_time() + sum(map(cpu_seconds, processes))))
     observer.begin(depth_period=seconds)
     used = cpu_seconds(processes[0])
@@ -125,8 +137,10 @@ def _measure(observer: _Observer, children: Sequence[Child], seconds: float, beg
     if not frames or len(stats) < 2:
         raise DemoError(f"no skeletons came in {seconds:g} s: the device is too slow; measure for longer")
     latency = recorder.timings()["latency"]
-    columns = {"transport": "input_age"}
-    values = {stage: [1000 * getattr(one, columns.get(stage, stage)) for one in stats] for stage in STAGES}
+    transport = {f"p{rank}": observer.diagnosis.get(f"transport p{rank} (ms)", "") for rank in (50, 90, 99)}
+    if not all(transport.values()):
+        raise DemoError(f"the pose node has not told its figures within {seconds:g} s; measure for longer")
+    values = {stage: [1000 * getattr(one, stage) for one in stats] for stage in STAGES}
     received = int(stats[-1].received - stats[0].received) + 1
     first, last = (to_seconds(one.header.stamp) for one in (stats[0], stats[-1]))
     published = max(1, sum(first <= stamp <= last for stamp in observer.stamps))
@@ -139,6 +153,7 @@ def _measure(observer: _Observer, children: Sequence[Child], seconds: float, beg
         "found": round(sum(frame.joints is not None for frame in frames) / len(frames), 3),
         "ms": {
             "latency": latency.percentiles(),
+            "transport": {rank: float(value) for rank, value in transport.items()},
             **{
                 stage: {f"p{rank}": round(float(np.percentile(each, rank)), 3) for rank in (50, 90, 99)}
                 for stage, each in values.items()

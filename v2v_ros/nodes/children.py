@@ -40,6 +40,11 @@ class Child:
             )
 
     @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    @property
     def exit_status(self) -> int | None:
         """None while the process runs."""
         return self._process.poll()

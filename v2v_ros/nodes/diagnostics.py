@@ -188,6 +188,7 @@ def values(state: NodeState) -> dict[str, str]:
         "rate in (Hz)": f"{figures.image_rate:.1f}",
         "rate out (Hz)": f"{figures.output_rate:.1f}",
         "camera_info rate (Hz)": f"{figures.info_rate:.1f}",
+        **{f"transport p{r} (ms)": _milliseconds(t, 2) for r, t in zip((50, 90, 99), figures.transport, strict=True)},
         "input age p50 (ms)": _milliseconds(figures.age),
         "skeletons": str(figures.subjects),
         "depth topic": f"{state.image_topic} (publishers: {state.image_publishers})",
@@ -212,5 +213,5 @@ def diagnostic_array(state: NodeState, stamp: Time) -> DiagnosticArray:
     return array
 
 
-def _milliseconds(seconds: float) -> str:
-    return f"{1000 * seconds:.1f}" if math.isfinite(seconds) else ""
+def _milliseconds(seconds: float, digits: int = 1) -> str:
+    return f"{1000 * seconds:.{digits}f}" if math.isfinite(seconds) else ""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
+from rclpy.clock import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from v2v_ros.camera import Intrinsics, from_camera_info
@@ -29,6 +30,12 @@ class MissingInfo(FrameError):
 
 def to_seconds(stamp: Time) -> float:
     return float(stamp.sec + 1e-9 * stamp.nanosec)
+
+
+def age(clock: Clock, stamp: Time) -> float:
+    """Seconds since a stamp; NaN while the clock has no time."""
+    now = clock.now().nanoseconds
+    return 1e-9 * now - to_seconds(stamp) if now else math.nan
 
 
 def decode(message: Image | CompressedImage, topic: str) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ from v2v_ros import weights
 from v2v_ros.estimator import PoseEstimator
 
 from .diagnostics import NodeState, diagnostic_array, input_problem
-from .inputs import FrameError, MissingInfo
+from .inputs import FrameError, MissingInfo, age
 from .lifecycle import survive_wrong_transitions
 from .messages import description
 from .outputs import Outputs
@@ -206,7 +206,7 @@ class PoseNode(LifecycleNode):
         return stopped
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        self._statistics.image_received(len(message.data))
+        self._statistics.image_received(len(message.data), age(self.get_clock(), message.header.stamp))
         if self._worker is None or self._outputs is None:
             return
         self._wanted = self._outputs.wanted(PoseSettings.read(self))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from v2v_ros.estimator import PoseEstimator, Side
 from v2v_ros.msg import InferenceStats
 
 from .diagnostics import too_old
-from .inputs import CameraInfos, FrameError, MissingInfo, Order, decode, intrinsics, to_seconds
+from .inputs import CameraInfos, FrameError, MissingInfo, Order, age, decode, intrinsics, to_seconds
 from .outputs import Frame, Outputs
 from .parameters import PoseSettings
 from .reports import Reports
@@ -83,10 +82,10 @@ class Processing:
         settings = self._read_settings()
         if not self._is_next(message.header):
             return
-        age = self._age(message.header)
-        if 0 < settings.max_age < age:
-            self._statistics.stale(age)
-            self._reports.warn("age", too_old(self._topics.image, age))
+        old = age(self._clock, message.header.stamp)
+        if 0 < settings.max_age < old:
+            self._statistics.stale(old)
+            self._reports.warn("age", too_old(self._topics.image, old))
             return
         if self._reset:
             self._reset = False
@@ -112,8 +111,8 @@ class Processing:
             "publish": began + total - estimated,
             "total": total,
         }
-        self._statistics.processed(age, seconds, len(estimate.skeletons))
-        self._outputs.publish_stats(lambda: self._stats(message.header, age, seconds))
+        self._statistics.processed(old, seconds, len(estimate.skeletons))
+        self._outputs.publish_stats(lambda: self._stats(message.header, old, seconds))
 
     def _is_next(self, header: Header) -> bool:
         """Whether an image is newer than the last one; starts anew when time has gone back."""
@@ -132,11 +131,6 @@ class Processing:
             self.infos.forget_after(header.stamp)
             self._estimator.reset()
         return order in ("next", "restart")
-
-    def _age(self, header: Header) -> float:
-        """Age of an image in seconds; NaN while the clock has no time."""
-        now = self._clock.now().nanoseconds
-        return 1e-9 * now - to_seconds(header.stamp) if now else math.nan
 
     def _center(self, header: Header) -> NDArray[np.float64] | None:
         hint = self.hint

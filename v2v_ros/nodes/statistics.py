@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 WINDOW = 5.0  # seconds that rates and medians look back
@@ -26,6 +26,7 @@ class Figures:
         image_rate, info_rate, output_rate: Over the last seconds.
         image_silence, info_silence: Time since the last message, or since the beginning.
         image_bytes: Size of the last image's data; 0 before the first.
+        transport: p50, p90 and p99 of the ages of the images when they arrived, processed or not.
         age: Median age of the images when their processing began.
         stale_age: Age of the last image that was too old; NaN when the last one was not.
         seconds: Median time of each stage.
@@ -47,6 +48,7 @@ class Figures:
     image_silence: float = 0.0
     info_silence: float = 0.0
     image_bytes: int = 0
+    transport: tuple[float, float, float] = (math.nan, math.nan, math.nan)
     age: float = math.nan
     stale_age: float = math.nan
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -63,7 +65,7 @@ class Statistics:
         self._now = now
         self._lock = threading.Lock()
         self._start = now()
-        self._images: deque[float] = deque(maxlen=_LENGTH)
+        self._images: deque[tuple[float, float]] = deque(maxlen=_LENGTH)
         self._infos: deque[float] = deque(maxlen=_LENGTH)
         self._frames: deque[tuple[float, float, Mapping[str, float]]] = deque(maxlen=_LENGTH)
         self._counts = {"images": 0, "infos": 0, "processed": 0, "stale": 0, "duplicates": 0}
@@ -74,10 +76,11 @@ class Statistics:
         self._error_at = -math.inf
         self._failing = False
 
-    def image_received(self, size: int) -> None:
+    def image_received(self, size: int, age: float) -> None:
+        """An image has come, of so many bytes; its age is NaN when not known."""
         with self._lock:
             self._counts["images"] += 1
-            self._images.append(self._now())
+            self._images.append((self._now(), age))
             self._image_bytes = size
 
     def info_received(self) -> None:
@@ -112,18 +115,21 @@ class Statistics:
     def figures(self) -> Figures:
         with self._lock:
             now = self._now()
+            arrived = [at for at, _ in self._images]
+            ages = [age for at, age in self._images if at > now - WINDOW and math.isfinite(age)]
             recent = [(age, seconds) for at, age, seconds in self._frames if at > now - WINDOW]
             stages = {stage: None for _, seconds in recent for stage in seconds}  # a dictionary keeps the order
             window = min(WINDOW, max(now - self._start, 1e-3))
             return Figures(
                 since=now - self._start,
                 **self._counts,
-                image_rate=_rate(self._images, now, window),
+                image_rate=_rate(arrived, now, window),
                 info_rate=_rate(self._infos, now, window),
                 output_rate=len(recent) / window,
-                image_silence=now - (self._images[-1] if self._images else self._start),
+                image_silence=now - (arrived[-1] if arrived else self._start),
                 info_silence=now - (self._infos[-1] if self._infos else self._start),
                 image_bytes=self._image_bytes,
+                transport=(_quantile(ages, 0.5), _quantile(ages, 0.9), _quantile(ages, 0.99)),
                 age=_median([age for age, _ in recent if math.isfinite(age)]),
                 stale_age=self._stale_age,
                 seconds={stage: _median([s[stage] for _, s in recent if stage in s]) for stage in stages},
@@ -134,9 +140,13 @@ class Statistics:
             )
 
 
-def _rate(times: deque[float], now: float, window: float) -> float:
+def _rate(times: Iterable[float], now: float, window: float) -> float:
     return sum(at > now - window for at in times) / window
 
 
 def _median(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2] if values else math.nan
+    return _quantile(values, 0.5)
+
+
+def _quantile(values: list[float], share: float) -> float:
+    return sorted(values)[int(share * len(values))] if values else math.nan

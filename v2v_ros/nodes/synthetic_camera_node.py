@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import array
 import math
+import os
+import sys
 import threading
 import time
 from typing import Any
@@ -19,7 +21,7 @@ from v2v_ros.camera import Intrinsics
 from v2v_ros.estimator import Estimate, Side, SkeletonEstimate, TrackingState
 from v2v_ros.msg import SkeletonArray
 from v2v_ros.skeletons import Skeleton
-from v2v_ros.synthetic.sequence import SyntheticFrame, SyntheticSequence
+from v2v_ros.synthetic.sequence import SyntheticSequence
 
 from .messages import skeleton_array
 from .parameters import Spec, declare
@@ -34,12 +36,22 @@ PARAMETERS = (
     Spec("focal", 0.0, "Focal length [pixels]; 0: 0.742 widths.", limits=(0.0, 10000.0), read_only=True),
     Spec("noise", 1.0, "Strength of the sensor noise; 0: none.", limits=(0.0, 10.0), read_only=True),
     Spec("seed", 0, "Of the motion.", limits=(0, 2**31 - 1), read_only=True),
+    Spec(
+        "loop",
+        0,
+        "Images to render before the first one is published, and then to show to and fro; 0: render while publishing.",
+        limits=(0, 1000),
+        read_only=True,
+    ),
     Spec("encoding", "16UC1", "Of the images.", choices=("16UC1", "32FC1"), read_only=True),
     Spec("frame_id", "synthetic_camera_depth_optical_frame", "Of the images.", read_only=True),
 )
 
 _FOCAL = 475 / 640  # of the width: 68 degrees, as many depth cameras have
+_NICENESS = 10
 _IDLE = 0.05  # seconds between looks for subscribers
+
+Messages = tuple[CameraInfo, Image, SkeletonArray]
 
 
 class SyntheticCameraNode(Node):
@@ -60,14 +72,15 @@ class SyntheticCameraNode(Node):
             get["kind"], seed=get["seed"], intrinsics=self._intrinsics, noise=get["noise"]
         )
         self._period = 1 / get["rate"]
+        self._loop = get["loop"]
         self._encoding = get["encoding"]
         self._frame_id = get["frame_id"]
         self._publishers_by_topic = [
             self.create_publisher(kind, topic, reliable(1), qos_overriding_options=overridable())
             for kind, topic in (
                 (CameraInfo, "depth/camera_info"),
-                (SkeletonArray, "~/truth"),
                 (Image, "depth/image_rect"),
+                (SkeletonArray, "~/truth"),  # last: it must not wake anybody before the image is on its way
             )
         ]
         self._stopping = threading.Event()
@@ -80,20 +93,28 @@ class SyntheticCameraNode(Node):
         super().destroy_node()
 
     def _render(self) -> None:
+        if not self._loop and sys.platform == "linux":  # where threads have a priority of their own
+            # Rendering falls into the time in which the node works on the last image: let it have the cores.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
         # Images are of the times 0, period, 2 period, ...; those that come too late are left out.
         start = time.monotonic()
         tick, late, told = 0, 0, False
+        ready: list[Messages] = []
         while not self._stopping.is_set():
             if not any(publisher.get_subscription_count() for publisher in self._publishers_by_topic):
                 self._stopping.wait(_IDLE)
                 tick = math.ceil((time.monotonic() - start) / self._period)
                 continue
             began = time.monotonic()
-            frame = self._sequence.frame(tick * self._period)
+            if len(ready) < self._loop:
+                ready.append(self._prepare(len(ready) * self._period))
+                tick = math.ceil((time.monotonic() - start) / self._period)
+                continue
+            messages = ready[to_and_fro(tick, self._loop)] if ready else self._prepare(tick * self._period)
             took = time.monotonic() - began
             if self._stopping.wait(max(0.0, start + tick * self._period - time.monotonic())):
                 return
-            self._publish(frame)
+            self._publish(messages)
             following = max(tick + 1, math.ceil((time.monotonic() - start) / self._period))
             late = late + 1 if following > tick + 1 else 0
             tick = following
@@ -104,19 +125,28 @@ class SyntheticCameraNode(Node):
                     f"{1 / self._period:g} per second are published; lower the parameters rate, width, height"
                 )
 
-    def _publish(self, frame: SyntheticFrame) -> None:
+    def _prepare(self, seconds: float) -> Messages:
+        """The messages of a time, all but their header."""
+        frame = self._sequence.frame(seconds)
+        return (
+            camera_info(Header(), self._intrinsics),
+            image_message(Header(), frame.depth, self._encoding),
+            truth(Header(), self._sequence.skeleton, frame.joints),
+        )
+
+    def _publish(self, messages: Messages) -> None:
+        # The stamp is taken last, so that an image's age is that of its way and not of its making.
         header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._frame_id)
-        for publisher, message in zip(
-            self._publishers_by_topic,
-            (
-                camera_info(header, self._intrinsics),
-                truth(header, self._sequence.skeleton, frame.joints),
-                image_message(header, frame.depth, self._encoding),
-            ),
-            strict=True,
-        ):
+        for publisher, message in zip(self._publishers_by_topic, messages, strict=True):
+            message.header = header
             if self.context.ok():
                 publisher.publish(message)
+
+
+def to_and_fro(tick: int, length: int) -> int:
+    """Index of the image that is shown at a tick: 0, 1, ..., length - 1, length - 2, ..., 0, 1, ..."""
+    period = max(1, 2 * (length - 1))
+    return min(tick % period, period - tick % period)
 
 
 def image_message(header: Header, depth: NDArray[np.float32], encoding: str) -> Image:
