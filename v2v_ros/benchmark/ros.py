@@ -19,7 +19,7 @@ from v2v_ros import weights as weights_files
 from v2v_ros.estimator import SCORE_THRESHOLD
 from v2v_ros.msg import SkeletonArray
 from v2v_ros.nodes.children import Child, private_network, stop_all
-from v2v_ros.nodes.demo import NAMESPACE, DemoError, parameters
+from v2v_ros.nodes.demo import NAMESPACE, DemoError, parameters, wait_for_skeletons
 from v2v_ros.nodes.inputs import to_seconds
 from v2v_ros.nodes.observer import Observer, wait
 
@@ -27,7 +27,6 @@ from .machine import peak_memory
 from .noise import Load, Recorder
 
 STAGES = ("input_age", "decode", "locate", "voxelize", "network", "joints", "track", "publish", "total")
-_START_TIMEOUT = 90.0  # seconds
 _WARM_UP = 2.0  # seconds that are not measured
 _LOOP = 60  # images that the camera renders beforehand, so that it does not compete with the node
 
@@ -108,16 +107,7 @@ def time_nodes(
 
 
 def _measure(observer: _Observer, children: Sequence[Child], seconds: float, began: float) -> dict[str, Any]:
-    def check() -> None:
-        for child in children:
-            child.check()
-        if observer.failure:
-            raise DemoError(f"the pose node cannot start: {observer.failure}")
-
-    wait(observer, _START_TIMEOUT, check, until=lambda: bool(observer.frames))
-    if not observer.frames:
-        logs = "\n".join(f"{child.name}:\n{child.tail()}" for child in children)
-        raise DemoError(f"no skeletons came within {_START_TIMEOUT:.0f} s; the last words of the nodes:\n{logs}")
+    check = wait_for_skeletons(observer, children)
     start = time.monotonic() - began
     wait(observer, _WARM_UP, check)
     processes = [child.pid for child in children]

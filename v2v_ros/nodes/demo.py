@@ -131,10 +131,15 @@ def parameters(**values: object) -> list[str]:
     return [word for name, value in values.items() for word in ("-p", f"{name}:={value}")]
 
 
-def _measure(
-    observer: Observer, seconds: float, children: Sequence[Child], on_progress: Callable[[float], object]
-) -> DemoResult:
-    """Wait for the first skeletons, warm up, measure."""
+def wait_for_skeletons(observer: Observer, children: Sequence[Child]) -> Callable[[], None]:
+    """Wait until the nodes have put out skeletons.
+
+    Returns:
+        Raises when a node has ended or could not start.
+
+    Raises:
+        DemoError: None came, or a node has failed.
+    """
 
     def check() -> None:
         for child in children:
@@ -146,6 +151,14 @@ def _measure(
     if not observer.frames:
         logs = "\n".join(f"{child.name}:\n{child.tail()}" for child in children)
         raise DemoError(f"no skeletons came within {_START_TIMEOUT:.0f} s; the last words of the nodes:\n{logs}")
+    return check
+
+
+def _measure(
+    observer: Observer, seconds: float, children: Sequence[Child], on_progress: Callable[[float], object]
+) -> DemoResult:
+    """Wait for the first skeletons, warm up, measure."""
+    check = wait_for_skeletons(observer, children)
     wait(observer, _WARM_UP, check)
     observer.begin(depth_period=seconds / _CANDIDATES)
     took = wait(observer, seconds, check, on_progress=on_progress)
