@@ -7,6 +7,7 @@ that is resumed goes on where it was, and no two processes see the same.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -162,7 +163,38 @@ def _other_surfaces(
     return torch.where(found[:, None], chosen, worlds.centers), found
 
 
-class SyntheticData(IterableDataset[Batch | CenterBatch]):
+class SeededBatches(IterableDataset[Batch | CenterBatch], ABC):
+    """Endless batches, each with a seed of its own.
+
+    Args:
+        config: Of the run.
+        device: Of the generator.
+        rank, processes: Which process this is, of how many.
+        first_step: Step of the first batch, above 0 in a resumed run.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, device: torch.device | str, rank: int, processes: int, first_step: int
+    ) -> None:
+        self.config, self.device = config, device
+        self.rank, self.processes, self.first_step = rank, processes, first_step
+
+    @abstractmethod
+    def batch(self, step: int, generator: torch.Generator) -> Batch | CenterBatch:
+        """This process's batch of a step."""
+
+    def __iter__(self) -> Iterator[Batch | CenterBatch]:
+        worker = get_worker_info()
+        # Workers take turns, and their batches are collected in turn: their number changes nothing.
+        step, stride = (self.first_step, 1) if worker is None else (self.first_step + worker.id, worker.num_workers)
+        generator = torch.Generator(self.device)
+        while True:
+            generator.manual_seed(batch_seed(_TRAINING, self.config.seed, self.processes, self.rank, step))
+            yield self.batch(step, generator)
+            step += stride
+
+
+class SyntheticData(SeededBatches):
     """Endless batches, made on the device that trains on them or by workers on the CPU.
 
     Args:
@@ -181,18 +213,10 @@ class SyntheticData(IterableDataset[Batch | CenterBatch]):
         processes: int = 1,
         first_step: int = 0,
     ) -> None:
-        self.config, self.device = config, device
-        self.rank, self.processes, self.first_step = rank, processes, first_step
+        super().__init__(config, device, rank, processes, first_step)
 
-    def __iter__(self) -> Iterator[Batch | CenterBatch]:
-        worker = get_worker_info()
-        # Workers take turns, and their batches are collected in turn: their number changes nothing.
-        step, stride = (self.first_step, 1) if worker is None else (self.first_step + worker.id, worker.num_workers)
-        generator = torch.Generator(self.device)
-        while True:
-            generator.manual_seed(batch_seed(_TRAINING, self.config.seed, self.processes, self.rank, step))
-            yield sample_batch(self.config, self.config.batch, generator)
-            step += stride
+    def batch(self, step: int, generator: torch.Generator) -> Batch | CenterBatch:
+        return sample_batch(self.config, self.config.batch, generator)
 
 
 _HELD_OUT_BATCH = 32

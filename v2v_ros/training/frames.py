@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import IterableDataset, get_worker_info
 
 from ..datasets.frame_set import FrameSet, frame_set, reference_points
 from ..datasets.projection import projection_warning
@@ -19,10 +17,10 @@ from ..network import CenterRefiner
 from ..paper import Augmentation, PaperGeometry
 from ..voxels import grid_coordinates, occupancy
 from .config import TrainingConfig
-from .data import ELSEWHERE, ELSEWHERE_FROM, LARGEST_OFFSET, Batch, CenterBatch, batch_seed
+from .data import ELSEWHERE, ELSEWHERE_FROM, LARGEST_OFFSET, Batch, CenterBatch, SeededBatches, batch_seed
 
 _LOG = logging.getLogger(__name__)
-_TRAINING, _HELD_OUT, _ORDER = 1, 2, 3
+_HELD_OUT, _ORDER = 2, 3
 _HELD_OUT_BATCH, _HELD_OUT_PARTS = 8, 64  # at most so many frames, and parts for up to so many processes
 # Edge of the box, in the cube's edges, of all points that augmentation can bring into the cube: scaled by 0.8 and
 # turned by 40 degrees, points from (44 + 4) / 44 / 0.8 * (cos 40 + sin 40) = 1.92 times as far get in.
@@ -65,7 +63,7 @@ def frames_seen(config: TrainingConfig, frames: FrameSet, processes: int, step: 
     return epochs * len(frames) + place * config.batch * processes
 
 
-class FrameBatches(IterableDataset[Batch | CenterBatch]):
+class FrameBatches(SeededBatches):
     """Endless batches of frames, every frame once in an epoch.
 
     Args:
@@ -78,8 +76,8 @@ class FrameBatches(IterableDataset[Batch | CenterBatch]):
     def __init__(
         self, config: TrainingConfig, frames: FrameSet, *, rank: int = 0, processes: int = 1, first_step: int = 0
     ) -> None:
-        self.config, self.frames = config, frames
-        self.rank, self.processes, self.first_step = rank, processes, first_step
+        super().__init__(config, "cpu", rank, processes, first_step)
+        self.frames = frames
         self._order = (-1, frames.indices)
 
     def indices(self, step: int) -> np.ndarray:
@@ -94,15 +92,8 @@ class FrameBatches(IterableDataset[Batch | CenterBatch]):
         missing = -len(share) % self.processes
         return np.concatenate((share, np.resize(order, missing)))[self.rank :: self.processes]
 
-    def __iter__(self) -> Iterator[Batch | CenterBatch]:
-        worker = get_worker_info()
-        # As in SyntheticData: the workers' number changes nothing.
-        step, stride = (self.first_step, 1) if worker is None else (self.first_step + worker.id, worker.num_workers)
-        generator = torch.Generator()
-        while True:
-            generator.manual_seed(batch_seed(_TRAINING, self.config.seed, self.processes, self.rank, step))
-            yield frame_batch(self.config, self.frames, self.indices(step), generator)
-            step += stride
+    def batch(self, step: int, generator: torch.Generator) -> Batch | CenterBatch:
+        return frame_batch(self.config, self.frames, self.indices(step), generator)
 
 
 def held_out_frames(
