@@ -15,7 +15,7 @@ from torch import nn
 
 from v2v_ros import weights
 from v2v_ros.calibration import Calibration
-from v2v_ros.network import BlockConv3d, CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
+from v2v_ros.network import BlockConv3d, CenterRefiner, NetworkConfig, RefinerConfig, Residual, V2VPoseNet
 from v2v_ros.runtime import TorchRuntime, choose_device, fold_batch_norm
 from v2v_ros.skeletons import get_skeleton
 from v2v_ros.weights import CenterWeights, WeightsError
@@ -54,6 +54,19 @@ def test_every_stage_has_the_published_sizes_and_widths() -> None:
     }
 
 
+def test_the_depth_is_that_of_the_first_stage_and_of_the_middle() -> None:
+    with torch.device("meta"):
+        shallow, paper = V2VPoseNet(NetworkConfig(21, depth=1)), V2VPoseNet(NetworkConfig(21))
+
+    def residuals(network: V2VPoseNet) -> dict[str, int]:
+        blocks = [name.split(".")[0] for name, module in network.named_modules() if isinstance(module, Residual)]
+        return {stage: blocks.count(stage) for stage in blocks}
+
+    assert residuals(paper) == residuals(shallow) | {"front": 3, "inner": 3}
+    assert (residuals(shallow)["front"], residuals(shallow)["inner"]) == (1, 1)
+    assert shallow(torch.zeros(1, 1, 88, 88, 88, device="meta")).shape == (1, 21, 44, 44, 44)
+
+
 @torch.inference_mode()
 def test_both_skip_connections_are_added(network: V2VPoseNet) -> None:
     x = grids(2)
@@ -87,6 +100,8 @@ def test_initial_weights_are_as_published() -> None:
         {"grid": 0},
         {"grid": 8000},
         {"width": 0},
+        {"depth": 0},
+        {"depth": 33},
         {"joints": 0},
         {"sigma": 0.0},
         {"sigma": math.nan},
@@ -94,7 +109,7 @@ def test_initial_weights_are_as_published() -> None:
     ],
 )
 def test_impossible_sizes_are_refused(change: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=r"multiple of 8|positive"):
+    with pytest.raises(ValueError, match=r"multiple of 8|positive|depth must be from 1 to 32"):
         NetworkConfig(**{"joints": 21, **change})  # type: ignore[arg-type]
 
 

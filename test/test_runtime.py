@@ -46,10 +46,10 @@ def need(name: str) -> None:
         pytest.skip(f"runtime '{name}' is not installed")
 
 
-def wide(grid: int = 16, width: int = 4) -> V2VPoseNet:
+def wide(grid: int = 16, width: int = 4, depth: int = 3) -> V2VPoseNet:
     """A network with outputs of size 1 and batch normalisations that have something to fold."""
     torch.manual_seed(0)
-    network = V2VPoseNet(NetworkConfig(5, grid, width))
+    network = V2VPoseNet(NetworkConfig(5, grid, width, depth=depth))
     for module in network.modules():
         if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
             nn.init.kaiming_normal_(module.weight)
@@ -80,13 +80,13 @@ def test_the_first_stage_on_blocks_computes_the_same(channels: int, occupied: st
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("width", [1, 4, 8, 16])
-def test_the_graph_computes_what_the_network_does(width: int) -> None:
+@pytest.mark.parametrize(("width", "depth"), [(1, 3), (4, 1), (8, 3), (16, 2)])
+def test_the_graph_computes_what_the_network_does(width: int, depth: int) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
     from v2v_ros.runtime.graph import onnx_model
 
-    network = wide(width=width)
+    network = wide(width=width, depth=depth)
     session = onnxruntime.InferenceSession(onnx_model(network).SerializeToString(), providers=["CPUExecutionProvider"])
     for batch in (1, 3):
         (heatmaps,) = session.run(None, {"grids": cells(batch).to(torch.uint8).numpy()})

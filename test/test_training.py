@@ -370,7 +370,7 @@ def test_a_run_can_start_from_weights_and_from_those_of_other_joints(
             value, fresh if key == "back.3.weight" else torch.zeros(15) if key == "back.3.bias" else state[key]
         )
 
-    with pytest.raises(ValueError, match=r"do not fit the network to train: .* choose the same --network and --width"):
+    with pytest.raises(ValueError, match=r"do not fit the network to train: .* choose the same --network, --width"):
         train(replace(CONFIG, width=4), tmp_path / "second.safetensors", start=first)
     assert not (tmp_path / "second_run").exists()
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 LARGEST_GRID = 256  # cells per axis; a larger one takes gigabytes for every channel
+DEEPEST = 32  # residual blocks in a row; building many more from a damaged file would take forever
 
 
 @dataclass(frozen=True)
@@ -22,19 +23,24 @@ class NetworkConfig:
         grid: Cells per axis of the occupancy grid; the heatmaps have half as many. A multiple of 8.
         width: Channels after the first convolution; the paper's network has 16.
         sigma: Standard deviation of the target Gaussian, in heatmap cells.
+        depth: Residual blocks in a row at the heatmaps' resolution, before the hourglass, and at its narrowest place;
+            the paper's network has 3.
 
     Raises:
-        ValueError: A size is not positive or the grid is not a multiple of 8.
+        ValueError: A size is not positive or too large, or the grid is not a multiple of 8.
     """
 
     joints: int
     grid: int = 88
     width: int = 16
     sigma: float = 1.7
+    depth: int = 3
 
     def __post_init__(self) -> None:
         if self.joints < 1 or self.width < 1 or not 0 < self.sigma < math.inf:
             raise ValueError(f"joints, width and sigma must be positive, got {self}")
+        if not 1 <= self.depth <= DEEPEST:
+            raise ValueError(f"the depth must be from 1 to {DEEPEST}, got {self.depth}")
         if self.grid % 8 or not 8 <= self.grid <= LARGEST_GRID:
             raise ValueError(
                 f"the grid must be a multiple of 8 (three poolings halve it) up to {LARGEST_GRID}, got {self.grid}"
@@ -123,6 +129,11 @@ class Residual(nn.Module):
         return torch.relu(self.branch(x) + self.skip(x))
 
 
+def residuals(inputs: int, outputs: int, count: int) -> list[Residual]:
+    """Residual blocks in a row; the first one changes the number of channels."""
+    return [Residual(inputs if index == 0 else outputs, outputs) for index in range(count)]
+
+
 class Upsample(nn.Sequential):
     """Transposed convolution that doubles the size, batch normalisation, ReLU."""
 
@@ -147,18 +158,14 @@ class V2VPoseNet(nn.Module):
         self.front = nn.Sequential(
             Basic(1, w, 7),
             nn.MaxPool3d(2),
-            Residual(w, 2 * w),
-            Residual(2 * w, 2 * w),
-            Residual(2 * w, 2 * w),
+            *residuals(w, 2 * w, config.depth),
         )
         self.outer_skip = Residual(2 * w, 2 * w)
         self.outer_down = nn.Sequential(nn.MaxPool3d(2), Residual(2 * w, 4 * w))
         self.inner_skip = Residual(4 * w, 4 * w)
         self.inner = nn.Sequential(
             nn.MaxPool3d(2),
-            Residual(4 * w, 8 * w),
-            Residual(8 * w, 8 * w),
-            Residual(8 * w, 8 * w),
+            *residuals(4 * w, 8 * w, config.depth),
             Upsample(8 * w, 4 * w),
         )
         self.outer_up = nn.Sequential(Residual(4 * w, 4 * w), Upsample(4 * w, 2 * w))
@@ -192,7 +199,8 @@ def describe(config: NetworkConfig) -> str:
     """A V2V-PoseNet's size in words."""
     with torch.device("meta"):
         parameters = sum(parameter.numel() for parameter in V2VPoseNet(config).parameters())
-    return f"V2V-PoseNet {config.grid}/{config.heatmap} width {config.width} ({parameters / 1e6:.2f} M)"
+    depth = "" if config.depth == 3 else f" depth {config.depth}"
+    return f"V2V-PoseNet {config.grid}/{config.heatmap} width {config.width}{depth} ({parameters / 1e6:.2f} M)"
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ def take_turns(
     rounds: int,
     *,
     warm_up: int = 2,
-    seconds: float = 30.0,
+    seconds: float = 12.0,
     wait: Callable[[], object] = lambda: None,
     tick: Callable[[], object] = lambda: None,
 ) -> dict[str, Timing]:

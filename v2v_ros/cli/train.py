@@ -40,6 +40,7 @@ def add(commands: Commands) -> None:
     value("--skeleton", str, "what to estimate: hand21 or body15 (hand21; the dataset's)")
     value("--grid", positive(int), "cells per axis; the paper's 88 (48; on a dataset: 88; center: 32)")
     value("--width", positive(int), "channels at the front; the paper's 16 (8; on a dataset: 16; center: 16)")
+    value("--depth", positive(int), "residual blocks in a row, in front of and in the middle of the network (3)")
     value("--sigma", positive(float), "of the target, in heatmap cells (1.7)")
     value("--samples", positive(int), "seen in all, by all processes (200000)")
     value("--batch", positive(int), "samples a step, in every process (8)")

@@ -43,6 +43,7 @@ def skeleton_array(header: Header, estimate: Estimate, skeleton: Skeleton) -> ms
                 points=[_point(point) for point in one.points],
                 scores=_floats(one.scores),
                 covariances=_floats(one.covariances),
+                velocities=[Vector3(x=x, y=y, z=z) for x, y, z in one.velocities.tolist()],
             )
             for one in estimate.skeletons
         ],

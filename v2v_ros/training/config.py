@@ -26,8 +26,8 @@ class TrainingConfig:
     Attributes:
         skeleton: ``hand21`` or ``body15``; with a dataset, the dataset's.
         network: ``pose`` for a V2V-PoseNet, ``center`` for the network that refines its cube's centre.
-        grid, width, sigma: Of the network (:class:`~v2v_ros.network.NetworkConfig`,
-            :class:`~v2v_ros.network.RefinerConfig`, which has no sigma).
+        grid, width, depth, sigma: Of the network (:class:`~v2v_ros.network.NetworkConfig`,
+            :class:`~v2v_ros.network.RefinerConfig`, which has neither depth nor sigma).
         samples: Samples seen over the whole run, by all processes together; with ``epochs``, these count.
         batch: Samples a step in every process.
         learning_rate: Highest learning rate of the hidden layers' kernels; that of everything else is a tenth.
@@ -57,6 +57,7 @@ class TrainingConfig:
     network: str = "pose"
     grid: int = 48
     width: int = 8
+    depth: int = 3
     sigma: float = 1.7
     samples: int = 200_000
     batch: int = 8
@@ -86,7 +87,7 @@ class TrainingConfig:
         for name, known in (("network", NETWORKS), ("precision", PRECISIONS), ("recipe", RECIPES)):
             if getattr(self, name) not in known:
                 raise ValueError(f"unknown {_option(name)} '{getattr(self, name)}'; choose one of: {', '.join(known)}")
-        for name in ("samples", "batch", "learning_rate", "clip", "validation_samples", "validation_interval"):
+        for name in ("samples", "batch", "depth", "learning_rate", "clip", "validation_samples", "validation_interval"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{_option(name)} must be above zero, got {getattr(self, name)}")
         for name in ("seed", "workers", "epochs"):
@@ -158,7 +159,7 @@ class TrainingConfig:
         """Size of the network."""
         if self.network == "center":
             return RefinerConfig(self.grid, self.width)
-        return NetworkConfig(len(self.subject.joint_names), self.grid, self.width, self.sigma)
+        return NetworkConfig(len(self.subject.joint_names), self.grid, self.width, self.sigma, self.depth)
 
     def build(self) -> V2VPoseNet | CenterRefiner:
         """A new network."""

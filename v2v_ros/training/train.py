@@ -32,7 +32,7 @@ _LOG = logging.getLogger(__name__)
 _CHECKPOINT_STEPS = 500
 # Of a resumed run these are as they were; the others may change.
 _KEPT = (
-    *("skeleton", "network", "grid", "width", "sigma", "batch", "seed"),
+    *("skeleton", "network", "grid", "width", "depth", "sigma", "batch", "seed"),
     *("dataset", "test_subject", "recipe", "centers"),
 )
 
@@ -243,7 +243,8 @@ def start_from(module: Training, name: str | Path) -> None:
     if set(wrong) - last:
         raise ValueError(
             f"weights '{name}' do not fit the network to train: '{wrong[0]}' is {_shape(state, wrong[0])} there and "
-            f"{_shape(own, wrong[0])} here; choose the same --network and --width (and --grid for a centre network)"
+            f"{_shape(own, wrong[0])} here; choose the same --network, --width and --depth "
+            "(and --grid for a centre network)"
         )
     if wrong:
         _LOG.warning("the last layer of '%s' is for other joints and starts anew", name)
