@@ -156,6 +156,7 @@ class FakeEstimator:
             points=points.astype(np.float32),
             scores=scores.astype(np.float32),
             covariances=np.where(np.isfinite(points[:, :1]), 1e-5, np.nan).repeat(6, axis=1).astype(np.float32),
+            velocities=np.full((joints, 3), np.nan, np.float32),
         )
         return Estimate((one,), seconds)
 

@@ -324,6 +324,7 @@ def estimate(*ids: str, joints: int = 21) -> Estimate:
             points=points + number,
             scores=scores,
             covariances=covariances,
+            velocities=points + 2 * number,
         )
         for number, id in enumerate(ids)
     )
@@ -370,6 +371,8 @@ class TestWrite:
             np.testing.assert_array_equal(points, expected.points)
             np.testing.assert_array_equal(skeleton.scores, expected.scores)
             np.testing.assert_array_equal(skeleton.covariances, expected.covariances.ravel())
+            velocities = [(velocity.x, velocity.y, velocity.z) for velocity in skeleton.velocities]
+            np.testing.assert_array_equal(velocities, expected.velocities)
         assert second[2].skeletons == []
 
     def test_bodies(self, tmp_path: Path) -> None:

@@ -235,6 +235,7 @@ def _tiles() -> list[Tile]:
         points=points,
         scores=np.ones(21, np.float32),
         covariances=np.zeros((21, 6), np.float32),
+        velocities=np.zeros((21, 3), np.float32),
     )
     return [Tile(f"frame{index}", depth, CAMERA, found if index else None) for index in range(4)]
 

@@ -261,6 +261,7 @@ def estimate(*ids: str, score: float = 0.9) -> Estimate:
             points=metres([[0.1, -0.2, 0.5], [np.nan, np.nan, np.nan]]),
             scores=metres([0.75, 0]),
             covariances=metres(np.full((2, 6), 1e-5)),
+            velocities=metres(np.full((2, 3), np.nan)),
         )
         for id in ids
     )

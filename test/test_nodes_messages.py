@@ -38,6 +38,7 @@ def estimate_of(points: np.ndarray, name: str = "hand_7", **changes: object) -> 
         "points": points.astype(np.float32),
         "scores": np.where(valid, 0.5, 0.0).astype(np.float32),
         "covariances": np.where(valid[:, None], np.arange(6, dtype=np.float32), np.nan),
+        "velocities": np.where(valid[:, None], np.array([0.1, 0.2, -0.3], np.float32), np.nan),
     }
     return Estimate((SkeletonEstimate(**(values | changes)),), {})  # type: ignore[arg-type]
 
@@ -61,6 +62,9 @@ def test_skeleton_array() -> None:
     np.testing.assert_array_equal(covariances[0], np.arange(6))
     assert np.isnan(covariances[5]).all()
     assert (one.scores[4], one.scores[5]) == (0.5, 0.0)
+    velocities = np.array([(velocity.x, velocity.y, velocity.z) for velocity in one.velocities])
+    np.testing.assert_allclose(velocities[4], (0.1, 0.2, -0.3), rtol=1e-6)
+    assert np.isnan(velocities[5]).all()
 
 
 def test_nobody_is_an_empty_array() -> None:

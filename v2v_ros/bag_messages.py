@@ -39,6 +39,7 @@ float32 cube_edge
 geometry_msgs/Point[] points
 float32[] scores
 float32[] covariances
+geometry_msgs/Vector3[] velocities
 """,
     SKELETON_ARRAY: """
 std_msgs/Header header
@@ -73,7 +74,7 @@ def skeleton_array(
         estimates: What was found in it.
     """
     types: dict[str, Any] = store.types
-    point = types["geometry_msgs/msg/Point"]
+    point, vector = types["geometry_msgs/msg/Point"], types["geometry_msgs/msg/Vector3"]
     message = types[SKELETON]
     kind = getattr(message, get_skeleton(skeleton).kind.upper())
     header = types["std_msgs/msg/Header"](types["builtin_interfaces/msg/Time"](*stamp), frame_id)
@@ -92,6 +93,7 @@ def skeleton_array(
                 points=[point(*map(float, values)) for values in found.points],
                 scores=np.asarray(found.scores, dtype=np.float32),
                 covariances=np.asarray(found.covariances, dtype=np.float32).ravel(),
+                velocities=[vector(*map(float, values)) for values in found.velocities],
             )
             for found in estimates
         ],

@@ -42,6 +42,7 @@ class SkeletonEstimate:
         points: float32 [J, 3]; NaN for a joint that is not estimated.
         scores: float32 [J] in [0, 1]; 0 for a joint that is not estimated.
         covariances: float32 [J, 6]: xx, xy, xz, yy, yz, zz in square metres; NaN for a joint that is not estimated.
+        velocities: float32 [J, 3] metres a second; NaN where it is not known.
     """
 
     id: str
@@ -53,6 +54,7 @@ class SkeletonEstimate:
     points: np.ndarray
     scores: np.ndarray
     covariances: np.ndarray
+    velocities: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -248,5 +250,6 @@ class PoseEstimator:
                 points=reported.points,
                 scores=reported.scores,
                 covariances=reported.covariances,
+                velocities=np.full_like(reported.points, np.nan),
             ),
         )

@@ -81,6 +81,7 @@ class Crops:
                 points=results.joints[index].numpy(),
                 scores=results.peaks[index].numpy(),
                 covariances=results.moments[index].numpy(),
+                velocities=np.full(results.joints[index].shape, np.nan, np.float32),
             )
             name = f"{first + index:04d} {part.sensor} {center[2]:.1f} m"
             truth = part.joints[index].numpy()

@@ -35,7 +35,7 @@ class MovingSubject(SyntheticSequence):
     """
 
     def __init__(self, kind: str, motion: str, seed: int) -> None:
-        super().__init__(kind, seed)
+        super().__init__(kind, seed=seed)
         self._motion = motion
         angle = 2.4 * seed  # the golden angle: directions of few seeds are well spread
         direction = [math.cos(angle), 0.5 * math.sin(angle), math.sin(angle)]

@@ -193,6 +193,7 @@ def truth(header: Header, skeleton: Skeleton, joints: NDArray[np.float32]) -> Sk
         points=joints,
         scores=np.ones(len(joints), np.float32),
         covariances=np.zeros((len(joints), 6), np.float32),
+        velocities=np.full((len(joints), 3), np.nan, np.float32),
     )
     return skeleton_array(header, Estimate((one,), {}), skeleton)
 
