@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from v2v_ros import __version__
-from v2v_ros.cli import main
+from v2v_ros import __version__, filters
+from v2v_ros.cli import main, predict
+from v2v_ros.synthetic.scene import SyntheticScene
 from v2v_ros.synthetic.sequence import CAMERA, SyntheticSequence
 from v2v_ros.weights import shipped_centers
 
@@ -34,7 +35,7 @@ def frame_list(tmp_path: Path) -> Path:
     return path
 
 
-COMMANDS = ("demo", "predict", "evaluate", "train", "data", "representations", "import", "benchmark", "info")
+COMMANDS = ("demo", "predict", "evaluate", "train", "data", "representations", "import", "benchmark", "soak", "info")
 
 
 def test_the_installed_command_answers() -> None:
@@ -97,6 +98,24 @@ def test_every_frame_stands_alone_without_sequence(frame_list: Path, tmp_path: P
         ids.append([found["id"] for frame in frames for found in frame["skeletons"]])
     assert len(set(ids[0])) == 3
     assert len(set(ids[1])) == 1
+
+
+def test_several_hands_are_found_and_filtered_in_a_sequence(tmp_path: Path, shipped_weights: str) -> None:
+    scene = SyntheticScene("hand", "crossing")
+    camera = scene.intrinsics
+    frames = []
+    for index in range(3):
+        path = tmp_path / f"{index}.npy"
+        np.save(path, scene.frame(index / 30).depth)
+        intrinsics = {"fx": camera.fx, "fy": camera.fy, "cx": camera.cx, "cy": camera.cy}
+        frames.append({"id": str(index), "path": path.name, "mm_per_unit": 1000.0, "K": intrinsics})
+    (tmp_path / "frames.json").write_text(json.dumps({"frames": frames}))
+    output = tmp_path / "out.json"
+    options = ["--weights", shipped_weights, "--max-subjects", "3", "--sequence", "--filter", "kalman", "--quiet"]
+    assert main(["predict", str(tmp_path / "frames.json"), "--output", str(output), *options]) == 0
+    found = [{one["id"] for one in frame["skeletons"]} for frame in json.loads(output.read_text())["frames"]]
+    assert found == [{"hand_1", "hand_2", "hand_3"}] * 3
+    assert predict.FILTERS == filters.NAMES
 
 
 def test_asking_for_a_skeleton_without_weights_says_what_to_do(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,16 @@ from v2v_ros.camera import Intrinsics, Region
 from v2v_ros.estimator import DEPTH_RANGE, PoseEstimator, Side, TrackingState
 from v2v_ros.heatmaps import encode
 from v2v_ros.locate import SIZES, locate, refine_center
+from v2v_ros.observe import Observer
 from v2v_ros.refine import Refined, Refiner
 from v2v_ros.search import Search
+from v2v_ros.skeletons import HAND21
 from v2v_ros.stopwatch import Stopwatch
 from v2v_ros.synthetic.render import Cameras, render_planes, render_spheres
 from v2v_ros.synthetic.sequence import CAMERA, SyntheticSequence
 from v2v_ros.synthetic.spheres import Spheres
-from v2v_ros.tracking import HOLD_SECONDS, Observation, Track, choose_side
+from v2v_ros.tracker import Tracker
+from v2v_ros.tracking import Observation, Track, choose_side
 from v2v_ros.voxels import cube_occupancy
 from v2v_ros.weights import WeightsError
 
@@ -126,31 +130,42 @@ def observation(x: float, score: float = 0.8) -> Observation:
 
 
 def test_a_track_predicts_steady_motion() -> None:
-    track = Track("hand_1", observation(0.0), 0.0)
+    track = Track(observation(0.0), 0.0, 0.25, HAND21)
     for step in range(1, 10):
         track.update(observation(0.01 * step), step / 30)
     assert track.state is TrackingState.TRACKED
-    assert track.predict(10 / 30)[0] == pytest.approx(0.10, abs=5e-4)
+    expected, deviation = track.predict(10 / 30)
+    assert expected[0] == pytest.approx(0.10, abs=1e-3) and 0.005 < deviation < 0.03
 
 
 def test_a_lost_subject_is_predicted_for_a_moment_with_falling_score() -> None:
-    track = Track("hand_1", observation(0.0), 0.0)
-    track.update(observation(0.01), 1 / 30)
-    first, later = track.miss(2 / 30), track.miss(1 / 30 + 0.8 * HOLD_SECONDS)
-    assert first is not None and later is not None
-    assert track.state is TrackingState.PREDICTED
+    tracker = Tracker(HAND21, 0.25)
+    for step in range(4):
+        tracker.begin(step / 30)
+        tracker.update([observation(0.01 * step)], step / 30)
+        tracker.reports(step / 30)
+    reports = []
+    for unseen in (1 / 30, 0.8 * tracker.hold):
+        tracker.begin(0.1 + unseen)
+        ((track, report),) = tracker.reports(0.1 + unseen)
+        assert track.state is TrackingState.PREDICTED
+        reports.append(report)
+    first, later = reports
     assert 0.8 > first.score > later.score > 0
-    assert first.points[0, 0] > 0.01 and later.covariances[0, 0] > first.covariances[0, 0]
-    assert track.miss(1 / 30 + HOLD_SECONDS) is None
-    assert track.miss(-1.0) is None  # time went back
+    assert first.points[0, 0] > 0.03 and later.covariances[0, 0] > first.covariances[0, 0] > 1e-4
+    assert np.isfinite(later.velocities).all() and 0 < later.velocities[0, 0] < first.velocities[0, 0] < 0.4
+    tracker.begin(0.11 + tracker.hold)
+    assert not tracker.reports(0.11 + tracker.hold)
+    tracker.begin(-1.0)  # time went back
+    assert not tracker.tracks
 
 
 def test_same_stamps_and_leaps_do_not_break_the_velocity() -> None:
-    track = Track("hand_1", observation(0.0), 0.0)
+    track = Track(observation(0.0), 0.0, 0.25, HAND21)
     track.update(observation(0.1), 0.0)
     track.update(observation(5.0), 0.01)
-    assert np.isfinite(track.predict(0.1)).all()
-    assert abs(track.predict(0.02)[0] - 5.0) < 0.05
+    assert np.isfinite(track.predict(0.1)[0]).all()
+    assert abs(track.predict(0.02)[0][0] - 5.0) < 0.05
 
 
 class TrueHeatmaps:
@@ -187,13 +202,19 @@ def with_truth(estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch) -> Tru
     observe = estimator._observe
 
     def watch(
-        image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: Stopwatch, evidence: float = 0.0
-    ) -> list[Observation]:
+        image: torch.Tensor,
+        intrinsics: Intrinsics,
+        centers: np.ndarray,
+        clock: Stopwatch,
+        evidence: Sequence[float] | None = None,
+    ) -> list[Observation | None]:
         found = []
-        for center in centers:
+        for center, known in zip(centers, evidence or [0.0] * len(centers), strict=True):
             truth.center = center
-            found += observe(image, intrinsics, center[None], clock, evidence)
+            found += observe(image, intrinsics, center[None], clock, [known])
         return found
+
+    watch.side = observe.side  # type: ignore[attr-defined]
 
     monkeypatch.setattr(estimator, "_observe", watch)
     monkeypatch.setattr(estimator._pipeline, "_run", truth)
@@ -252,7 +273,10 @@ def test_left_hands_are_seen_mirrored(estimator: PoseEstimator, monkeypatch: pyt
     mirrored = frame.joints.copy()
     mirrored[:, 0] = 2 * center[0] - mirrored[:, 0]
     truth.joints = mirrored
-    left = estimator._best(estimator._observe(torch.from_numpy(frame.depth), CAMERA, center[None], CLOCK))
+    observe = Observer(estimator._pipeline)
+    observe.side = Side.LEFT
+    truth.center = center
+    (left,) = observe(torch.from_numpy(frame.depth), CAMERA, center[None], CLOCK)
     assert left is not None and plain is not None and truth.seen is not None
     assert np.abs(left.points - right.points).max() < 1e-4
     assert torch.equal(truth.seen, plain.flip(-1))
@@ -288,7 +312,7 @@ def test_a_cube_that_is_looked_at_as_either_hand_is_voxelized_once_and_empty_one
     assert nothing.points.shape == (0, 21, 3) and nothing.empty.shape == (0,)
 
 
-def test_a_subject_that_goes_is_predicted_and_then_gone_and_another_gets_another_id(
+def test_a_subject_that_goes_is_predicted_then_gone_and_known_again_for_a_while(
     estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     truth = with_truth(estimator, monkeypatch)
@@ -299,10 +323,46 @@ def test_a_subject_that_goes_is_predicted_and_then_gone_and_another_gets_another
     (predicted,) = estimator.estimate(empty, CAMERA, 0.03).skeletons
     assert (predicted.id, predicted.tracking_state) == ("hand_1", TrackingState.PREDICTED)
     assert estimator.estimate(frame.depth, CAMERA, 0.06).skeletons[0].id == "hand_1"
-    assert estimator.estimate(empty, CAMERA, 0.06 + HOLD_SECONDS).skeletons == ()
-    assert estimator.estimate(frame.depth, CAMERA, 1.0).skeletons[0].id == "hand_2"
+    assert estimator.estimate(empty, CAMERA, 0.06 + estimator.hold_seconds).skeletons == ()
+    (again,) = estimator.estimate(frame.depth, CAMERA, 0.9).skeletons
+    assert (again.id, again.tracking_state) == ("hand_1", TrackingState.TRACKED)
+    (another,) = estimator.estimate(frame.depth, CAMERA, 0.91 + estimator.memory_seconds).skeletons
+    assert (another.id, another.tracking_state) == ("hand_2", TrackingState.DETECTED)
     estimator.reset()
-    assert estimator.estimate(frame.depth, CAMERA, 1.03).skeletons[0].id == "hand_3"
+    assert estimator.estimate(frame.depth, CAMERA, 6.0).skeletons[0].id == "hand_3"
+
+
+def test_skeletons_move_on_with_their_velocities(estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = with_truth(estimator, monkeypatch)
+    frame = SyntheticSequence("hand", seed=2, noise=0.0).frame(0.0)
+    truth.joints = frame.joints.copy()
+    truth.joints[4] = np.nan
+    estimate = estimator.estimate(frame.depth, CAMERA, 0.0)
+    velocities = np.where(np.isfinite(truth.joints), [1.0, 0.0, -0.5], np.nan).astype(np.float32)
+    (still,) = estimate.skeletons
+    (moved,) = replace(estimate, skeletons=(replace(still, velocities=velocities),)).moved(0.1).skeletons
+    np.testing.assert_allclose(moved.points - still.points, 0.1 * velocities, atol=1e-6)
+    np.testing.assert_allclose(moved.center - still.center, [0.1, 0.0, -0.05], atol=1e-6)
+    (unknown,) = estimate.moved(0.1).skeletons  # no filter: no velocities
+    np.testing.assert_array_equal(unknown.points, still.points)
+
+
+def test_a_filter_gives_velocities_and_can_change_while_it_runs(
+    estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = with_truth(estimator, monkeypatch)
+    frame = SyntheticSequence("hand", seed=2, noise=0.0).frame(0.0)
+    known = {}
+    for index, name in enumerate(("none", "kalman", "kalman", "kalman", "one_euro", "one_euro")):
+        truth.joints = frame.joints + np.array([0.01 * index, 0, 0], np.float32)  # 0.3 m/s
+        estimator.filter = name
+        (found,) = estimator.estimate(frame.depth, CAMERA, index / 30).skeletons
+        assert np.linalg.norm(found.points - truth.joints, axis=1).mean() < 0.012
+        known[name] = found.velocities
+    assert np.isnan(known["none"]).all() and 0.1 < known["kalman"][0, 0] < 0.5
+    assert found.id == "hand_1" and np.isfinite(known["one_euro"]).all()
+    with pytest.raises(ValueError, match="unknown filter 'median'; choose one of: none, kalman, one_euro"):
+        estimator.filter = "median"
 
 
 def test_low_scores_are_not_reported_and_faint_joints_are_nan(
@@ -361,22 +421,11 @@ def test_a_track_ends_when_the_frames_stop_or_time_goes_back(
     assert (later.id, later.tracking_state) == ("hand_2", TrackingState.DETECTED)
 
 
-def test_of_several_candidates_the_surest_is_taken_and_a_hint_before_all() -> None:
-    """With what the network says of each candidate given, only the choice is tested."""
-    weak, strong = observation(0.0, 0.4), observation(0.3, 0.8)
-    estimator = PoseEstimator.__new__(PoseEstimator)
-    estimator.score_threshold = 0.3
-    assert estimator._best([weak, strong]) is strong
-    assert estimator._best([weak]) is weak
-    estimator.score_threshold = 0.9
-    assert estimator._best([weak, strong]) is None
-
-
 def test_a_hint_wins_over_a_better_candidate(estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[np.ndarray] = []
 
     def observe(
-        image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: Stopwatch, evidence: float = 0.0
+        image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: Stopwatch
     ) -> list[Observation]:
         seen.append(centers)
         if len(centers) == 1:
@@ -503,7 +552,7 @@ def test_the_side_is_that_of_the_higher_score_unless_much_was_seen_before() -> N
 
 
 def test_a_track_sums_up_what_looks_say_of_the_side() -> None:
-    track = Track("hand_1", choose_side(look(Side.RIGHT, 0.4), look(Side.LEFT, 0.5), 0.0), 0.0)
+    track = Track(choose_side(look(Side.RIGHT, 0.4), look(Side.LEFT, 0.5), 0.0), 0.0, 0.25, HAND21)
     assert track.side_evidence > 0
     for step in range(1, 9):
         track.update(choose_side(look(Side.RIGHT, 0.5), look(Side.LEFT, 0.1), track.side_evidence), step / 30)
@@ -521,9 +570,9 @@ def test_once_the_side_is_settled_the_network_looks_once(
     for index in range(8):
         # The stand-in says the same of the grid and of its mirror image, and what it says fits a right hand's joints.
         (found,) = estimator.estimate(frame.depth, CAMERA, index / 30).skeletons
-        assert truth.seen is not None and estimator._track is not None
+        assert truth.seen is not None
         looks.append(len(truth.seen))
-        estimator._track.side_evidence -= 1.0
+        estimator._tracker.tracks[0].side_evidence -= 1.0
     assert looks[0] == 2 and looks[-1] == 1 and found.side is Side.RIGHT
 
 

@@ -10,13 +10,17 @@ import torch
 
 from . import weights as weights_files
 from .camera import Intrinsics
+from .estimate import Estimate, SkeletonEstimate
+from .filters import NAMES, make_filter
 from .network import describe
+from .observe import Observer
 from .pipeline import make_pipeline
 from .refine import Refiner
 from .runtime import choose_device
 from .search import Search
 from .stopwatch import Stopwatch
-from .tracking import Observation, Side, Track, TrackingState, choose_side
+from .tracker import Tracker
+from .tracking import Observation, Side, TrackingState
 
 __all__ = ["Estimate", "PoseEstimator", "Side", "SkeletonEstimate", "TrackingState"]
 
@@ -24,51 +28,31 @@ DEPTH_RANGE = {"hand": (0.15, 1.5), "body": (0.5, 5.0)}  # metres; where a subje
 # Finds most subjects and leaves out most of what is none, on synthetic images (docs/weights.md).
 SCORE_THRESHOLD = {"hand": 0.6, "body": 0.4}
 _FIRST_LOOK = 0.5  # share of the threshold that a candidate must reach, whose cube may be off by much of a hand
-_CERTAIN_SIDE = 6.0  # logit; then a track's side is settled, and the network looks at it as that hand only
+_BIRTH_MARGIN = 0.5  # of what is above the threshold; while somebody is seen, others must be surer
+_SEARCH_SECONDS = 0.3  # between two searches for more subjects, while some are seen
+
 _STAGES = ("locate", "voxelize", "network", "joints", "track")
 
 
 @dataclass(frozen=True)
-class SkeletonEstimate:
-    """One subject in one frame; metres in the camera's optical frame.
+class _Lead:
+    """A place where a subject may be, to be looked at with the next frame.
 
     Attributes:
-        id: Stable while the subject is tracked.
-        side: Of a hand.
-        tracking_state: Newly found, followed, or only predicted.
-        score: Mean of the joints' scores.
-        center: float64 [3], of the cube.
-        cube_edge: Of the cube.
-        points: float32 [J, 3]; NaN for a joint that is not estimated.
-        scores: float32 [J] in [0, 1]; 0 for a joint that is not estimated.
-        covariances: float32 [J, 6]: xx, xy, xz, yy, yz, zz in square metres; NaN for a joint that is not estimated.
-        velocities: float32 [J, 3] metres a second; NaN where it is not known.
+        center: float64 [3] metres.
+        centered: The subject, if it is one, is in the middle: what the network then says counts.
     """
 
-    id: str
-    side: Side
-    tracking_state: TrackingState
-    score: float
     center: np.ndarray
-    cube_edge: float
-    points: np.ndarray
-    scores: np.ndarray
-    covariances: np.ndarray
-    velocities: np.ndarray
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What was found in one frame, and the seconds that every stage took."""
-
-    skeletons: tuple[SkeletonEstimate, ...]
-    seconds: dict[str, float]
+    centered: bool
 
 
 class PoseEstimator:
-    """Finds a hand or a body in depth images and follows it.
+    """Finds hands or bodies in depth images and follows them.
 
-    One subject at a time: the one that the network is surest of, or that a hint points at.
+    While nobody is seen, every frame is searched until the end: that takes several looks of the network. While somebody
+    is seen and there is room for more, a search is begun now and then, and what it proposes is looked at together with
+    the tracks in the frames after it, so that no frame takes much longer than another.
 
     Args:
         weights: Name of shipped weights or path of a weights file.
@@ -82,12 +66,17 @@ class PoseEstimator:
             ones mirrored.
         score_threshold: Skeletons with a lower score are not reported; None: by the kind of subject.
         min_depth, max_depth: Range in which a new subject is looked for, metres; None: by the kind of subject.
+        max_subjects: How many are followed at once: those found first, or that a hint points at.
+        filter: Of the joints over time, one of :data:`v2v_ros.filters.NAMES`.
+        confirmation: Frames in which a subject must have been seen before it is reported.
+        hold_seconds: For how long a subject that is not seen is still reported, as predicted.
+        memory_seconds: For how long it then keeps its identity.
 
-    The last four can be changed between frames as attributes.
+    All but the first six can be changed between frames as attributes.
 
     Raises:
         WeightsError: The weights cannot be used.
-        ValueError: There is no such device or runtime.
+        ValueError: There is no such device, runtime or filter.
     """
 
     def __init__(
@@ -103,19 +92,26 @@ class PoseEstimator:
         score_threshold: float | None = None,
         min_depth: float | None = None,
         max_depth: float | None = None,
+        max_subjects: int = 1,
+        filter: str = "none",
+        confirmation: int = 1,
+        hold_seconds: float = 0.25,
+        memory_seconds: float = 5.0,
     ) -> None:
         torch_device = choose_device(device)
         loaded = weights_files.load(weights, skeleton)
         self._edge, self._device = loaded.cube_edge, torch_device
         self._pipeline = make_pipeline(loaded, torch_device, runtime, threads)
+        self._observe = Observer(self._pipeline)
         if center_weights == "auto":
             center_weights = weights_files.center_for(loaded.skeleton.name)
         refiner = None
         if center_weights is not None:
             refiner = Refiner(weights_files.load_center(center_weights, loaded.skeleton.name), torch_device)
         self._search = Search(loaded.skeleton.kind, self._edge, refiner)
-        self._track: Track | None = None
-        self._identities = 0
+        self._tracker = Tracker(loaded.skeleton, self._edge)
+        self._leads: list[_Lead] = []
+        self._searched = -np.inf
 
         self.skeleton = loaded.skeleton
         self.weights_id, self.weights_hash = loaded.id, loaded.hash
@@ -128,30 +124,94 @@ class PoseEstimator:
         self.score_threshold = SCORE_THRESHOLD[kind] if score_threshold is None else score_threshold
         self.min_depth = nearest if min_depth is None else min_depth
         self.max_depth = farthest if max_depth is None else max_depth
+        self._filter = "none"
+        self.max_subjects, self.filter = max_subjects, filter
+        self.confirmation, self.hold_seconds, self.memory_seconds = confirmation, hold_seconds, memory_seconds
 
     @property
     def side(self) -> Side:
         """Which hand is expected."""
-        return self._side
+        return self._observe.side or Side.UNKNOWN
 
     @side.setter
     def side(self, side: Side) -> None:
-        self._side = side if self.skeleton.kind == "hand" else Side.UNKNOWN
+        self._observe.side = side if self.skeleton.kind == "hand" else None
+
+    @property
+    def max_subjects(self) -> int:
+        """How many subjects are followed at once."""
+        return self._tracker.most
+
+    @max_subjects.setter
+    def max_subjects(self, count: int) -> None:
+        self._tracker.most = count
+
+    @property
+    def filter(self) -> str:
+        """Of the joints over time."""
+        return self._filter
+
+    @filter.setter
+    def filter(self, name: str) -> None:
+        if name not in NAMES:
+            raise ValueError(f"unknown filter '{name}'; choose one of: {', '.join(NAMES)}")
+        if name != self._filter:
+            skeleton = self.skeleton
+            self._filter = name
+            self._tracker.use_filter(None if name == "none" else lambda: make_filter(name, skeleton))
+
+    @property
+    def confirmation(self) -> int:
+        """Frames in which a subject must have been seen before it is reported."""
+        return self._tracker.confirmation
+
+    @confirmation.setter
+    def confirmation(self, frames: int) -> None:
+        self._tracker.confirmation = frames
+
+    @property
+    def hold_seconds(self) -> float:
+        """For how long a subject that is not seen is still reported."""
+        return self._tracker.hold
+
+    @hold_seconds.setter
+    def hold_seconds(self, seconds: float) -> None:
+        self._tracker.hold = seconds
+
+    @property
+    def identities(self) -> int:
+        """How many ids were given out; one who takes over from another goes on counting there."""
+        return self._tracker.identities
+
+    @identities.setter
+    def identities(self, count: int) -> None:
+        self._tracker.identities = count
+
+    @property
+    def memory_seconds(self) -> float:
+        """For how long a subject that is not seen keeps its identity."""
+        return self._tracker.memory
+
+    @memory_seconds.setter
+    def memory_seconds(self, seconds: float) -> None:
+        self._tracker.memory = seconds
 
     def reset(self) -> None:
-        """Forget the subject; the next one gets a new id."""
-        self._track = None
+        """Forget all subjects; the next ones get new ids."""
+        self._tracker.clear()
+        self._leads = []
+        self._searched = -np.inf
 
     def estimate(
         self, depth: np.ndarray, intrinsics: Intrinsics, stamp: float, center: np.ndarray | None = None
     ) -> Estimate:
-        """Find the subject in one frame.
+        """Find the subjects in one frame.
 
         Args:
             depth: float [H, W] metres along z, NaN where invalid.
             intrinsics: Of the image.
             stamp: Seconds; differences to the frames before drive the prediction.
-            center: float [3] metres, a hint where a subject is; used while none is tracked.
+            center: float [3] metres, a hint where a subject is; used while one is looked for.
 
         Raises:
             ValueError: The image is not of floats or not of the intrinsics' size, or the hint is not finite.
@@ -168,88 +228,99 @@ class PoseEstimator:
         depth = np.require(depth, np.float32, ["C", "W"])  # PyTorch takes neither views backwards nor read-only ones
         clock = Stopwatch(self._device, _STAGES)
         image = self._pipeline.upload(depth)
-        if self._track is not None and self._track.expired(stamp):
-            self._track = None
-        seen: Observation | None = None
-        evidence = 0.0 if self._track is None else self._track.side_evidence
-        if self._track is not None:
-            seen = self._best(self._observe(image, intrinsics, self._track.predict(stamp)[None], clock, evidence))
-        if seen is None:
+        tracker = self._tracker
+        tracker.begin(stamp)
+        self._follow(image, intrinsics, stamp, clock)
+
+        def search(known: np.ndarray | None = None) -> np.ndarray:
+            self._searched = stamp
             with clock.stage("locate"):
-                centers = self._search.centers(image, depth, intrinsics, (self.min_depth, self.max_depth), center)
-            observations = self._observe(image, intrinsics, centers, clock)
-            # The hint comes first, if its cube is not empty.
-            hinted = [one for one in observations[:1] if center is not None and np.array_equal(one.center, centers[0])]
-            for choice in (hinted, observations[len(hinted) :]):
-                plausible = [one for one in choice if one.score >= _FIRST_LOOK * self.score_threshold and one.score > 0]
-                if seen is None and plausible:  # look again, with the subjects in the middle of the cubes
-                    middles = np.array([one.centroid for one in plausible])
-                    seen = self._best(self._observe(image, intrinsics, middles, clock))
+                return self._search.centers(image, depth, intrinsics, (self.min_depth, self.max_depth), center, known)
+
+        if not any(track.fresh for track in tracker.tracks):
+            found = self._find(image, intrinsics, search(), center is not None, clock)
+            with clock.stage("track"):
+                tracker.update(found, stamp)
+        elif tracker.has_room and not self._leads and not 0 <= stamp - self._searched < _SEARCH_SECONDS:
+            known = np.array([track.predict(stamp)[0] for track in tracker.tracks if not track.lost])
+            self._leads = [_Lead(place, False) for place in search(known)]
         with clock.stage("track"):
-            skeletons = self._follow(seen, stamp)
+            skeletons = self._report(stamp)
         return Estimate(skeletons, clock.seconds)
 
-    def _sides(self, evidence: float) -> tuple[Side, ...]:
-        """The hands that a subject may be."""
-        if self.skeleton.kind != "hand" or self.side != Side.UNKNOWN:
-            return (self.side,)
-        if abs(evidence) >= _CERTAIN_SIDE:
-            return (Side.LEFT if evidence > 0 else Side.RIGHT,)
-        return (Side.RIGHT, Side.LEFT)
+    def _is_due(self, stamp: float) -> bool:
+        """Whether it is time to search for more subjects, also after time has gone back."""
+        return not 0 <= stamp - self._searched < _SEARCH_SECONDS
 
-    def _observe(
-        self, image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: Stopwatch, evidence: float = 0.0
+    def _follow(self, image: torch.Tensor, intrinsics: Intrinsics, stamp: float, clock: Stopwatch) -> None:
+        """Look at where tracked subjects should be, and at what the last search proposed."""
+        tracker, leads = self._tracker, self._leads
+        self._leads = []
+        tracks = tracker.due(stamp)
+        if not tracks and not leads:
+            return
+        centers = np.array([track.predict(stamp)[0] for track in tracks] + [lead.center for lead in leads])
+        evidence = [track.side_evidence for track in tracks] + [0.0] * len(leads)
+        looks = self._observe(image, intrinsics, centers, clock, evidence)
+        seen = []
+        for index, look in enumerate(looks):
+            lead = leads[index - len(tracks)] if index >= len(tracks) else None
+            if look is None:
+                continue
+            if lead is None:
+                if self._is_sure(look):
+                    seen.append(look)
+            elif lead.centered:
+                if self._is_sure(look, _BIRTH_MARGIN):
+                    seen.append(look)
+            elif self._is_plausible(look):
+                self._leads.append(_Lead(look.centroid, True))
+        with clock.stage("track"):
+            tracker.update(seen, stamp)
+
+    def _find(
+        self, image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, hinted: bool, clock: Stopwatch
     ) -> list[Observation]:
-        """Run the network on the cubes around centers [K, 3] that are not empty, as the hands that each may be.
+        """Look at candidates [K, 3] twice, the second time with what seems to be there in the middle of the cube.
 
         Args:
-            evidence: What is known about the side, as a logit of a left hand.
-
-        Returns:
-            One observation for each cube, as the likelier hand.
+            hinted: The first candidate is what the user pointed at: the others count only if it is nothing.
         """
-        sides = self._sides(evidence)
-        # The network knows right hands only.
-        mirrored = np.array([side == Side.LEFT for side in sides] * len(centers), bool)
-        looks = self._pipeline(image, intrinsics, np.repeat(centers, len(sides), axis=0), mirrored, clock)
-        observations = [
-            Observation(looks.points[k], looks.scores[k], looks.covariances[k], centers[k // len(sides)], side)
-            for k, side in enumerate(sides * len(centers))
-            if not looks.empty[k]
-        ]
-        if len(sides) == 1:
-            return observations
-        return [choose_side(*pair, evidence) for pair in zip(observations[::2], observations[1::2], strict=True)]
+        looks = self._observe(image, intrinsics, centers, clock)
+        for choice in (looks[:1], looks[1:]) if hinted else (looks,):
+            plausible = [look for look in choice if look is not None and self._is_plausible(look)]
+            if not plausible:
+                continue
+            middles = np.array([look.centroid for look in plausible])
+            again = self._observe(image, intrinsics, middles, clock)
+            sure = [look for look in again if look is not None and self._is_sure(look)]
+            if sure:
+                return sure
+        return []
 
-    def _best(self, observations: list[Observation]) -> Observation | None:
-        best = max(observations, key=lambda each: each.score, default=None)
-        # A score of 0 means that no joint was estimated, whatever the threshold.
-        return best if best is not None and best.score > 0 and best.score >= self.score_threshold else None
+    def _is_sure(self, look: Observation, margin: float = 0.0) -> bool:
+        """Whether the score reaches the threshold, moved by a share of what is above it.
 
-    def _follow(self, seen: Observation | None, stamp: float) -> tuple[SkeletonEstimate, ...]:
-        track = self._track
-        if seen is None:
-            reported = track.miss(stamp) if track is not None else None
-            if track is None or reported is None:
-                return ()
-        else:
-            reported = seen
-            if track is not None and track.is_same(seen, stamp, self._edge):
-                track.update(seen, stamp)
-            else:
-                self._identities += 1
-                track = self._track = Track(f"{self.skeleton.kind}_{self._identities}", seen, stamp)
-        return (
+        A score of 0 means that no joint was estimated, whatever the threshold.
+        """
+        return look.score > 0 and look.score >= self.score_threshold + margin * (1 - self.score_threshold)
+
+    def _is_plausible(self, look: Observation) -> bool:
+        return look.score > 0 and look.score >= _FIRST_LOOK * self.score_threshold
+
+    def _report(self, stamp: float) -> tuple[SkeletonEstimate, ...]:
+        return tuple(
             SkeletonEstimate(
                 id=track.id,
-                side=reported.side,
+                side=report.side,
                 tracking_state=track.state,
-                score=reported.score,
-                center=reported.center,
+                score=report.score,
+                center=report.center,
                 cube_edge=self._edge,
-                points=reported.points,
-                scores=reported.scores,
-                covariances=reported.covariances,
-                velocities=np.full_like(reported.points, np.nan),
-            ),
+                points=report.points,
+                scores=report.scores,
+                covariances=report.covariances,
+                velocities=report.velocities,
+            )
+            for track, report in self._tracker.reports(stamp)
         )

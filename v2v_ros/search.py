@@ -33,6 +33,7 @@ class Search:
         intrinsics: Intrinsics,
         depth_range: tuple[float, float],
         hint: np.ndarray | None = None,
+        known: np.ndarray | None = None,
     ) -> np.ndarray:
         """Centres float64 [K, 3] of cubes that may hold a subject, the likeliest first.
 
@@ -42,12 +43,17 @@ class Search:
             depth_range: Least and greatest distance of a subject, metres.
             hint: float [3] metres, where the user knows a subject to be: the first centre is the middle of what is
                 there.
+            known: float [T, 3] metres, middles of subjects that need not be found again.
         """
+        limit = _MOST_SUBJECTS + (0 if known is None else len(known))
         if self._refiner is None:
-            centers = locate(depth, intrinsics, self._size, *depth_range, _MOST_SUBJECTS)
+            centers = locate(depth, intrinsics, self._size, *depth_range, limit)
         else:
             guesses = locate(depth, intrinsics, self._size, *depth_range, _GUESSES_TO_REFINE, _FREE_TO_REFINE)
-            centers = self._refiner.find(image, intrinsics, guesses, self._size.separation, _MOST_SUBJECTS)
+            centers = self._refiner.find(image, intrinsics, guesses, self._size.separation, limit)
+        if known is not None and len(known):
+            distances = np.linalg.norm(centers[:, None] - known, axis=-1)
+            centers = centers[(distances > self._size.separation).all(axis=1)][:_MOST_SUBJECTS]
         if hint is None:
             return centers
         middle = np.asarray(hint, dtype=np.float64)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..progress import Progress
-from . import evaluate_dataset, predictions
+from . import evaluate_dataset, evaluate_motion, evaluate_tracks, predictions
 from .common import DEFAULT_SKELETON, CommandError, Commands, command, network_options, positive
 
 if TYPE_CHECKING:
@@ -22,13 +22,14 @@ def add(commands: Commands) -> None:
         commands,
         "evaluate",
         run,
-        "Measure weights on fixed synthetic test sets or on recorded frames without labels, or any method's joints in "
-        "files against the truth of a dataset (docs/evaluation.md).",
+        "Measure weights on fixed synthetic test sets, on recorded frames without labels or on scenes with several "
+        "subjects, or any method's joints in files against the truth of a dataset (docs/evaluation.md).",
         "v2v evaluate --weights hand21_lite --output report/\n"
         "  v2v evaluate --weights my.safetensors --test-set hand_crops_1 --samples 128\n"
         "  v2v evaluate --frames recorded.json --output report/\n"
         "  v2v evaluate --calibrate --weights my.safetensors\n"
         "  v2v evaluate --test-set hand_images_1 --write sets/\n"
+        f"  {evaluate_tracks.EXAMPLES}\n"
         f"  {evaluate_dataset.EXAMPLES}\n"
         f"  {predictions.EXAMPLES}",
     )
@@ -48,14 +49,23 @@ def add(commands: Commands) -> None:
         help="of the network that finds the subject in whole images; auto: those shipped; none: by its shape (auto)",
     )
     sub.add_argument("--side", choices=("either", "right", "left"), default="either", help="of hands in --frames")
-    sub.add_argument("--score-threshold", type=float, help="in --frames, report skeletons from this score on")
+    sub.add_argument("--score-threshold", type=float, help="in --frames and --tracks, report from this score on")
+    evaluate_tracks.add_options(sub)
     predictions.add_options(sub)
     evaluate_dataset.add_options(sub)
+    evaluate_motion.add_options(sub)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any] | None:
     if options.output is not None and options.output.exists() and not options.output.is_dir():
         raise CommandError(f"--output names a folder, but '{options.output}' is a file: choose another name")
+    if options.motion:
+        return evaluate_motion.run_motion(options)
+    if options.tracks is not None:
+        return evaluate_tracks.run_tracks(options)
+    for name in ("max_subjects", "filter"):
+        if getattr(options, name) is not None:
+            raise CommandError(f"--{name.replace('_', '-')} is for scenes with several subjects: give --tracks as well")
     if options.predictions is not None or options.truth is not None:
         return predictions.run_predictions(options)
     if options.data is not None or options.dataset is not None:

@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .common import DEFAULT_SKELETON, CommandError, Commands, command, network_options
+from .common import DEFAULT_SKELETON, CommandError, Commands, command, network_options, positive
+
+FILTERS = ("none", "kalman", "one_euro")  # as in v2v_ros.filters, which takes longer to import
 
 
 def add(commands: Commands) -> None:
@@ -27,6 +29,12 @@ def add(commands: Commands) -> None:
     sub.add_argument("--side", choices=("either", "right", "left"), default="either", help="which hand (either)")
     sub.add_argument("--score-threshold", type=float, help="report skeletons from this score on")
     sub.add_argument("--sequence", action="store_true", help="keep tracks from frame to frame (bags: always)")
+    sub.add_argument(
+        "--max-subjects", type=positive(int), default=1, metavar="N", help="hands or bodies in a frame (1)"
+    )
+    sub.add_argument(
+        "--filter", choices=FILTERS, default="none", help="of joints over time, with --sequence and bags (none)"
+    )
     sub.add_argument("--depth-topic", help="of a bag: the depth images")
     sub.add_argument("--info-topic", help="of a bag: their camera infos")
     sub.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw every frame with its skeletons")
@@ -58,6 +66,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         threads=options.threads,
         skeleton=options.skeleton,
         side=side,
+        max_subjects=options.max_subjects,
+        filter=options.filter if options.sequence or bag else "none",
     )
     if options.score_threshold is not None:
         estimator.score_threshold = options.score_threshold

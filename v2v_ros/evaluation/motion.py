@@ -5,20 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ..estimator import PoseEstimator, Side, TrackingState
+from ..filters import NAMES, make_filter
+from ..skeletons import Skeleton
 from ..synthetic.sequence import CAMERA, SyntheticSequence
 from ..synthetic.spheres import Spheres
+from .figures import plain
 
 RATE = 30.0
 """Frames a second."""
 SPEED = 1.0
 """Metres a second: the peak of ``swing``, and all of ``shuttle`` between its turns."""
-MOTIONS = ("still", "swing", "shuttle", "gestures")
+MOTIONS = {"still": 75, "swing": 60, "shuttle": 60, "gestures": 90}
+"""What is shown, and for how many frames."""
+SEEDS = (1, 2, 3)
+"""Of subjects, poses and directions; the filters' constants were chosen on others."""
+_SETTLE = 15  # frames until a filter knows its subject; not counted
 _AMPLITUDE = {"hand": 0.12, "body": 0.40}  # metres to either side
 _DEPTH = {"hand": 0.5, "body": 2.8}  # metres; where still and swinging subjects are
 _POSE_TIME = 1.5  # seconds between the poses that different seeds hold
@@ -108,3 +116,92 @@ def record(
             points[index], covariances[index] = found[0].points, found[0].covariances
         tick()
     return Recording(stamps, truth, points, covariances)
+
+
+def evaluate_motion(estimator: PoseEstimator, tick: Callable[[], object] = lambda: None) -> dict[str, Any]:
+    """Compare the filters on what the network makes of subjects at rest and in motion.
+
+    Args:
+        estimator: Its network is run once; every filter gets the same joints.
+        tick: Called after every frame.
+
+    Returns:
+        Figures that JSON can hold. For every filter (``none``: the network's own joints):
+
+        - of the subject at rest: ``jitter_mm``, RMS of the joints' motion from frame to frame; ``spread_mm``, RMS of
+          their distance from their mean; and how many times smaller both are than the network's own (``*_ratio``);
+        - ``error_mm``, mean joint error, for every motion;
+        - ``lag_ms`` at 1 m/s: how far the joints are behind along the true velocity, over the speed;
+        - ``velocity_error_ms``, mean error of the joints' velocities at 1 m/s, m/s; None where there are none.
+    """
+    recordings = {
+        motion: [record(estimator, motion, seed, frames, tick) for seed in SEEDS] for motion, frames in MOTIONS.items()
+    }
+    rows = {name: _figures(estimator.skeleton, name, recordings) for name in NAMES}
+    for row in rows.values():
+        for name in ("jitter", "spread"):
+            row[f"{name}_ratio"] = rows["none"][f"{name}_mm"] / row[f"{name}_mm"]
+    frames = sum(len(each.stamps) for group in recordings.values() for each in group)
+    missed = sum(int(np.isnan(each.points[..., 0]).any(1).sum()) for group in recordings.values() for each in group)
+    return plain({"frames": frames, "frames_with_missed_joints": missed, "filters": rows})
+
+
+def frame_count() -> int:
+    """How often :func:`evaluate_motion` ticks."""
+    return len(SEEDS) * sum(MOTIONS.values())
+
+
+def _figures(skeleton: Skeleton, name: str, recordings: dict[str, list[Recording]]) -> dict[str, Any]:
+    errors: dict[str, list[NDArray[np.float64]]] = {}
+    lags, velocity_errors = [], []
+    for motion, group in recordings.items():
+        errors[motion] = []
+        for each in group:
+            points, velocities = apply_filter(name, skeleton, each)
+            off = (points - each.truth.astype(np.float64))[_SETTLE:]
+            off[np.isnan(each.points[_SETTLE:])] = np.nan  # judged where the network saw something, for every filter
+            errors[motion].append(off)
+            if motion in ("swing", "shuttle"):
+                true_velocities = np.gradient(each.truth.astype(np.float64), 1 / RATE, axis=0)[_SETTLE:]
+                lags.append(lag(off, true_velocities))
+                velocity_errors.append(np.linalg.norm(velocities[_SETTLE:] - true_velocities, axis=-1).mean())
+    still = errors["still"]
+    return {
+        "jitter_mm": _rms([np.diff(off, axis=0) for off in still]),
+        "spread_mm": _rms([off - np.nanmean(off, axis=0) for off in still]),
+        "error_mm": {
+            motion: 1000 * float(np.nanmean([np.linalg.norm(off, axis=-1) for off in group]))
+            for motion, group in errors.items()
+        },
+        "lag_ms": 1000 * float(np.mean(lags)),
+        "velocity_error_ms": None if name == "none" else float(np.mean(velocity_errors)),
+    }
+
+
+def apply_filter(
+    name: str, skeleton: Skeleton, recording: Recording
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Points and velocities [N, J, 3] of a filter that sees a recording from the start."""
+    joint_filter = make_filter(name, skeleton)
+    frames = zip(recording.points, recording.covariances, recording.stamps.tolist(), strict=True)
+    results = [joint_filter.update(*frame) for frame in frames]
+    return (
+        np.array([result.points for result in results], np.float64),
+        np.array([result.velocities for result in results], np.float64),
+    )
+
+
+def lag(errors: NDArray[np.float64], velocities: NDArray[np.float64]) -> float:
+    """Seconds by which joints are behind: the slope of their error along the true velocity.
+
+    Constant errors of a joint do not count. Both are [N, J, 3], in metres and m/s; NaN is left out.
+    """
+    errors = errors - np.nanmean(errors, axis=0)
+    velocities = velocities - velocities.mean(axis=0)
+    known = np.isfinite(errors)
+    return -float((errors[known] * velocities[known]).sum() / (velocities[known] ** 2).sum())
+
+
+def _rms(parts: list[NDArray[np.float64]]) -> float:
+    """RMS of vectors, in millimetres."""
+    return 1000 * math.sqrt(float(np.nanmean(np.concatenate([(part**2).sum(-1) for part in parts]))))

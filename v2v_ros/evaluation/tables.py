@@ -27,6 +27,11 @@ _TITLES = {
     "nobody_share": "nobody reported",
     "centered_share": "centre within half the cube",
     "side_right_share": "side right, of the found",
+    "mota": "MOTA",
+    "idf1": "IDF1",
+    "switches": "id switches",
+    "false_positives": "false positives",
+    "ms_per_frame": "time per frame",
     "samples": "samples",
     "score": "score",
     "joints_on_surface_share": "joints on the surface",
@@ -35,7 +40,7 @@ _TITLES = {
     "ellipsoid_68": "inside the 68.3 % ellipsoid",
     "ellipsoid_95": "inside the 95 % ellipsoid",
 }
-_GROUPS = ("joints", "parts", "sequences", "sensors", "views", "frame_list")
+_GROUPS = ("joints", "parts", "sequences", "sensors", "views", "frame_list", "tracks")
 
 
 def report(figures: dict[str, Any]) -> str:

@@ -1,0 +1,56 @@
+"""What the estimator says of a frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .tracking import Side, TrackingState
+
+
+@dataclass(frozen=True)
+class SkeletonEstimate:
+    """One subject in one frame; metres in the camera's optical frame.
+
+    Attributes:
+        id: Stable while the subject is tracked.
+        side: Of a hand.
+        tracking_state: Newly found, followed, or only predicted.
+        score: Mean of the joints' scores.
+        center: float64 [3], of the cube.
+        cube_edge: Of the cube.
+        points: float32 [J, 3]; NaN for a joint that is not estimated.
+        scores: float32 [J] in [0, 1]; 0 for a joint that is not estimated.
+        covariances: float32 [J, 6]: xx, xy, xz, yy, yz, zz in square metres; NaN for a joint that is not estimated.
+        velocities: float32 [J, 3] metres a second; NaN where it is not known.
+    """
+
+    id: str
+    side: Side
+    tracking_state: TrackingState
+    score: float
+    center: np.ndarray
+    cube_edge: float
+    points: np.ndarray
+    scores: np.ndarray
+    covariances: np.ndarray
+    velocities: np.ndarray
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What was found in one frame, in the order in which it was first seen, and the seconds that every stage took."""
+
+    skeletons: tuple[SkeletonEstimate, ...]
+    seconds: dict[str, float]
+
+    def moved(self, elapsed: float) -> Estimate:
+        """The skeletons as they should be so many seconds later; joints of unknown velocity stay where they are."""
+        skeletons = []
+        for one in self.skeletons:
+            way = np.nan_to_num(one.velocities * np.float32(elapsed))
+            known = np.isfinite(one.velocities).all(axis=-1)
+            center = one.center + (way[known].mean(axis=0) if known.any() else 0.0)
+            skeletons.append(replace(one, points=one.points + way, center=center))
+        return replace(self, skeletons=tuple(skeletons))

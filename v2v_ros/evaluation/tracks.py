@@ -1,0 +1,175 @@
+"""How well identities hold: the estimator on scenes with several subjects, against everybody's true identity.
+
+MOTA, switches, misses and false positives are those of Bernardin and Stiefelhagen, Evaluating Multiple Object Tracking
+Performance: The CLEAR MOT Metrics, EURASIP Journal on Image and Video Processing 2008; IDF1 is that of Ristani et al.,
+Performance Measures and a Data Set for Multi-Target, Multi-Camera Tracking, ECCV workshops 2016. They are computed by
+the library motmetrics.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..estimator import PoseEstimator, SkeletonEstimate
+from ..synthetic.scene import NAMES, RATE, SceneSubject, SyntheticScene
+from ..tracking import Side
+from .figures import percentile, plain
+
+REACH = {"hand": 0.10, "body": 0.50}
+"""Metres between the means of the joints up to which a skeleton can be that subject."""
+LEAST_VISIBLE = 0.2
+"""Share of a subject that must be visible for it to be asked for."""
+
+_METRICS = {
+    "num_frames": "frames",
+    "num_objects": "subjects",
+    "mota": "mota",
+    "idf1": "idf1",
+    "num_switches": "switches",
+    "num_fragmentations": "fragmentations",
+    "num_misses": "misses",
+    "num_false_positives": "false_positives",
+}
+OVERALL = "all"
+
+
+class Tally:
+    """What was reported of one scene, frame after frame, beside the truth.
+
+    Args:
+        reach: Metres between the means of the joints up to which a skeleton can be a subject.
+    """
+
+    def __init__(self, reach: float) -> None:
+        self._reach = reach
+        self.accumulator = _motmetrics().MOTAccumulator(auto_id=True)
+        self._numbers: dict[str, int] = {}
+        self._frames: list[tuple[dict[int, SceneSubject], dict[int, SkeletonEstimate]]] = []
+        self.seconds: list[float] = []
+
+    def add(self, truth: Sequence[SceneSubject], found: Sequence[SkeletonEstimate], seconds: float) -> None:
+        """Take in a frame, and the seconds that the estimator took for it.
+
+        Who is hardly visible need not be found, and may be: a skeleton to which such a subject is the nearest one,
+        within reach, is left out, neither right nor wrong.
+        """
+        distances = distances_between(truth, found, self._reach)
+        asked = np.array([subject.visible >= LEAST_VISIBLE for subject in truth], bool)
+        nearest = np.where(np.isnan(distances), np.inf, distances)
+        to_asked = nearest[asked].min(axis=0, initial=np.inf)
+        kept = nearest[~asked].min(axis=0, initial=np.inf) >= to_asked
+        subjects = {one.identity: one for one, chosen in zip(truth, asked, strict=True) if chosen}
+        skeletons = {
+            self._numbers.setdefault(one.id, len(self._numbers)): one
+            for one, chosen in zip(found, kept, strict=True)
+            if chosen
+        }
+        self.accumulator.update(list(subjects), list(skeletons), distances[asked][:, kept])
+        self._frames.append((subjects, skeletons))
+        self.seconds.append(seconds)
+
+    def matches(self) -> list[tuple[SceneSubject, SkeletonEstimate]]:
+        """All pairs of a subject and the skeleton that was taken for it."""
+        events = self.accumulator.mot_events.reset_index()
+        events = events[events["Type"].isin(["MATCH", "SWITCH"])]
+        return [
+            (self._frames[int(frame)][0][int(subject)], self._frames[int(frame)][1][int(skeleton)])
+            for frame, subject, skeleton in zip(events["FrameId"], events["OId"], events["HId"], strict=True)
+        ]
+
+
+def distances_between(
+    truth: Sequence[SceneSubject], found: Sequence[SkeletonEstimate], reach: float
+) -> NDArray[np.float64]:
+    """float [N, M] metres between the means of the joints; NaN beyond reach."""
+    here = np.array([one.joints.mean(axis=0) for one in truth], np.float64).reshape(-1, 1, 3)
+    there = np.array([np.nanmean(one.points, axis=0) for one in found], np.float64).reshape(1, -1, 3)
+    distances: NDArray[np.float64] = np.linalg.norm(here - there, axis=2)
+    return np.where(distances <= reach, distances, np.nan)
+
+
+def summarize(tallies: dict[str, Tally], kind: str) -> dict[str, dict[str, Any]]:
+    """A row of figures for every scene, and if there are several, one for all of them.
+
+    Args:
+        tallies: By the names of the scenes.
+        kind: ``hand`` or ``body``; the side is judged of hands.
+    """
+    several = len(tallies) > 1
+    table = _motmetrics().metrics.create()
+    summary = table.compute_many(
+        [tally.accumulator for tally in tallies.values()],
+        metrics=list(_METRICS),
+        names=list(tallies),
+        generate_overall=several,
+    ).rename(index={"OVERALL": OVERALL}, columns=_METRICS)
+    rows = summary.to_dict("index")
+    whole = [*tallies, OVERALL] if several else list(tallies)
+    for name in whole:
+        some = list(tallies.values()) if name == OVERALL else [tallies[name]]
+        pairs = [pair for tally in some for pair in tally.matches()]
+        row: dict[str, Any] = {
+            key: float(value) if key in ("mota", "idf1") else int(value) for key, value in rows[name].items()
+        }
+        rows[name] = row
+        if kind == "hand":
+            right = [subject.side == skeleton.side for subject, skeleton in pairs if subject.side != Side.UNKNOWN]
+            row["side_right_share"] = sum(right) / len(right) if right else None
+        errors = [np.linalg.norm(skeleton.points - subject.joints, axis=1) for subject, skeleton in pairs]
+        row["mean_mm"] = 1000 * float(np.nanmean(errors)) if errors else None
+        row["ms_per_frame"] = 1000 * percentile([seconds for tally in some for seconds in tally.seconds], 50)
+    return {name: plain(rows[name]) for name in whole}
+
+
+def evaluate_tracks(
+    estimator: PoseEstimator,
+    names: Sequence[str] = NAMES,
+    *,
+    seed: int = 0,
+    frames: int | None = None,
+    tick: Callable[[], object] = lambda: None,
+) -> dict[str, dict[str, Any]]:
+    """Show scenes of the estimator's kind of subject at 30 frames a second, each from its start.
+
+    Args:
+        names: Of the scenes, from :data:`v2v_ros.synthetic.scene.NAMES`.
+        seed: Of the scenes.
+        frames: Of each scene only so many; None: all.
+        tick: Called after every frame.
+
+    Raises:
+        ValueError: There is no such scene.
+        RuntimeError: The library motmetrics is not installed.
+    """
+    kind = estimator.skeleton.kind
+    tallies: dict[str, Tally] = {}
+    for name in names:
+        scene = SyntheticScene(kind, name, seed=seed)
+        tally = tallies[name] = Tally(REACH[kind])
+        estimator.reset()
+        for index in range(frame_count(scene, frames)):
+            shown = scene.frame(index / RATE)
+            start = time.perf_counter()
+            found = estimator.estimate(shown.depth, scene.intrinsics, index / RATE).skeletons
+            tally.add(shown.subjects, found, time.perf_counter() - start)
+            tick()
+    return summarize(tallies, kind)
+
+
+def frame_count(scene: SyntheticScene, most: int | None = None) -> int:
+    """How many frames of a scene are shown."""
+    count = round(scene.seconds * RATE)
+    return count if most is None else min(count, most)
+
+
+def _motmetrics() -> Any:
+    try:
+        import motmetrics
+    except ImportError as error:
+        raise RuntimeError("to score tracks needs motmetrics: pip install motmetrics") from error
+    return motmetrics
