@@ -34,6 +34,12 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "kind", default_value="hand", choices=["hand", "body"], description="What is rendered"
             ),
+            DeclareLaunchArgument(
+                "scene",
+                default_value="",
+                choices=["", "crossing", "occlusion", "leave_and_return", "everything"],
+                description="Show a scene with three subjects instead of one; set max_subjects to follow them",
+            ),
             DeclareLaunchArgument("rate", default_value="30.0", description="Depth images per second"),
             DeclareLaunchArgument(
                 "params_file",
@@ -60,6 +66,7 @@ def generate_launch_description() -> LaunchDescription:
                 parameters=[
                     {
                         "kind": kind,
+                        "scene": ParameterValue(LaunchConfiguration("scene"), value_type=str),
                         "rate": ParameterValue(LaunchConfiguration("rate"), value_type=float),
                         "frame_id": FRAME,
                     }

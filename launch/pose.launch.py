@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, List  # noqa: UP035, launch knows no list[str]
 
 import yaml
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
-from launch.substitutions import LaunchConfiguration
+from launch.substitutions import LaunchConfiguration, TextSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
@@ -68,6 +68,11 @@ ARGUMENTS = (
         default_value="",
         description="Namespace of all nodes and of all topics that do not begin with a slash",
     ),
+    DeclareLaunchArgument(
+        "enclaves",
+        default_value="",
+        description="Start of the nodes' SROS 2 enclaves, such as /v2v (docs/security.md); empty: none are named",
+    ),
     DeclareLaunchArgument("params_file", description="YAML file with the parameters of the pose node"),
     DeclareLaunchArgument(
         "weights",
@@ -78,6 +83,50 @@ ARGUMENTS = (
         "device",
         default_value="",
         description=f"Where the network runs: auto, cpu, cuda, cuda:1, ...{AS_IN_FILE}",
+    ),
+    DeclareLaunchArgument(
+        "runtime",
+        default_value="",
+        description=f"What runs the network: auto, torch, openvino or onnxruntime{AS_IN_FILE}",
+    ),
+    DeclareLaunchArgument(
+        "threads",
+        default_value="",
+        description=f"CPU threads for the network; 0: as many as the runtime sees fit{AS_IN_FILE}",
+    ),
+    DeclareLaunchArgument(
+        "max_subjects",
+        default_value="",
+        description=f"How many are followed at once, 1 to 8{AS_IN_FILE}",
+    ),
+    DeclareLaunchArgument(
+        "filter",
+        default_value="",
+        choices=["", "none", "kalman", "one_euro"],
+        description=f"What smooths joints over time{AS_IN_FILE}",
+    ),
+    DeclareLaunchArgument(
+        "publish_joint_states",
+        default_value="",
+        choices=["", *SWITCH],
+        description=f"Publish the angles of hands as joint states{AS_IN_FILE}",
+    ),
+    DeclareLaunchArgument(
+        "pose_array_joints",
+        default_value="",
+        description=f"Publish the poses of these joints, separated by commas: wrist,index_tip{AS_IN_FILE}",
+    ),
+    DeclareLaunchArgument(
+        "publish_humans",
+        default_value="",
+        choices=["", *SWITCH],
+        description=f"Publish bodies as REP 155 names them{AS_IN_FILE}",
+    ),
+    DeclareLaunchArgument(
+        "publish_hull",
+        default_value="",
+        choices=["", *SWITCH],
+        description=f"Publish hulls that robots must not enter{AS_IN_FILE}",
     ),
     DeclareLaunchArgument(
         "autostart",
@@ -152,10 +201,17 @@ def chosen_camera(value: Callable[[str], str]) -> dict[str, Any]:
 
 def given_parameters(value: Callable[[str], str]) -> dict[str, Any]:
     """Parameters of the pose node that were given as launch arguments."""
-    texts = {name: value(name) for name in ("weights", "device", "depth_transport", "side") if value(name)}
-    parameters: dict[str, Any] = {name: ParameterValue(text, value_type=str) for name, text in texts.items()}
-    if value("autostart"):
-        parameters["autostart"] = value("autostart") == "true"
+    kinds = dict.fromkeys(("weights", "device", "runtime", "filter", "depth_transport", "side"), str)
+    kinds |= dict.fromkeys(("threads", "max_subjects"), int)
+    parameters: dict[str, Any] = {
+        name: ParameterValue(kind(value(name)), value_type=kind) for name, kind in kinds.items() if value(name)
+    }
+    for name in ("autostart", "publish_joint_states", "publish_humans", "publish_hull"):
+        if value(name):
+            parameters[name] = value(name) == "true"
+    if value("pose_array_joints"):
+        names = TextSubstitution(text=str([name.strip() for name in value("pose_array_joints").split(",")]))
+        parameters["pose_array_joints"] = ParameterValue(names, value_type=List[str])  # noqa: UP006
     return parameters
 
 
@@ -171,6 +227,8 @@ def nodes(context: LaunchContext) -> list[Node]:
     given = given_parameters(value)
     clock = [{"use_sim_time": value("use_sim_time") == "true"}] if value("use_sim_time") else []
     log = ["--ros-args", "--log-level", value("log_level")]
+    enclaves = value("enclaves")
+    pose, overlay = (["--enclave", f"{enclaves}/{name}"] if enclaves else [] for name in ("pose", "overlay"))
     common: dict[str, Any] = {"namespace": value("namespace"), "output": "screen"}
 
     started = []
@@ -202,7 +260,7 @@ def nodes(context: LaunchContext) -> list[Node]:
             executable="pose_node",
             parameters=[params_file, *([given] if given else []), *clock],
             remappings=inputs.items(),
-            arguments=log,
+            arguments=[*log, *pose],
             **common,
         )
     )
@@ -214,7 +272,7 @@ def nodes(context: LaunchContext) -> list[Node]:
                 executable="overlay_node",
                 parameters=clock,
                 remappings=(inputs | results).items(),
-                arguments=log,
+                arguments=[*log, *overlay],
                 **common,
             )
         )

@@ -40,12 +40,12 @@ MakeWeights = Callable[..., Path]
 
 @pytest.fixture
 def make_weights(tmp_path: Path) -> MakeWeights:
-    """Function that writes a weights file of a tiny untrained network: (name, skeleton, grid, width) -> path."""
+    """Function that writes a weights file of a tiny untrained network: (name, skeleton, grid, width, depth) -> path."""
 
-    def make(name: str = "untrained", skeleton: str = "hand21", grid: int = 16, width: int = 1) -> Path:
+    def make(name: str = "untrained", skeleton: str = "hand21", grid: int = 16, width: int = 1, depth: int = 3) -> Path:
         torch.manual_seed(0)
         target = get_skeleton(skeleton)
-        config = NetworkConfig(len(target.joint_names), grid, width)
+        config = NetworkConfig(len(target.joint_names), grid, width, depth=depth)
         path = tmp_path / f"{name}.safetensors"
         weights.save(Weights(name, target, config, target.cube_edge, V2VPoseNet(config).state_dict()), path)
         return path

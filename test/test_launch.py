@@ -55,7 +55,7 @@ def test_launch_file_compiles(name: str) -> None:
 @pytest.mark.parametrize("kind", ["hand", "body"])
 def test_parameter_file_agrees_with_the_node(kind: str) -> None:
     pytest.importorskip("rclpy", reason="the table of parameters needs ROS")
-    from v2v_ros.nodes.parameters import POSE_PARAMETERS, check_pose
+    from v2v_ros.nodes.pose_parameters import POSE_PARAMETERS, check_pose
 
     content = yaml.safe_load((CONFIG / f"{kind}.yaml").read_text(encoding="utf-8"))
     assert list(content) == ["/**"], "any other key would not match the node in every namespace"
@@ -69,7 +69,7 @@ def test_parameter_file_agrees_with_the_node(kind: str) -> None:
         assert type(value) is type(spec.default), name
         assert not spec.refusal(value), name
         if spec.limits is not None:
-            assert not isinstance(value, str)
+            assert isinstance(value, int | float)
             assert spec.limits[0] <= value <= spec.limits[1], name
     assert not check_pose(values)
     assert get_skeleton(values["skeleton"]).kind == kind
@@ -249,12 +249,21 @@ def test_pose_node_gets_the_file_alone_by_default(launcher: Launcher) -> None:
 
 def test_arguments_win_over_the_file(launcher: Launcher) -> None:
     given = {"weights": "123", "device": "cuda:1", "depth_transport": "raw", "side": "left"}
-    record = launcher.record("hand", **given, autostart="false", use_sim_time="true", log_level="debug")["pose_node"]
+    given |= {"runtime": "onnxruntime", "filter": "kalman"}
+    others = {"autostart": "false", "use_sim_time": "true", "log_level": "debug"}
+    record = launcher.record("hand", **given, threads="2", max_subjects="3", **others)["pose_node"]
     first, second, clock = record["parameters"]
     assert first["side"] == "either"
-    assert second == given | {"autostart": False}
+    assert second == given | {"threads": 2, "max_subjects": 3, "autostart": False}
     assert clock == {"use_sim_time": True}
     assert record["command"][record["command"].index("--log-level") + 1] == "debug"
+
+
+def test_outputs_for_other_packages_are_asked_for_by_arguments(launcher: Launcher) -> None:
+    switches = ("publish_joint_states", "publish_humans", "publish_hull")
+    given = dict.fromkeys(switches, "true") | {"pose_array_joints": "wrist, index_tip"}
+    _, second = launcher.record("hand", **given)["pose_node"]["parameters"]
+    assert second == dict.fromkeys(switches, True) | {"pose_array_joints": ["wrist", "index_tip"]}
 
 
 @pytest.mark.parametrize("name", [name for name, camera in CAMERAS.items() if not camera["rectify"]])

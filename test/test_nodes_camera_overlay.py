@@ -19,9 +19,10 @@ from v2v_ros.camera import Intrinsics
 from v2v_ros.msg import SkeletonArray, SkeletonInfo
 from v2v_ros.nodes.inputs import Pairs, decode, intrinsics
 from v2v_ros.nodes.overlay_node import OverlayNode
-from v2v_ros.nodes.synthetic_camera_node import SyntheticCameraNode, image_message, to_and_fro
+from v2v_ros.nodes.synthetic_camera_node import SyntheticCameraNode, forth_and_back, image_message, to_and_fro
 from v2v_ros.nodes.transport import latched
 from v2v_ros.skeletons import get_skeleton
+from v2v_ros.tracking import Side
 
 if TYPE_CHECKING:
     from ros_bench import Bench, Ros
@@ -111,6 +112,25 @@ def test_a_loop_is_rendered_once_and_shown_to_and_fro(ros: Ros, rendered: list[f
 )
 def test_to_and_fro(length: int, shown: list[int]) -> None:
     assert [to_and_fro(tick, length) for tick in range(5)] == shown
+
+
+@pytest.mark.parametrize("loop", [0, 3])
+def test_a_scene_has_three_subjects_with_ids_and_sides(ros: Ros, loop: int) -> None:
+    camera_with(ros, scene="crossing", rate=10.0, loop=loop)
+    truths = ros.collect(SkeletonArray, "synthetic_camera/truth", 50)
+    images = ros.collect(Image, "depth/image_rect", 50)
+    ros.wait(lambda: len(truths) >= 5 and images)
+    for truth in truths:
+        assert [one.id for one in truth.skeletons] == ["truth_1", "truth_2", "truth_3"]
+        assert [one.side for one in truth.skeletons] == [Side.RIGHT, Side.LEFT, Side.RIGHT]
+        assert all(0 <= one.score <= 1 for one in truth.skeletons)
+    if loop:
+        assert len({str(truth.skeletons) for truth in truths}) == 3
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0.0, 0.0), (3.0, 3.0), (10.0, 10.0), (12.0, 8.0), (23.0, 3.0)])
+def test_a_scene_is_played_forth_and_back(seconds: float, shown: float) -> None:
+    assert forth_and_back(seconds, 10.0) == pytest.approx(shown)
 
 
 def test_the_rate_is_kept(ros: Ros) -> None:

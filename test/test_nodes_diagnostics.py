@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ pytest.importorskip("rclpy")
 
 from builtin_interfaces.msg import Time
 
+from v2v_ros.nodes.compute import Compute, survey
 from v2v_ros.nodes.diagnostics import (
     ERROR,
     OK,
@@ -21,7 +24,10 @@ from v2v_ros.nodes.diagnostics import (
     NodeState,
     diagnose,
     diagnostic_array,
+    must_look,
+    values,
 )
+from v2v_ros.nodes.graph import COMPRESSED, IMAGE, INFO, End, Graph
 from v2v_ros.nodes.statistics import Figures, Statistics
 from v2v_ros.nodes.transport import large_message_remedy
 
@@ -58,6 +64,42 @@ def state(figures: dict[str, Any] | None = None, **changes: Any) -> NodeState:
 
 LARGE_MEMORY = "Fast DDS loses large messages; set LARGE_MEMORY for the camera's process"
 
+SEES_BOTH = Graph((End(IMAGE, node="/cam"),), (End(INFO, node="/cam"),))
+NO_IMAGES = {"images": 0, "image_silence": 3.0, "image_bytes": 0, "image_rate": 0.0, "processed": 0}
+NO_INFOS = {"infos": 0, "info_silence": 3.0, "info_rate": 0.0}
+BOTH_MISSING = NO_IMAGES | NO_INFOS
+NO_IMAGES_ON = "no depth images on /camera/depth/image_rect for 3.0 s: "
+NO_INFO_ON = "images arrive on /camera/depth/image_rect but no camera_info on /camera/depth/camera_info: "
+CLOUD = "sensor_msgs/msg/PointCloud2"
+ON_CPU = Compute(
+    device="cpu",
+    runtime="openvino 2026.4 bfloat16",
+    weights="hand21_lite (0123456789ab)",
+    torch="2.13.0+cpu",
+    vectors="AVX512",
+    openvino=True,
+)
+SLOW = {
+    "output_rate": 12.0,
+    "behind": 25.0,
+    "load": 0.9,
+    "seconds": {"decode": 0.004, "network": 0.071, "total": 0.083},
+}
+TOO_SLOW = "only 12.0 of 30.0 images per second have been processed for 25 s: "
+
+
+def without_images(*publishers: End, **topics: str) -> NodeState:
+    """Nothing has come; topics of others by name with ``__`` for ``/``."""
+    found = {name.replace("__", "/"): kind for name, kind in topics.items()}
+    return state(BOTH_MISSING, image_publishers=len(publishers), graph=Graph(publishers, (), found))
+
+
+def without_infos(*publishers: End, **topics: str) -> NodeState:
+    found = {name.replace("__", "/"): kind for name, kind in topics.items()}
+    graph = Graph((End(IMAGE, node="/cam"),), publishers, found)
+    return state(NO_INFOS, info_publishers=len(publishers), graph=graph)
+
+
 CASES: dict[str, tuple[NodeState, bytes, tuple[str, ...]]] = {
     "healthy": (state(), OK, ("29.5 Hz of 30.0 Hz, 1 skeleton",)),
     "nobody": (state({"subjects": 0}), OK, ("0 skeletons",)),
@@ -68,32 +110,106 @@ CASES: dict[str, tuple[NodeState, bytes, tuple[str, ...]]] = {
     ),
     "inactive": (state(lifecycle="inactive"), STALE, ("inactive", "ros2 lifecycle set /v2v_pose activate")),
     "unconfigured": (state(lifecycle="unconfigured"), STALE, ("ros2 lifecycle set /v2v_pose configure",)),
-    "no publisher": (
-        state({"image_silence": 3.0}, image_publishers=0),
+    "nobody publishes": (
+        without_images(),
         ERROR,
         (
-            "no depth images on /camera/depth/image_rect for 3.0 s",
-            "is the camera running, and is the topic right? (publishers: 0",
-            "remap depth/image_rect to it",
+            NO_IMAGES_ON + "nobody publishes it; is the camera running, with the same ROS_DOMAIN_ID? ",
+            "ros2 topic list, and give it as launch argument depth_topic, or remap depth/image_rect to it",
         ),
+    ),
+    "wrong name": (
+        without_images(__cam__depth__image_rect_raw=IMAGE, __cam__color__image_raw=IMAGE),
+        ERROR,
+        (
+            NO_IMAGES_ON + "nobody publishes it; did you mean /cam/depth/image_rect_raw? ",
+            "Set the launch argument depth_topic:=/cam/depth/image_rect_raw, or start the node with "
+            "--ros-args -r depth/image_rect:=/cam/depth/image_rect_raw",
+        ),
+    ),
+    "only compressed": (
+        without_images(__camera__depth__image_rect__compressedDepth=COMPRESSED),
+        ERROR,
+        (
+            "did you mean /camera/depth/image_rect/compressedDepth? Set the launch arguments "
+            "depth_topic:=/camera/depth/image_rect depth_transport:=compressedDepth, or start the node with "
+            "--ros-args -p depth_transport:=compressedDepth "
+            "-r depth/image_rect/compressedDepth:=/camera/depth/image_rect/compressedDepth",
+        ),
+    ),
+    "only raw": (
+        replace(
+            without_images(__camera__depth__image_rect=IMAGE),
+            image_topic="/camera/depth/image_rect/compressedDepth",
+            image_name="depth/image_rect/compressedDepth",
+            image_input=End(COMPRESSED),
+        ),
+        ERROR,
+        (
+            "did you mean /camera/depth/image_rect? Set the launch arguments "
+            "depth_topic:=/camera/depth/image_rect depth_transport:=raw, or start the node with "
+            "--ros-args -p depth_transport:=raw -r depth/image_rect:=/camera/depth/image_rect",
+        ),
+    ),
+    "wrong type": (
+        without_images(End(CLOUD, node="/cam"), __cam__depth__image=IMAGE),
+        ERROR,
+        (
+            NO_IMAGES_ON + "/cam publishes sensor_msgs/msg/PointCloud2 there, but this node reads "
+            "sensor_msgs/msg/Image; did you mean /cam/depth/image? Set the launch argument",
+        ),
+    ),
+    "wrong type, no other": (
+        without_images(End(CLOUD, node="/cam")),
+        ERROR,
+        ("/cam publishes sensor_msgs/msg/PointCloud2 there", "Find its topic with: ros2 topic list"),
+    ),
+    "compressed on the raw topic": (
+        without_images(End(COMPRESSED, node="/cam")),
+        ERROR,
+        (
+            "/cam publishes sensor_msgs/msg/CompressedImage there, but this node reads sensor_msgs/msg/Image; start "
+            "the node with --ros-args -p depth_transport:=compressedDepth "
+            "-r depth/image_rect/compressedDepth:=/camera/depth/image_rect",
+        ),
+    ),
+    "one of two has the right type": (
+        without_images(End(CLOUD, node="/other"), End(IMAGE, node="/cam")),
+        ERROR,
+        ("the publisher is silent (publishers: 2)",),
+    ),
+    "publisher gone": (
+        state({"image_silence": 3.0}, image_publishers=0, graph=Graph()),
+        ERROR,
+        (NO_IMAGES_ON + "their publisher is gone; start the camera, or the bag, again",),
     ),
     "silent publisher": (
-        state({"image_silence": 3.0, "info_silence": 3.0}),
+        state({"image_silence": 3.0, "info_silence": 3.0}, graph=SEES_BOTH),
         ERROR,
-        ("for 3.0 s", "silent (publishers: 1)"),
+        (NO_IMAGES_ON + "the publisher is silent (publishers: 1); look at the camera's own log",),
     ),
     "incompatible": (
-        state({"image_silence": 3.0}, incompatible="reliability"),
+        replace(without_images(End(IMAGE, "best_effort", "/cam")), image_input=End(IMAGE, "reliable")),
         ERROR,
         (
-            "incompatible QoS (reliability)",
-            "qos_overrides./camera/depth/image_rect.subscription.reliability",
+            NO_IMAGES_ON + "its QoS is incompatible: reliability is best_effort at /cam, reliable at this node; ",
+            "start the node with --ros-args -p "
+            "qos_overrides./camera/depth/image_rect.subscription.reliability:=best_effort, or make the publisher "
+            "reliable",
         ),
     ),
-    "all large images lost": (
-        state({"images": 0, "image_silence": 3.0, "image_bytes": 0, "image_rate": 0.0}),
+    "one of two is compatible": (
+        replace(
+            without_images(End(IMAGE, "best_effort", "/cam"), End(IMAGE, "reliable", "/other")),
+            image_input=End(IMAGE, "reliable"),
+        ),
         ERROR,
-        ("no depth images", "but camera_info arrives on /camera/depth/camera_info (30.0 Hz)", LARGE_MEMORY),
+        ("the publisher is silent (publishers: 2)",),
+    ),
+    "all large images lost": (
+        state(NO_IMAGES, graph=SEES_BOTH),
+        ERROR,
+        (NO_IMAGES_ON + "but camera_info arrives on /camera/depth/camera_info (30.0 Hz): ", LARGE_MEMORY),
     ),
     "many large images lost": (
         state({"image_rate": 14.0}),
@@ -105,28 +221,71 @@ CASES: dict[str, tuple[NodeState, bytes, tuple[str, ...]]] = {
     ),
     "small images are slower": (state({"image_rate": 14.0, "image_bytes": 9600}), OK, ("14.0 Hz",)),
     "not measured for long": (state({"image_rate": 14.0, "since": 2.0}), OK, ("14.0 Hz",)),
+    "Fast DDS with dynamic types": (
+        state(NO_IMAGES, middleware="rmw_fastrtps_dynamic_cpp", graph=SEES_BOTH),
+        ERROR,
+        (LARGE_MEMORY,),
+    ),
     "other middleware": (
-        state({"image_silence": 3.0, "image_bytes": 0}, middleware="rmw_cyclonedds_cpp"),
+        state(NO_IMAGES, middleware="rmw_cyclonedds_cpp", graph=SEES_BOTH),
         ERROR,
         ("silent (publishers: 1)",),
     ),
     "small images stop": (
-        state({"image_silence": 3.0, "image_bytes": 9600}),
+        state({"image_silence": 3.0, "image_bytes": 9600}, graph=SEES_BOTH),
         ERROR,
         ("silent (publishers: 1)",),
     ),
     "no camera_info": (
-        state({"infos": 0, "info_silence": 5.0, "failing": True, "error": "..."}, info_publishers=0),
+        state(NO_INFOS | {"failing": True, "error": "no camera_info has come"}, info_publishers=0, graph=Graph()),
         ERROR,
         (
-            "images arrive on /camera/depth/image_rect but no camera_info on /camera/depth/camera_info",
-            "(publishers: 0)",
-            "remap depth/camera_info",
+            NO_INFO_ON + "nobody publishes it; remap depth/camera_info to the camera's topic (launch argument "
+            "info_topic), or make the camera publish it",
         ),
+    ),
+    "camera_info beside the image": (
+        replace(
+            without_infos(__cam__depth__camera_info=INFO, __camera__depths__camera_info=INFO),
+            image_topic="/cam/depth/image",
+        ),
+        ERROR,
+        (
+            "nobody publishes it; did you mean /cam/depth/camera_info? Set the launch argument "
+            "info_topic:=/cam/depth/camera_info, or start the node with "
+            "--ros-args -r depth/camera_info:=/cam/depth/camera_info",
+        ),
+    ),
+    "camera_info of another type": (
+        without_infos(End(IMAGE, node="/cam")),
+        ERROR,
+        (NO_INFO_ON + "/cam publishes sensor_msgs/msg/Image there, but this node reads sensor_msgs/msg/CameraInfo; ",),
+    ),
+    "camera_info incompatible": (
+        replace(without_infos(End(INFO, "best_effort", "/cam")), info_input=End(INFO, "reliable")),
+        ERROR,
+        (
+            NO_INFO_ON + "its QoS is incompatible: reliability is best_effort at /cam, reliable at this node; ",
+            "qos_overrides./camera/depth/camera_info.subscription.reliability:=best_effort",
+        ),
+    ),
+    "camera_info silent": (
+        without_infos(End(INFO, node="/cam")),
+        ERROR,
+        (NO_INFO_ON + "the publisher is silent (publishers: 1)",),
     ),
     "no clock": (state(clock_missing=True), WARN, ("/clock", "--clock", "use_sim_time")),
     "paused": (state(enabled=False), OK, ("paused by ~/enable",)),
     "idle": (state(wanted=False), OK, ("idle: nobody subscribes",)),
+    "hanging": (
+        state({"failing": True}, busy=30.0),
+        ERROR,
+        (
+            "an image has been in work for 30 s: the network or its device hangs; look at the machine's load (top, "
+            "nvidia-smi), and start the process again if this stays",
+        ),
+    ),
+    "a slow image": (state(busy=3.0), OK, ("29.5 Hz",)),
     "failing": (
         state({"failing": True, "error": "/depth/image_rect: bad", "error_since": 0.1}),
         ERROR,
@@ -134,12 +293,124 @@ CASES: dict[str, tuple[NodeState, bytes, tuple[str, ...]]] = {
     ),
     "failed": (state({"error": "bad", "error_since": 2.0}), WARN, ("2 s ago", "bad")),
     "failed long ago": (state({"error": "bad", "error_since": 60.0}), OK, ("29.5 Hz",)),
-    "too old": (
-        state({"stale_age": 3600.0}),
+    "some too old": (
+        state({"stale_age": 3.0}),
         WARN,
-        ("3600.00 s old", "max_age", "--clock", "use_sim_time"),
+        (
+            "images on /camera/depth/image_rect are 3.00 s old and dropped (parameter max_age): when playing a bag, "
+            "use --clock and use_sim_time, or set max_age to 0; with a camera, synchronise the clocks",
+        ),
     ),
-    "future": (state({"age": -3.0}), WARN, ("3.0 s in the future", "synchronise the clocks")),
+    "all too old": (state({"stale_age": 3600.0, "output_rate": 0.0}), ERROR, ("are 3600.00 s old and dropped",)),
+    "stamps since the camera's start": (
+        state({"stale_age": 1.7e9, "output_rate": 0.0}),
+        ERROR,
+        (
+            "images on /camera/depth/image_rect are dropped (parameter max_age): their stamps are not the time of day, "
+            "but 1700000000 s before it; make the camera's driver stamp with the system's time, set use_sim_time",
+        ),
+    ),
+    "stamps stand still": (
+        state({"standstill": 4.0, "output_rate": 0.0}),
+        ERROR,
+        (
+            "images on /camera/depth/image_rect come with one and the same stamp for 4.0 s and are dropped as "
+            "duplicates: restart the camera's driver, or whatever publishes /clock",
+        ),
+    ),
+    "a stamp twice": (state({"standstill": 0.03}), OK, ("29.5 Hz",)),
+    "future": (
+        state({"age": -3.0}),
+        WARN,
+        (
+            "images on /camera/depth/image_rect have stamps 3.0 s in the future: synchronise the clocks of the "
+            "camera's machine and this one; when playing a bag, use --clock and use_sim_time",
+        ),
+    ),
+    "simulated time with a camera": (
+        state({"age": -1.7e9}, sim_time=True),
+        WARN,
+        (
+            "1700000000.0 s in the future: use_sim_time is true, but the camera stamps with the time of day; "
+            "set use_sim_time to false",
+        ),
+    ),
+    "network too slow": (
+        state(SLOW, compute=ON_CPU),
+        WARN,
+        (
+            TOO_SLOW + "network takes 71.0 of 83.0 ms; set the parameter threads to the number of free cores, or use a "
+            "machine with a GPU, or lower the camera's rate",
+        ),
+    ),
+    "network too slow, large weights and no OpenVINO": (
+        state(SLOW, compute=replace(ON_CPU, weights="mine (1)", runtime="torch 2.13 bfloat16", openvino=False)),
+        WARN,
+        (
+            TOO_SLOW + "network takes 71.0 of 83.0 ms; take the lite weights (parameter weights), or install OpenVINO "
+            "(pip install openvino onnx) and set the parameter runtime to auto, or set the parameter threads",
+        ),
+    ),
+    "network too slow, GPU not asked for": (
+        state(SLOW, compute=replace(ON_CPU, gpu=True, cuda=True, asked_device="cpu")),
+        WARN,
+        ("set the parameter device to auto for the GPU",),
+    ),
+    "network too slow on a GPU": (
+        state(SLOW, compute=replace(ON_CPU, device="cuda:0", gpu=True, cuda=True)),
+        WARN,
+        (TOO_SLOW + "network takes 71.0 of 83.0 ms; lower the camera's rate",),
+    ),
+    "decoding too slow": (
+        state(SLOW | {"seconds": {"decode": 0.07, "network": 0.005, "total": 0.08}}),
+        WARN,
+        ("decode takes 70.0 of 80.0 ms; let the camera send smaller images, or raw instead of compressed ones",),
+    ),
+    "searching too slow": (
+        state(SLOW | {"seconds": {"locate": 0.07, "network": 0.005, "total": 0.08}}),
+        WARN,
+        ("locate takes 70.0 of 80.0 ms; let the camera send smaller images, or set max_depth lower",),
+    ),
+    "publishing too slow": (
+        state(SLOW | {"seconds": {"publish": 0.07, "network": 0.005, "total": 0.08}}),
+        WARN,
+        ("publish takes 70.0 of 80.0 ms; unsubscribe from ~/cloud and ~/markers, or set publish_tf to false",),
+    ),
+    "voxelizing too slow": (
+        state(SLOW | {"seconds": {"voxelize": 0.07, "network": 0.005, "total": 0.08}}),
+        WARN,
+        ("voxelize takes 70.0 of 80.0 ms; let the camera send smaller images, or lower its rate",),
+    ),
+    "too slow, but not busy": (
+        state(SLOW | {"load": 0.3}),
+        WARN,
+        (TOO_SLOW + "other programs keep the CPU busy; end some of them, or lower the camera's rate",),
+    ),
+    "slow for a moment": (state(SLOW | {"behind": 6.0}), OK, ("12.0 Hz of 30.0 Hz",)),
+    "PyTorch without CUDA beside a GPU": (
+        state(compute=replace(ON_CPU, gpu=True)),
+        WARN,
+        (
+            "the network runs on the CPU although this machine has an NVIDIA GPU: PyTorch 2.13.0+cpu is built for "
+            "CPUs; install a wheel built for CUDA (+cu in its version; on x86_64 Linux the default one: pip install "
+            "--force-reinstall torch==2.13.0 with PIP_EXTRA_INDEX_URL unset), or set the parameter device to cpu",
+        ),
+    ),
+    "PyTorch with CUDA beside a GPU that it cannot use": (
+        state(compute=replace(ON_CPU, gpu=True, torch="2.13.0+cu128", torch_cuda="12.8")),
+        WARN,
+        (
+            "although this machine has an NVIDIA GPU: PyTorch 2.13.0+cu128 (for CUDA 12.8) cannot use it; update the "
+            "GPU's driver, start the container with --gpus all, or set the parameter device to cpu",
+        ),
+    ),
+    "the CPU was asked for": (state(compute=replace(ON_CPU, gpu=True, asked_device="cpu")), OK, ("29.5 Hz",)),
+    "no GPU": (state(compute=ON_CPU), OK, ("29.5 Hz",)),
+    "the device failed": (
+        state(lost_device="cuda:0 failed (out of memory)"),
+        WARN,
+        ("the network runs on the CPU since cuda:0 failed (out of memory); when the device is usable again: ",),
+    ),
     "slightly in the future": (state({"age": -0.1}), OK, ("29.5 Hz",)),
     "first image": (state({"processed": 0, "images": 0, "infos": 0}), OK, ("waiting for the first image",)),
 }
@@ -153,6 +424,45 @@ def test_level_and_message(name: str) -> None:
     for text in texts:
         assert text in message
     assert "{" not in message
+
+
+def refused_frames() -> list[str]:
+    """What is said about camera_info and images that cannot be used."""
+    from sensor_msgs.msg import CameraInfo, Image
+
+    from v2v_ros.nodes.inputs import FrameError, decode, intrinsics
+
+    good = {"width": 80, "height": 60}
+    actions: list[Callable[[], Any]] = [
+        lambda: intrinsics(CameraInfo(**good), (60, 80), "/camera_info"),
+        lambda: intrinsics(CameraInfo(**good, k=[math.nan] * 9), (60, 80), "/camera_info"),
+        lambda: intrinsics(CameraInfo(width=640, height=480), (60, 80), "/camera_info"),
+        lambda: decode(Image(encoding="rgb8"), "/image"),
+    ]
+    texts = []
+    for action in actions:
+        with pytest.raises(FrameError) as caught:
+            action()
+        texts.append(str(caught.value))
+    return texts
+
+
+def test_the_page_on_troubles_lists_every_message_with_its_level() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    levels = {"OK": OK, "WARN": WARN, "ERROR": ERROR, "STALE": STALE}
+    listed = [
+        ({levels[name] for name in names.split(" or ")}, ".*".join(map(re.escape, text.split("…"))))
+        for names, text in re.findall(r"^(?:\|[^|]*\| )?((?:OK|WARN|ERROR|STALE)(?: or \w+)?) `([^`]+)`", page, re.M)
+    ]
+    assert len(listed) > 30
+    said = [diagnose(given) for given, _, _ in CASES.values() if not given.failure]  # a failure has any text
+    said.append(diagnose(state(lifecycle="finalized")))
+    stampless = "/image: the images have no time stamp (it is 0): the driver must set it"  # see test_nodes_bad_inputs
+    said += [diagnose(state({"failing": True, "error": text})) for text in (*refused_frames(), stampless)]
+    for level, message in said:
+        assert any(level in those and re.fullmatch(text, message) for those, text in listed), (level, message)
+    for those, text in listed:
+        assert any(level in those and re.fullmatch(text, message) for level, message in said), (those, text)
 
 
 def test_the_message_has_all_that_is_asked_for_in_support() -> None:
@@ -177,6 +487,59 @@ def test_unknown_figures_are_empty_not_nan() -> None:
     assert {pair.key: pair.value for pair in status.values}["input age p50 (ms)"] == ""
 
 
+def test_the_graph_is_needed_only_when_something_is_missing() -> None:
+    assert not must_look(HEALTHY.figures, 1.0)
+    assert must_look(replace(HEALTHY.figures, image_silence=1.1), 1.0)
+    assert must_look(replace(HEALTHY.figures, infos=0, info_silence=1.1), 1.0)
+    assert not must_look(replace(HEALTHY.figures, info_silence=60.0), 1.0)  # it came once, which serves
+
+
+def test_the_values_name_other_depth_topics_and_what_could_be_faster() -> None:
+    given = without_images(__b__depth__image=IMAGE, __camera__depth__image=IMAGE, __camera__rgb__image=IMAGE)
+    assert values(given)["other depth topics"] == "/camera/depth/image, /b/depth/image"
+    assert "other depth topics" not in values(HEALTHY)
+
+    slow = replace(ON_CPU, runtime="torch 2.13 bfloat16")
+    cases = {
+        "": ON_CPU,
+        "OpenVINO runs networks faster on this CPU: set the parameter runtime to auto": slow,
+        "OpenVINO runs networks faster on this CPU: install OpenVINO (pip install openvino onnx) and set the "
+        "parameter runtime to auto": replace(slow, openvino=False),
+    }
+    for text, compute in cases.items():
+        assert values(state(compute=compute)).get("hint (runtime)", "") == text
+    assert "hint (runtime)" not in values(state(compute=replace(slow, vectors="AVX2")))
+    assert "hint (runtime)" not in values(state(compute=replace(slow, device="cuda:0")))
+    found = values(state(compute=replace(ON_CPU, gpu=True, asked_device="cpu")))["hint (GPU)"]
+    assert found == "this machine has an NVIDIA GPU; it is not used because the parameter device is cpu"
+
+
+def test_the_machine_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+
+    import torch
+
+    from v2v_ros.nodes import compute
+
+    def look(program: str | None, cuda: bool) -> Compute:
+        compute._machine.cache_clear()
+        monkeypatch.setattr(shutil, "which", lambda name: program if name == "nvidia-smi" else None)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+        return survey({"device": "cpu", "runtime": "torch", "weights": "w"}, "auto")
+
+    try:
+        found = look("/usr/bin/nvidia-smi", cuda=False)
+        assert found.gpu and not found.cuda
+        assert found.torch == torch.__version__
+        assert found.device == "cpu"
+        assert look("/usr/bin/nvidia-smi", cuda=True).cuda
+        if not list(Path("/dev").glob("nvidia[0-9]*")):
+            assert not look(None, cuda=False).gpu
+    finally:
+        compute._machine.cache_clear()
+    assert survey({}, "auto").device == ""
+
+
 class Clock:
     """Time for a test."""
 
@@ -195,7 +558,7 @@ def test_statistics_count_and_measure() -> None:
         statistics.image_received(100, math.nan if index % 2 else 0.001 * (index % 8))
         statistics.info_received()
         if index % 2:
-            statistics.processed(0.010 + 0.001 * (index % 3), {"network": 0.004}, subjects=2)
+            statistics.processed(0.010 + 0.001 * (index % 3), {"network": 0.004, "total": 0.02}, subjects=2)
     statistics.duplicate()
     figures = statistics.figures()
     assert (figures.images, figures.infos, figures.processed, figures.duplicates) == (200, 200, 100, 1)
@@ -203,7 +566,8 @@ def test_statistics_count_and_measure() -> None:
     assert figures.output_rate == pytest.approx(10, rel=0.02)
     assert figures.age == pytest.approx(0.011)
     assert figures.transport == (0.004, 0.006, 0.006)  # of the images whose age was known
-    assert figures.seconds == {"network": 0.004}
+    assert figures.seconds == {"network": 0.004, "total": 0.02}
+    assert figures.load == pytest.approx(0.2, rel=0.05)  # 10 Hz, 20 ms
     assert figures.subjects == 2
     assert figures.image_silence == 0
     clock.now += 7
@@ -248,3 +612,45 @@ def test_the_remedy_for_large_images_fits_the_environment(monkeypatch: pytest.Mo
     monkeypatch.setenv("ROS_DISTRO", "humble")  # its Fast DDS does not know the variable
     assert "config/fastdds.xml" in large_message_remedy()
     assert (Path(__file__).parents[1] / "config" / "fastdds.xml").is_file()
+
+
+def feed(statistics: Statistics, clock: Clock, seconds: float, every: int, skip: Any = None) -> Figures:
+    """30 images a second, of which each so-manieth is processed and the others are skipped; figures once a second."""
+    figures = statistics.figures()
+    for index in range(round(30 * seconds)):
+        clock.now += 1 / 30
+        statistics.image_received(100, 0.0)
+        if index % every == 0:
+            statistics.processed(0.0, {"network": 0.05}, subjects=1)
+        elif skip is not None:
+            skip()
+        if index % 30 == 29:
+            figures = statistics.figures()
+    return figures
+
+
+def test_statistics_tell_for_how_long_the_node_has_been_behind() -> None:
+    clock = Clock()
+    statistics = Statistics(clock)
+    assert feed(statistics, clock, 20, every=1).behind == 0
+    assert feed(statistics, clock, 20, every=3).behind == pytest.approx(18, abs=2)
+    assert feed(statistics, clock, 20, every=1).behind == 0
+    # Images that nobody could process are no sign of slowness.
+    for skip in (statistics.duplicate, statistics.stale, lambda: statistics.failed("bad")):
+        assert feed(statistics, clock, 20, every=3, skip=skip).behind == 0
+    # Nor is a pause.
+    assert feed(statistics, clock, 20, every=10**6).behind == 0
+
+
+def test_statistics_tell_for_how_long_the_stamp_has_stood_still() -> None:
+    clock = Clock()
+    statistics = Statistics(clock)
+    statistics.processed(0.0, {}, subjects=0)
+    for _ in range(5):
+        clock.now += 0.5
+        statistics.duplicate()
+    assert statistics.figures().standstill == pytest.approx(2.0)
+    clock.now += 60  # of silence, which is another matter
+    assert statistics.figures().standstill == pytest.approx(2.0)
+    statistics.processed(0.0, {}, subjects=0)
+    assert statistics.figures().standstill == 0

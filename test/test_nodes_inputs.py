@@ -15,7 +15,8 @@ from rcl_interfaces.srv import DescribeParameters
 from sensor_msgs.msg import CameraInfo
 
 from v2v_ros.nodes.inputs import CameraInfos, Order
-from v2v_ros.nodes.parameters import POSE_PARAMETERS, declare
+from v2v_ros.nodes.parameters import declare
+from v2v_ros.nodes.pose_parameters import POSE_PARAMETERS
 from v2v_ros.nodes.synthetic_camera_node import PARAMETERS
 
 if TYPE_CHECKING:

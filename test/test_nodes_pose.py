@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,23 @@ def test_skeletons_come_with_the_header_of_the_image(bench: Bench) -> None:
     assert np.isnan([one.points[3].x, one.covariances[18]]).all()
     assert one.scores[3] == 0
     assert one.points[0].z == pytest.approx(0.45, abs=0.01)
+
+
+def test_skeletons_are_moved_on_to_the_time_of_publishing(bench: Bench) -> None:
+    """The stand-in's hand moves at 0.5 m/s; the image is 60 ms old when it comes."""
+    assert set_parameter(bench, "predict_to_now", True).successful
+    header = bench.send(time.time() - 0.06)
+    message = bench.ros.wait(lambda: bench.skeletons)[0]
+    stamps = [each.stamp.sec + 1e-9 * each.stamp.nanosec for each in (header, message.header)]
+    elapsed = stamps[1] - stamps[0]
+    assert 0.06 <= elapsed <= 0.1 + 1e-6 and message.header.frame_id == header.frame_id
+    one = message.skeletons[0]
+    assert one.points[0].x == pytest.approx(0.5 * elapsed, abs=1e-4)
+    assert one.velocities[0].x == 0.5 and np.isnan(one.velocities[3].x)
+    assert set_parameter(bench, "predict_to_now", False).successful
+    header = bench.send(time.time() - 0.06)
+    bench.ros.wait(lambda: len(bench.skeletons) == 2)
+    assert bench.skeletons[1].header == header and bench.skeletons[1].skeletons[0].points[0].x == 0.0
 
 
 def test_info_is_latched(bench: Bench) -> None:
@@ -135,7 +153,7 @@ def test_old_images_are_dropped_with_advice(make_bench: Callable[..., Bench]) ->
     bench = make_bench(max_age=0.5)
     bench.send(START)
     level, message, values = bench.wait_diagnosis("images on /depth/image_rect are", "max_age")
-    assert level == b"\x01"
+    assert level == b"\x02"  # nothing comes out
     assert "--clock" in message
     assert values["images too old"] == "1"
     assert not bench.skeletons
@@ -296,9 +314,19 @@ def test_parameters_reach_the_estimator_while_it_runs(bench: Bench) -> None:
     assert (one.min_depth, one.max_depth) == (0.15, 1.5)
     for name, value in (("side", "left"), ("score_threshold", 0.5), ("min_depth", 0.2), ("max_depth", 0.9)):
         assert set_parameter(bench, name, value).successful
+    given: dict[str, Any] = {
+        "max_subjects": 3,
+        "confirmation": 2,
+        "hold_seconds": 0.5,
+        "memory_seconds": 1.5,
+        "filter": "one_euro",
+    }
+    for name, value in given.items():
+        assert set_parameter(bench, name, value).successful
     bench.send()
     bench.ros.wait(lambda: len(bench.skeletons) == 2)
     assert (one.side, one.score_threshold, one.min_depth, one.max_depth) == (Side.LEFT, 0.5, 0.2, 0.9)
+    assert {name: getattr(one, name) for name in given} == given
     assert bench.skeletons[1].skeletons[0].side == 1
 
 
@@ -420,7 +448,7 @@ def test_incompatible_qos_is_named(make_bench: Callable[..., Bench], ros: Ros) -
     bench = make_bench(camera_info_timeout=0.2, **{name: "reliable"})
     ros.call(lambda: ros.node.destroy_publisher(bench.images))
     ros.publisher(Image, "depth/image_rect", newest_only())
-    level, message, _ = bench.wait_diagnosis("no depth images on /depth/image_rect", "incompatible QoS (reliability)")
+    level, message, _ = bench.wait_diagnosis("no depth images on /depth/image_rect", "QoS is incompatible: reliability")
     assert level == b"\x02"
     assert name in message
 

@@ -26,12 +26,14 @@ def test_the_newest_item_replaces_one_that_waits() -> None:
     worker = Worker(process, on_error=lambda error: None, name="test")
     worker.put(1)
     assert started.wait(10)
+    assert 0 < worker.busy < 10
     for item in (2, 3, 4):
         worker.put(item)
     assert worker.dropped == 2
     gate.set()
     assert finished.wait(10)
     assert worker.stop(10)
+    assert worker.busy == 0
     assert done == [1, 4]
     assert worker.dropped == 2
 

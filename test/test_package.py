@@ -81,6 +81,7 @@ class TestMessages:
             "points": "sequence<geometry_msgs/Point>",
             "scores": "sequence<float>",
             "covariances": "sequence<float>",
+            "velocities": "sequence<geometry_msgs/Vector3>",
         }
         assert (Skeleton.HAND, Skeleton.BODY) == (1, 2)
         assert (Skeleton.UNKNOWN, Skeleton.LEFT, Skeleton.RIGHT) == (0, 1, 2)

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
+from .compute import Compute, faster_network, gpu_unused, hints
+from .graph import IMAGE, INFO, End, Graph, image_proposals
+from .missing import explain_images, explain_infos
 from .statistics import WINDOW, Figures
 from .transport import LARGE_MESSAGE
 
@@ -24,6 +27,10 @@ OK, WARN, ERROR, STALE = (
 _FUTURE = 0.5  # seconds that a stamp may lie ahead of the clock: /clock often ticks slowly
 _FEW = 0.8  # share of the images below which many are taken for lost
 _RECENT = 5.0  # seconds that a failure is worth a warning
+_LASTING = 10.0  # seconds that the node must be behind the camera to be worth a warning
+_HANGING = 10.0  # seconds for one image; with a slow CPU it is less than one
+_BUSY = 0.5  # share of the time in which images are processed from which on that is what limits the rate
+_NO_CLOCK = 1e9  # seconds, 31 years: what is farther from now is another clock's time, such as one that began at 0
 
 
 @dataclass(frozen=True)
@@ -37,14 +44,19 @@ class NodeState:
         enabled: Not paused by ``~/enable``.
         wanted: Somebody uses an output.
         clock_missing: Simulated time is used, but none has come.
+        sim_time: Simulated time is used.
         image_topic, info_topic: Resolved names.
         image_name: Name of the image topic before remapping.
         image_publishers, info_publishers: How many publishers there are.
-        incompatible: Quality-of-service policy in which a publisher of the images does not match; empty if none.
+        image_input, info_input: The node's subscriptions.
+        graph: What is published; needed only when :func:`must_look`.
         middleware: Identifier of the RMW implementation.
         remedy: What to set in the environment for large messages.
         patience: Seconds without messages that are normal.
+        busy: Seconds that the image at hand has taken so far.
+        lost_device: Why the network runs on the CPU instead of the device asked for; empty where it does not.
         dropped, failed: Images overtaken by newer ones; images that could not be processed.
+        compute: What computes, and what could.
         info: Skeleton, weights, network, runtime and device, in words.
     """
 
@@ -57,15 +69,21 @@ class NodeState:
     enabled: bool = True
     wanted: bool = True
     clock_missing: bool = False
+    sim_time: bool = False
     image_publishers: int = 0
     info_publishers: int = 0
-    incompatible: str = ""
+    image_input: End = field(default_factory=lambda: End(IMAGE))
+    info_input: End = field(default_factory=lambda: End(INFO))
+    graph: Graph | None = None
     middleware: str = ""
     remedy: str = ""
     patience: float = 1.0
+    busy: float = 0.0
+    lost_device: str = ""
     dropped: int = 0
     failed: int = 0
     figures: Figures = field(default_factory=Figures)
+    compute: Compute = field(default_factory=Compute)
     info: dict[str, str] = field(default_factory=dict)
 
 
@@ -88,38 +106,60 @@ def diagnose(state: NodeState) -> tuple[bytes, str]:
         return OK, "paused by ~/enable"
     if not state.wanted:
         return OK, "idle: nobody subscribes to the results"
+    if state.busy > _HANGING:
+        return ERROR, (
+            f"an image has been in work for {state.busy:.0f} s: the network or its device hangs; look at the machine's "
+            "load (top, nvidia-smi), and start the process again if this stays"
+        )
     if figures.failing:
         return ERROR, f"the last image could not be processed: {figures.error}"
+    if figures.standstill > state.patience:
+        return ERROR, (
+            f"images on {state.image_topic} come with one and the same stamp for {figures.standstill:.1f} s and are "
+            "dropped as duplicates: restart the camera's driver, or whatever publishes /clock"
+        )
     if math.isfinite(figures.stale_age):
-        return WARN, too_old(state.image_topic, figures.stale_age)
+        return (WARN if figures.output_rate else ERROR), too_old(state.image_topic, figures.stale_age)
     if figures.error_since < _RECENT:
         return WARN, f"{figures.error_since:.0f} s ago an image could not be processed: {figures.error}"
     if figures.age < -_FUTURE:
-        return WARN, (
-            f"images on {state.image_topic} have stamps {-figures.age:.1f} s in the future: synchronise the clocks of "
-            "the camera's machine and this one; when playing a bag, use --clock and use_sim_time"
-        )
+        return WARN, _in_future(state)
     if not figures.processed:
         return OK, "waiting for the first image"
+    if state.lost_device:
+        return WARN, (
+            f"the network runs on the CPU since {state.lost_device}; when the device is usable again: "
+            f"ros2 lifecycle set {state.node} with deactivate, cleanup, configure, activate"
+        )
+    if figures.behind > _LASTING:
+        return WARN, _too_slow(state)
+    if unused := gpu_unused(state.compute):
+        return WARN, unused
     many = "" if figures.subjects == 1 else "s"
     return OK, (f"{figures.output_rate:.1f} Hz of {figures.image_rate:.1f} Hz, {figures.subjects} skeleton{many}")
+
+
+def must_look(figures: Figures, patience: float) -> bool:
+    """Whether an input is missing for so long that the graph of topics is needed to say why."""
+    return figures.image_silence > patience or (not figures.infos and figures.info_silence > patience)
 
 
 def input_problem(state: NodeState) -> tuple[bytes, str] | None:
     """What input is missing, why, and what to do about it; None when all of it comes."""
     figures = state.figures
     if figures.image_silence > state.patience:
-        return ERROR, _missing_images(state)
+        return ERROR, f"no depth images on {state.image_topic} for {figures.image_silence:.1f} s: {_missing(state)}"
     if _many_lost(state):
         return WARN, (
             f"only {figures.image_rate:.1f} of {figures.info_rate:.1f} images per second arrive on "
             f"{state.image_topic} (as many as camera_info on {state.info_topic}): {_fast_dds(state)}"
         )
     if figures.images and not figures.infos and figures.info_silence > state.patience:
+        graph = state.graph or Graph()
+        why = explain_infos(graph, state.info_topic, state.image_topic, state.info_input)
         return ERROR, (
-            f"images arrive on {state.image_topic} but no camera_info on {state.info_topic} "
-            f"(publishers: {state.info_publishers}): remap depth/camera_info to the camera's topic (launch argument "
-            "info_topic), or make the camera publish it"
+            f"images arrive on {state.image_topic} but no camera_info on {state.info_topic}: "
+            f"{why or _silent(state.info_publishers)}"
         )
     if state.clock_missing:
         return WARN, (
@@ -129,24 +169,22 @@ def input_problem(state: NodeState) -> tuple[bytes, str] | None:
     return None
 
 
-def _missing_images(state: NodeState) -> str:
+def _missing(state: NodeState) -> str:
+    """Why no images come."""
     figures = state.figures
-    what = f"no depth images on {state.image_topic} for {figures.image_silence:.1f} s"
-    if state.incompatible:
-        return (
-            f"{what}: a publisher offers incompatible QoS ({state.incompatible}); change the parameter "
-            f"qos_overrides.{state.image_topic}.subscription.{state.incompatible} or the camera's setting"
-        )
-    if not state.image_publishers:
-        return (
-            f"{what}: is the camera running, and is the topic right? (publishers: 0; "
-            f"find the topic with: ros2 topic list, and give it as launch argument depth_topic, or remap "
-            f"{state.image_name} to it)"
-        )
+    graph = state.graph or Graph()
+    if figures.images and not graph.images:
+        return "their publisher is gone; start the camera, or the bag, again"
+    if why := explain_images(graph, state.image_topic, state.image_name, state.image_input):
+        return why
     small = 0 < figures.image_bytes < LARGE_MESSAGE
     if figures.infos and figures.info_silence < state.patience and "fastrtps" in state.middleware and not small:
-        return f"{what}, but camera_info arrives on {state.info_topic} ({figures.info_rate:.1f} Hz): {_fast_dds(state)}"
-    return f"{what}: its publisher is silent (publishers: {state.image_publishers}); look at the camera's own log"
+        return f"but camera_info arrives on {state.info_topic} ({figures.info_rate:.1f} Hz): {_fast_dds(state)}"
+    return _silent(state.image_publishers)
+
+
+def _silent(publishers: int) -> str:
+    return f"the publisher is silent (publishers: {publishers}); look at the camera's own log"
 
 
 def _fast_dds(state: NodeState) -> str:
@@ -164,8 +202,46 @@ def _many_lost(state: NodeState) -> bool:
     )
 
 
+def _in_future(state: NodeState) -> str:
+    ahead = -state.figures.age
+    what = f"images on {state.image_topic} have stamps {ahead:.1f} s in the future: "
+    if state.sim_time and ahead > _NO_CLOCK:
+        return f"{what}use_sim_time is true, but the camera stamps with the time of day; set use_sim_time to false"
+    return (
+        f"{what}synchronise the clocks of the camera's machine and this one; when playing a bag, use --clock and "
+        "use_sim_time"
+    )
+
+
+def _too_slow(state: NodeState) -> str:
+    """That fewer images are processed than come, with the stage that takes the most time."""
+    figures = state.figures
+    what = (
+        f"only {figures.output_rate:.1f} of {figures.image_rate:.1f} images per second have been processed for "
+        f"{figures.behind:.0f} s: "
+    )
+    stages = {name: seconds for name, seconds in figures.seconds.items() if name != "total"}
+    total = figures.seconds.get("total", sum(stages.values()))
+    if not stages or figures.load < _BUSY:
+        return f"{what}other programs keep the CPU busy; end some of them, or lower the camera's rate"
+    slowest = max(stages, key=lambda name: stages[name])
+    remedy = {
+        "decode": "let the camera send smaller images, or raw instead of compressed ones (parameter depth_transport)",
+        "locate": "let the camera send smaller images, or set max_depth lower",
+        "network": faster_network(state.compute),
+        "publish": "unsubscribe from ~/cloud and ~/markers, or set publish_tf to false",
+    }.get(slowest, "let the camera send smaller images, or lower its rate")
+    return f"{what}{slowest} takes {_milliseconds(stages[slowest])} of {_milliseconds(total)} ms; {remedy}"
+
+
 def too_old(topic: str, age: float) -> str:
     """What to say about images that are dropped because of their age in seconds."""
+    if age > _NO_CLOCK:
+        return (
+            f"images on {topic} are dropped (parameter max_age): their stamps are not the time of day, but {age:.0f} s "
+            "before it; make the camera's driver stamp with the system's time, set use_sim_time to true for a "
+            "simulation or its bag (played with --clock), or set max_age to 0"
+        )
     return (
         f"images on {topic} are {age:.2f} s old and dropped (parameter max_age): when playing a bag, use --clock and "
         "use_sim_time, or set max_age to 0; with a camera, synchronise the clocks or look for a slow network"
@@ -195,7 +271,10 @@ def values(state: NodeState) -> dict[str, str]:
         "camera_info topic": f"{state.info_topic} (publishers: {state.info_publishers})",
     }
     pairs |= {f"{stage} p50 (ms)": _milliseconds(seconds) for stage, seconds in figures.seconds.items()}
-    return pairs | state.info
+    if state.graph is not None:
+        proposals = image_proposals(state.image_topic, state.image_input.type, state.graph.topics)
+        pairs["other depth topics"] = ", ".join(one.topic for one in proposals)
+    return pairs | hints(state.compute) | state.info
 
 
 def diagnostic_array(state: NodeState, stamp: Time) -> DiagnosticArray:

@@ -21,7 +21,12 @@ from v2v_ros.estimator import Estimate, PoseEstimator
 from v2v_ros.msg import InferenceStats, SkeletonArray, SkeletonInfo
 
 from . import messages
-from .parameters import PoseSettings
+from .humans import Humans
+from .joint_states import JointStates
+from .keep_out import KeepOut
+from .optional_outputs import OptionalOutput
+from .pose_array import Poses
+from .pose_parameters import PoseSettings, chosen_joints
 from .transport import latched, overridable, reliable
 
 
@@ -51,6 +56,7 @@ class Outputs:
         self._shown: set[str] = set()  # ids of the skeletons that have markers
 
         self._publishers: list[Publisher] = []
+        self._optional: list[OptionalOutput] = []
         try:
             self._skeletons = self._publisher(SkeletonArray, "~/skeletons", reliable())
             self._markers = self._publisher(MarkerArray, "~/markers", reliable())
@@ -58,9 +64,14 @@ class Outputs:
             self._stats = self._publisher(InferenceStats, "~/stats", reliable())
             self._tf = self._publisher(TFMessage, "/tf", reliable(100))
             self._info = self._publisher(SkeletonInfo, "~/info", latched())
+            self._optional = self._make_optional()
         except Exception:
             self.destroy()
             raise
+        self.announce(estimator)
+
+    def announce(self, estimator: PoseEstimator) -> None:
+        """Say what the skeletons are made with."""
         self._info.publish(messages.skeleton_info(estimator))
 
     def wanted(self, settings: PoseSettings) -> bool:
@@ -71,10 +82,11 @@ class Outputs:
             or self._cloud.get_subscription_count() > 0
             or self._stats.get_subscription_count() > 0
             or self._markers_wanted(settings)
+            or any(output.wanted() for output in self._optional)
         )
 
     def publish(self, frame: Frame, settings: PoseSettings) -> float:
-        """Publish skeletons and TF, then what is only looked at.
+        """Publish what programs act on, then what is only looked at.
 
         Returns:
             Seconds from the beginning of the processing to the published skeletons.
@@ -82,9 +94,11 @@ class Outputs:
         if self._skeletons.get_subscription_count():
             self._skeletons.publish(messages.skeleton_array(frame.header, frame.estimate, self._skeleton))
         if self._tf_wanted(settings):
-            transforms = messages.transforms(frame.header, frame.estimate, self._skeleton)
+            transforms = messages.transforms(frame.header, frame.estimate, self._skeleton, settings.frame_prefix)
             if transforms:
                 self._tf.publish(TFMessage(transforms=transforms))
+        for output in self._optional:
+            output.publish(frame.header, frame.estimate.skeletons, settings)
         total = time.perf_counter() - frame.began
         if self._markers_wanted(settings):
             self._publish_markers(frame)
@@ -102,10 +116,28 @@ class Outputs:
             self._stats.publish(make())
 
     def destroy(self) -> None:
-        if self._shown and self._node.context.ok():
-            self._markers.publish(messages.delete_all_markers(Header()))
+        if self._node.context.ok():
+            if self._shown:
+                self._markers.publish(messages.delete_all_markers(Header()))
+            for output in self._optional:
+                output.close()
         for publisher in self._publishers:
             self._node.destroy_publisher(publisher)
+
+    def _make_optional(self) -> list[OptionalOutput]:
+        """What the parameters ask for beside the usual outputs."""
+        logger = self._node.get_logger()
+        outputs: list[OptionalOutput] = []
+        if self._node.get_parameter("publish_joint_states").value:
+            outputs.append(JointStates(self._publisher))
+        if joints := chosen_joints(self._node.get_parameter("pose_array_joints").value):
+            outputs.append(Poses(self._publisher, self._skeleton, joints))
+        if self._node.get_parameter("publish_humans").value:
+            outputs.append(Humans(self._publisher, self._tf, logger))
+        if self._node.get_parameter("publish_hull").value:
+            name = self._node.get_fully_qualified_name()
+            outputs.append(KeepOut(self._publisher, self._skeleton, name, logger))
+        return outputs
 
     def _publisher(self, kind: type, topic: str, qos: QoSProfile) -> Publisher:
         publisher = self._node.create_publisher(kind, topic, qos, qos_overriding_options=overridable())

@@ -14,10 +14,6 @@ from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from v2v_ros import runtime
-from v2v_ros.estimator import DEPTH_RANGE, SCORE_THRESHOLD
-from v2v_ros.skeletons import SKELETONS, get_skeleton
-
 
 @dataclass(frozen=True)
 class Spec:
@@ -25,7 +21,7 @@ class Spec:
 
     Attributes:
         name: As in a YAML file.
-        default: Its type is the parameter's type.
+        default: Its type is the parameter's type. An empty list has none in ROS: no texts are one empty text.
         text: Description for ``ros2 param describe``.
         limits: Lowest and highest number allowed, both included.
         choices: The texts allowed.
@@ -34,7 +30,7 @@ class Spec:
     """
 
     name: str
-    default: bool | int | float | str
+    default: bool | int | float | str | list[str]
     text: str
     limits: tuple[float, float] | None = None
     choices: tuple[str, ...] = ()
@@ -59,123 +55,6 @@ class Spec:
             return ""
         allowed = re.fullmatch(self.pattern, value) if self.pattern else value in self.choices
         return "" if allowed else f"parameter '{self.name}' cannot be '{value}': use one of {', '.join(self.choices)}"
-
-
-POSE_PARAMETERS = (
-    Spec("skeleton", "hand21", "Skeleton to estimate.", choices=tuple(SKELETONS), read_only=True),
-    Spec(
-        "weights",
-        "",
-        "Name of shipped weights, or path of a .safetensors file; empty: the shipped ones for the skeleton.",
-        read_only=True,
-    ),
-    Spec(
-        "center_weights",
-        "",
-        "Name or path of the centre refiner's weights; empty: those shipped for the skeleton; none: no refiner.",
-        read_only=True,
-    ),
-    Spec(
-        "device",
-        "auto",
-        "Where the network runs; 'auto' takes a GPU when there is one.",
-        choices=("auto", "cpu", "cuda", "cuda:N"),
-        pattern=r"auto|cpu|cuda(:\d+)?",
-        read_only=True,
-    ),
-    Spec(
-        "runtime",
-        "auto",
-        "What runs the pose network; 'auto' takes OpenVINO on a CPU when it is installed, else PyTorch.",
-        choices=runtime.NAMES,
-        pattern=runtime.PATTERN,
-        read_only=True,
-    ),
-    Spec(
-        "threads",
-        0,
-        "CPU threads for the pose network; 0: as many as the runtime sees fit.",
-        limits=(0, 256),
-        read_only=True,
-    ),
-    Spec(
-        "depth_transport",
-        "raw",
-        "'raw' reads sensor_msgs/Image from depth/image_rect; "
-        "'compressedDepth' reads sensor_msgs/CompressedImage from depth/image_rect/compressedDepth.",
-        choices=("raw", "compressedDepth"),
-        read_only=True,
-    ),
-    Spec("autostart", True, "Configure and activate the node by itself.", read_only=True),
-    Spec("diagnostics_period", 1.0, "Seconds between diagnostics.", limits=(0.1, 60.0), read_only=True),
-    Spec("side", "either", "Which hand to look for; ignored for bodies.", choices=("either", "right", "left")),
-    Spec(
-        "score_threshold",
-        SCORE_THRESHOLD["hand"],
-        f"Skeletons with a lower score are not reported; for bodies {SCORE_THRESHOLD['body']} is a good one.",
-        limits=(0.0, 1.0),
-    ),
-    Spec(
-        "min_depth",
-        0.0,
-        "Subjects are looked for from this distance on [m]; 0: 0.15 for hands, 0.5 for bodies.",
-        limits=(0.0, 20.0),
-    ),
-    Spec(
-        "max_depth",
-        0.0,
-        "Subjects are looked for up to this distance [m]; 0: 1.5 for hands, 5 for bodies.",
-        limits=(0.0, 20.0),
-    ),
-    Spec(
-        "max_age",
-        0.5,
-        "Images older than this when their turn comes are dropped [s]; 0: none are.",
-        limits=(0.0, 10.0),
-    ),
-    Spec("publish_tf", True, "Publish a TF frame for every joint (only when somebody listens to TF)."),
-    Spec("publish_markers", True, "Publish RViz markers (only when somebody subscribes)."),
-    Spec(
-        "camera_info_timeout",
-        1.0,
-        "Warn when images come without camera_info, or not at all, for this long [s].",
-        limits=(0.1, 60.0),
-    ),
-)
-
-
-@dataclass(frozen=True)
-class PoseSettings:
-    """The parameters of the pose node that can change while it runs; depths of 0 are resolved."""
-
-    side: str
-    score_threshold: float
-    min_depth: float
-    max_depth: float
-    max_age: float
-    publish_tf: bool
-    publish_markers: bool
-    camera_info_timeout: float
-
-    @staticmethod
-    def read(node: Node) -> PoseSettings:
-        values = {name: node.get_parameter(name).value for name in PoseSettings.__dataclass_fields__}
-        values |= _depth_range(node.get_parameter("skeleton").value, values)
-        return PoseSettings(**values)
-
-
-def _depth_range(skeleton: str, values: Mapping[str, Any]) -> dict[str, float]:
-    nearest, farthest = DEPTH_RANGE[get_skeleton(skeleton).kind]
-    return {
-        "min_depth": values.get("min_depth", 0.0) or nearest,
-        "max_depth": values.get("max_depth", 0.0) or farthest,
-    }
-
-
-def check_pose(values: Mapping[str, Any]) -> str:
-    """Why these values of the pose node's parameters do not go together; empty when they do."""
-    near, far = _depth_range(values["skeleton"], values).values()
-    return "" if near < far else f"parameter 'min_depth' ({near:g} m) must be below 'max_depth' ({far:g} m)"
 
 
 def declare(node: Node, specs: Sequence[Spec], check: Callable[[Mapping[str, Any]], str] | None = None) -> None:

@@ -8,25 +8,26 @@ from functools import partial
 from typing import Any
 
 import rclpy
-import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PointStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import qos_policy_name_from_kind
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import SetBool, Trigger
 
-from v2v_ros import weights
 from v2v_ros.estimator import PoseEstimator
 
-from .diagnostics import NodeState, diagnostic_array, input_problem
+from .compute import survey
+from .diagnostics import NodeState, diagnostic_array, input_problem, must_look
+from .graph import look, subscribed
 from .inputs import FrameError, MissingInfo, age
 from .lifecycle import survive_wrong_transitions
 from .messages import description
 from .outputs import Outputs
-from .parameters import POSE_PARAMETERS, PoseSettings, check_pose, declare
+from .parameters import declare
+from .pose_parameters import POSE_PARAMETERS, PoseSettings, check_pose
 from .processing import Processing, Topics
+from .recovery import Recovery, RuntimeFailure, free_memory, load_estimator
 from .reports import Reports
 from .runner import run
 from .statistics import Statistics
@@ -38,37 +39,18 @@ _START_PATIENCE = 5.0  # seconds
 _STOP_TIMEOUT = 10.0  # seconds; an image is processed in less, even on a slow CPU
 
 
-def load_estimator(node: LifecycleNode) -> PoseEstimator:
-    """The estimator that the node's parameters describe.
-
-    Raises:
-        ValueError: The weights, the device or the runtime cannot be used.
-    """
-    skeleton = node.get_parameter("skeleton").value
-    center_weights = node.get_parameter("center_weights").value
-    return PoseEstimator(
-        node.get_parameter("weights").value or weights.default_for(skeleton),
-        device=node.get_parameter("device").value,
-        runtime=node.get_parameter("runtime").value,
-        threads=node.get_parameter("threads").value,
-        center_weights={"": "auto", "none": None}.get(center_weights, center_weights),
-        skeleton=skeleton,
-    )
-
-
 class PoseNode(LifecycleNode):
     """Wires topics, parameters and services to the estimator.
 
     Callbacks only store the newest message; a worker thread processes it.
 
     Args:
-        make_estimator: Makes the estimator when the node is configured.
+        make_estimator: Makes the estimator when the node is configured, and again when it fails; with ``device`` when
+            that is not to be the parameter's.
         options: For :class:`rclpy.node.Node`.
     """
 
-    def __init__(
-        self, *, make_estimator: Callable[[LifecycleNode], PoseEstimator] = load_estimator, **options: Any
-    ) -> None:
+    def __init__(self, *, make_estimator: Callable[..., PoseEstimator] = load_estimator, **options: Any) -> None:
         super().__init__("v2v_pose", **options)
         declare(self, POSE_PARAMETERS, check_pose)
         survive_wrong_transitions(self)
@@ -78,8 +60,7 @@ class PoseNode(LifecycleNode):
         self._wanted = True
         self._lifecycle = "unconfigured"
         self._failure = ""
-        self._incompatible = ""
-        self._estimator: PoseEstimator | None = None
+        self._recovery: Recovery | None = None
         self._statistics = Statistics()
         self._outputs: Outputs | None = None
         self._processing: Processing | None = None
@@ -111,7 +92,7 @@ class PoseNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
-            self._estimator = self._make_estimator(self)
+            self._recovery = Recovery(partial(self._make_estimator, self))
         except ValueError as error:  # with a text for people
             self._failure = str(error)
         except Exception as error:  # rclpy would hide it
@@ -119,17 +100,16 @@ class PoseNode(LifecycleNode):
             self.get_logger().error(traceback.format_exc())
         else:
             self._failure, self._lifecycle = "", "inactive"
-            about = description(self._estimator).items()
-            self.get_logger().info(", ".join(f"{key}: {value}" for key, value in about))
+            self.get_logger().info(", ".join(f"{key}: {value}" for key, value in self._about().items()))
             return SUCCESS
         self.get_logger().error(f"cannot be configured: {self._failure}")
         self._publish_diagnostics()
         return FAILURE
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        assert self._estimator is not None
+        assert self._recovery is not None
         try:
-            self._start(self._estimator)
+            self._start(self._recovery)
         except Exception as error:  # such as a QoS override that does not exist; rclpy would hide it
             self._stop()
             self._failure = f"cannot be activated: {error}"
@@ -139,12 +119,11 @@ class PoseNode(LifecycleNode):
         self.get_logger().info(f"active: depth images from {self._topics.image}, camera_info from {self._topics.info}")
         return SUCCESS
 
-    def _start(self, estimator: PoseEstimator) -> None:
+    def _start(self, recovery: Recovery) -> None:
         self._statistics = Statistics()
-        self._incompatible = ""
-        self._outputs = Outputs(self, estimator)
+        self._outputs = Outputs(self, recovery.estimator or recovery.renew(PoseSettings.read(self).on_runtime_error))
         self._processing = Processing(
-            estimator,
+            recovery,
             self._outputs,
             self._statistics,
             self._reports,
@@ -157,24 +136,22 @@ class PoseNode(LifecycleNode):
         for subscription in (
             (CameraInfo, "depth/camera_info", self._on_info),
             (PointStamped, "center", self._on_center),
-            (self._image_type, self._image_topic, self._on_image, self._on_incompatible),
+            (self._image_type, self._image_topic, self._on_image),
         ):
             self._inputs.append(subscribe(self, *subscription))
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         if not self._stop():
             return TransitionCallbackReturn.ERROR  # the estimator is still in use: the next configuration makes another
-        if self._estimator is not None:
-            self._estimator.reset()
+        if self._recovery is not None:
+            self._recovery.reset()
         self._lifecycle = "inactive"
         return SUCCESS
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._stop()
-        on_gpu = self._estimator is not None and self._estimator.device.startswith("cuda")
-        self._estimator = None
-        if on_gpu:
-            torch.cuda.empty_cache()
+        self._recovery = None
+        free_memory()
         self._failure, self._lifecycle = "", "unconfigured"
         return SUCCESS
 
@@ -224,16 +201,14 @@ class PoseNode(LifecycleNode):
                 message.header.stamp = self.get_clock().now().to_msg()  # typed by hand: meant for now
             self._processing.hint = message
 
-    def _on_incompatible(self, event: Any) -> None:
-        self._incompatible = qos_policy_name_from_kind(event.last_policy_kind).lower()
-
     def _on_failed_image(self, statistics: Statistics, error: Exception) -> None:
         # Publishing fails while everything ends, and in a thread that outlived its activation.
         if not self.context.ok() or statistics is not self._statistics or self._worker is None:
             return
         text = str(error)
         if not isinstance(error, FrameError):
-            text = f"{self._topics.image}: {type(error).__name__}: {error}"
+            if not isinstance(error, RuntimeFailure):
+                text = f"{self._topics.image}: {type(error).__name__}: {error}"
             self._reports.error("traceback", "".join(traceback.format_exception(error)))
         statistics.failed(text)
         if not isinstance(error, MissingInfo):  # normal for a moment; the diagnostics complain when it lasts
@@ -253,12 +228,26 @@ class PoseNode(LifecycleNode):
             response.message = "all tracks are forgotten before the next image"
         return response
 
+    @property
+    def _estimator(self) -> PoseEstimator | None:
+        return self._recovery.estimator if self._recovery is not None else None
+
+    def _about(self) -> dict[str, str]:
+        """The estimator, in words."""
+        estimator, recovery = self._estimator, self._recovery
+        if estimator is None or recovery is None:
+            return {}
+        return description(estimator) | {"network restarts": str(recovery.restarts)}
+
     def _losses(self) -> tuple[int, int]:
         worker = self._worker
         return (worker.dropped, worker.failed) if worker is not None else (0, 0)
 
     def _state(self) -> NodeState:
         dropped, failed = self._losses()
+        about, figures = self._about(), self._statistics.figures()
+        patience, sim_time = (self.get_parameter(name).value for name in ("camera_info_timeout", "use_sim_time"))
+        looking = self._lifecycle == "active" and must_look(figures, patience)
         return NodeState(
             node=self.get_fully_qualified_name(),
             lifecycle=self._lifecycle,
@@ -268,17 +257,23 @@ class PoseNode(LifecycleNode):
             failure=self._failure,
             enabled=self._enabled,
             wanted=self._wanted,
-            clock_missing=self.get_parameter("use_sim_time").value and self.get_clock().now().nanoseconds == 0,
+            clock_missing=sim_time and self.get_clock().now().nanoseconds == 0,
+            sim_time=sim_time,
             image_publishers=self.count_publishers(self._topics.image),
             info_publishers=self.count_publishers(self._topics.info),
-            incompatible=self._incompatible,
+            image_input=subscribed(self._inputs, self._topics.image),
+            info_input=subscribed(self._inputs, self._topics.info),
+            graph=look(self, self._topics.image, self._topics.info) if looking else None,
             middleware=rclpy.get_rmw_implementation_identifier(),
             remedy=large_message_remedy(),
-            patience=PoseSettings.read(self).camera_info_timeout,
+            patience=patience,
+            busy=self._worker.busy if self._worker is not None else 0.0,
             dropped=dropped,
             failed=failed,
-            figures=self._statistics.figures(),
-            info=description(self._estimator) if self._estimator is not None else {},
+            figures=figures,
+            compute=survey(about, self.get_parameter("device").value),
+            info=about,
+            lost_device=self._recovery.lost_device if self._recovery is not None else "",
         )
 
     def _publish_diagnostics(self) -> None:

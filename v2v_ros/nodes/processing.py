@@ -10,20 +10,24 @@ import numpy as np
 from geometry_msgs.msg import PointStamped
 from numpy.typing import NDArray
 from rclpy.clock import Clock
+from rclpy.duration import Duration
+from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from v2v_ros.estimator import PoseEstimator, Side
+from v2v_ros.estimator import Estimate, PoseEstimator, Side
 from v2v_ros.msg import InferenceStats
 
 from .diagnostics import too_old
 from .inputs import CameraInfos, FrameError, MissingInfo, Order, age, decode, intrinsics, to_seconds
 from .outputs import Frame, Outputs
-from .parameters import PoseSettings
+from .pose_parameters import PoseSettings
+from .recovery import Recovery
 from .reports import Reports
 from .statistics import Statistics
 
 _SIDES = {"either": Side.UNKNOWN, "right": Side.RIGHT, "left": Side.LEFT}
+_LONGEST_PREDICTION = 0.1  # seconds; hands do not go straight on for longer
 _HINT_AGE = 0.5  # seconds by which a hint and an image may be apart
 
 
@@ -46,7 +50,7 @@ class Processing:
 
     def __init__(
         self,
-        estimator: PoseEstimator,
+        recovery: Recovery,
         outputs: Outputs,
         statistics: Statistics,
         reports: Reports,
@@ -57,7 +61,7 @@ class Processing:
     ) -> None:
         self.infos = CameraInfos()
         self.hint: PointStamped | None = None
-        self._estimator = estimator
+        self._recovery = recovery
         self._outputs = outputs
         self._statistics = statistics
         self._reports = reports
@@ -89,7 +93,7 @@ class Processing:
             return
         if self._reset:
             self._reset = False
-            self._estimator.reset()
+            self._recovery.reset()
 
         info = self.infos.find(message.header.stamp)
         if info is None:
@@ -100,11 +104,16 @@ class Processing:
         depth = decode(message, self._topics.image)
         camera = intrinsics(info, depth.shape, self._topics.info)
         decoded = time.perf_counter()
-        self._configure(settings)
-        stamp = to_seconds(message.header.stamp)
-        estimate = self._estimator.estimate(depth, camera, stamp, self._center(message.header))
+        estimator = self._ready(settings.on_runtime_error)
+        configure(estimator, settings)
+        center = self._center(message.header)
+        with self._recovery.watch():
+            estimate = estimator.estimate(depth, camera, to_seconds(message.header.stamp), center)
         estimated = time.perf_counter()
-        total = self._outputs.publish(Frame(message.header, depth, camera, estimate, began), settings)
+        header = message.header
+        if settings.predict_to_now:
+            header, estimate = self._moved_to_now(header, estimate)
+        total = self._outputs.publish(Frame(header, depth, camera, estimate, began), settings)
         seconds = {
             "decode": decoded - began,
             **estimate.seconds,
@@ -113,6 +122,23 @@ class Processing:
         }
         self._statistics.processed(old, seconds, len(estimate.skeletons))
         self._outputs.publish_stats(lambda: self._stats(message.header, old, seconds))
+
+    def _moved_to_now(self, header: Header, estimate: Estimate) -> tuple[Header, Estimate]:
+        """The estimate as it should be by now, and a header with this time."""
+        elapsed = min(age(self._clock, header.stamp), _LONGEST_PREDICTION)
+        if not elapsed > 0:  # also while no simulated time has come
+            return header, estimate
+        stamp = Time.from_msg(header.stamp) + Duration(seconds=elapsed)
+        return Header(frame_id=header.frame_id, stamp=stamp.to_msg()), estimate.moved(elapsed)
+
+    def _ready(self, policy: str) -> PoseEstimator:
+        """The estimator, made anew where it was given up."""
+        estimator = self._recovery.estimator
+        if estimator is None:
+            estimator = self._recovery.renew(policy)
+            self._reports.warn("renewed", f"the network was started anew on {estimator.device} ({estimator.runtime})")
+            self._outputs.announce(estimator)
+        return estimator
 
     def _is_next(self, header: Header) -> bool:
         """Whether an image is newer than the last one; starts anew when time has gone back."""
@@ -129,7 +155,7 @@ class Processing:
                 f"time went back on {self._topics.image} (a bag that starts again?): all tracks are forgotten",
             )
             self.infos.forget_after(header.stamp)
-            self._estimator.reset()
+            self._recovery.reset()
         return order in ("next", "restart")
 
     def _center(self, header: Header) -> NDArray[np.float64] | None:
@@ -149,13 +175,6 @@ class Processing:
             return None
         return center
 
-    def _configure(self, settings: PoseSettings) -> None:
-        estimator = self._estimator
-        estimator.side = _SIDES[settings.side]
-        estimator.score_threshold = settings.score_threshold
-        estimator.min_depth = settings.min_depth
-        estimator.max_depth = settings.max_depth
-
     def _stats(self, header: Header, age: float, seconds: dict[str, float]) -> InferenceStats:
         counts = self._statistics.counts()
         dropped, failed = self._losses()
@@ -169,3 +188,16 @@ class Processing:
             dropped=dropped + counts["stale"],
             failed=failed,
         )
+
+
+def configure(estimator: PoseEstimator, settings: PoseSettings) -> None:
+    """Hand over what can change from image to image."""
+    estimator.side = _SIDES[settings.side]
+    estimator.score_threshold = settings.score_threshold
+    estimator.min_depth = settings.min_depth
+    estimator.max_depth = settings.max_depth
+    estimator.max_subjects = settings.max_subjects
+    estimator.confirmation = settings.confirmation
+    estimator.hold_seconds = settings.hold_seconds
+    estimator.memory_seconds = settings.memory_seconds
+    estimator.filter = settings.filter

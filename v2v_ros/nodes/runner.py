@@ -11,6 +11,8 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
+from .shared_memory import remove_remains
+
 
 def run(make: Callable[[], Node], args: list[str] | None = None) -> None:
     """Make a node and spin it; SIGINT and SIGTERM end it.
@@ -19,6 +21,7 @@ def run(make: Callable[[], Node], args: list[str] | None = None) -> None:
         SystemExit: An argument or a parameter given at the start is not allowed; the message says which and why.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    remove_remains()  # of a node that was killed, and of others of its kind
     try:
         rclpy.init(args=args)
     except RuntimeError as error:  # rclpy's RCLError

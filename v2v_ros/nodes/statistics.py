@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 WINDOW = 5.0  # seconds that rates and medians look back
 _LENGTH = 600  # entries kept; enough for the window at 120 Hz
+_FEW = 0.8  # share of the images below which the node is behind the camera
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,10 @@ class Figures:
         transport: p50, p90 and p99 of the ages of the images when they arrived, processed or not.
         age: Median age of the images when their processing began.
         stale_age: Age of the last image that was too old; NaN when the last one was not.
+        standstill: For how long images have come with the same stamp; 0 when the last one had a new stamp.
+        behind: For how long fewer images have been processed than came (duplicates and images too old aside).
         seconds: Median time of each stage.
+        load: Share of the last seconds in which an image was being processed.
         subjects: In the last processed image.
         error: Why the last image that failed did so.
         error_since: Time since then; infinite when none failed.
@@ -51,7 +55,10 @@ class Figures:
     transport: tuple[float, float, float] = (math.nan, math.nan, math.nan)
     age: float = math.nan
     stale_age: float = math.nan
+    standstill: float = 0.0
+    behind: float = 0.0
     seconds: Mapping[str, float] = field(default_factory=dict)
+    load: float = 0.0
     subjects: int = 0
     error: str = ""
     error_since: float = math.inf
@@ -71,6 +78,9 @@ class Statistics:
         self._counts = {"images": 0, "infos": 0, "processed": 0, "stale": 0, "duplicates": 0}
         self._image_bytes = 0
         self._stale_age = math.nan
+        self._skipped: deque[float] = deque(maxlen=_LENGTH)
+        self._same_stamp = (0.0, 0.0)  # when this began and was last seen
+        self._behind_since = math.inf
         self._subjects = 0
         self._error = ""
         self._error_at = -math.inf
@@ -91,21 +101,28 @@ class Statistics:
     def duplicate(self) -> None:
         with self._lock:
             self._counts["duplicates"] += 1
+            now = self._now()
+            self._skipped.append(now)
+            self._same_stamp = (self._same_stamp[0] or now, now)
 
     def stale(self, age: float = math.nan) -> None:
         with self._lock:
             self._counts["stale"] += 1
-            self._stale_age = age
+            self._skipped.append(self._now())
+            self._stale_age, self._same_stamp = age, (0.0, 0.0)
 
     def failed(self, error: str) -> None:
         with self._lock:
             self._error, self._error_at, self._failing = error, self._now(), True
+            self._skipped.append(self._error_at)
+            self._same_stamp = (0.0, 0.0)
 
     def processed(self, age: float, seconds: Mapping[str, float], subjects: int) -> None:
         with self._lock:
             self._counts["processed"] += 1
             self._frames.append((self._now(), age, dict(seconds)))
             self._stale_age, self._subjects, self._failing = math.nan, subjects, False
+            self._same_stamp = (0.0, 0.0)
 
     def counts(self) -> dict[str, int]:
         """The counts among the figures, without the work that rates and medians are."""
@@ -120,19 +137,27 @@ class Statistics:
             recent = [(age, seconds) for at, age, seconds in self._frames if at > now - WINDOW]
             stages = {stage: None for _, seconds in recent for stage in seconds}  # a dictionary keeps the order
             window = min(WINDOW, max(now - self._start, 1e-3))
+            image_rate, output_rate = _rate(arrived, now, window), len(recent) / window
+            due = image_rate - _rate(self._skipped, now, window)
+            # Without any output the node is paused, idle or failing, not slow.
+            behind = now - self._start > WINDOW and 0 < output_rate < _FEW * due
+            self._behind_since = min(self._behind_since, now) if behind else math.inf
             return Figures(
                 since=now - self._start,
                 **self._counts,
-                image_rate=_rate(arrived, now, window),
+                image_rate=image_rate,
                 info_rate=_rate(self._infos, now, window),
-                output_rate=len(recent) / window,
+                output_rate=output_rate,
                 image_silence=now - (arrived[-1] if arrived else self._start),
                 info_silence=now - (self._infos[-1] if self._infos else self._start),
                 image_bytes=self._image_bytes,
                 transport=(_quantile(ages, 0.5), _quantile(ages, 0.9), _quantile(ages, 0.99)),
                 age=_median([age for age, _ in recent if math.isfinite(age)]),
                 stale_age=self._stale_age,
+                standstill=self._same_stamp[1] - self._same_stamp[0],
+                behind=max(now - self._behind_since, 0.0),
                 seconds={stage: _median([s[stage] for _, s in recent if stage in s]) for stage in stages},
+                load=sum(s.get("total", 0.0) for _, s in recent) / window,
                 subjects=self._subjects,
                 error=self._error,
                 error_since=now - self._error_at,

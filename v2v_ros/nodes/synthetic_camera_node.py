@@ -1,4 +1,4 @@
-"""A depth camera that renders a moving hand or body, and publishes the truth beside the images."""
+"""A depth camera that renders a moving hand or body, or several, and publishes the truth beside the images."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from v2v_ros.camera import Intrinsics
 from v2v_ros.estimator import Estimate, Side, SkeletonEstimate, TrackingState
 from v2v_ros.msg import SkeletonArray
 from v2v_ros.skeletons import Skeleton
+from v2v_ros.synthetic.scene import NAMES, SyntheticScene
 from v2v_ros.synthetic.sequence import SyntheticSequence
 
 from .messages import skeleton_array
@@ -30,6 +31,14 @@ from .transport import overridable, reliable
 
 PARAMETERS = (
     Spec("kind", "hand", "What to render.", choices=("hand", "body"), read_only=True),
+    Spec(
+        "scene",
+        "",
+        "Three moving subjects instead of one, as docs/tracking.md describes; empty: one.",
+        choices=NAMES,
+        pattern="|".join(("", *NAMES)),
+        read_only=True,
+    ),
     Spec("rate", 30.0, "Images per second, if rendering is fast enough.", limits=(0.1, 200.0), read_only=True),
     Spec("width", 640, "Width of the images [pixels].", limits=(16, 4096), read_only=True),
     Spec("height", 480, "Height of the images [pixels].", limits=(16, 4096), read_only=True),
@@ -68,8 +77,11 @@ class SyntheticCameraNode(Node):
         width, height = get["width"], get["height"]
         focal = get["focal"] or _FOCAL * width
         self._intrinsics = Intrinsics(focal, focal, (width - 1) / 2, (height - 1) / 2, width, height)
-        self._sequence = SyntheticSequence(
-            get["kind"], seed=get["seed"], intrinsics=self._intrinsics, noise=get["noise"]
+        drawn: dict[str, Any] = {"seed": get["seed"], "intrinsics": self._intrinsics, "noise": get["noise"]}
+        self._shown: SyntheticSequence | SyntheticScene = (
+            SyntheticScene(get["kind"], get["scene"], **drawn)
+            if get["scene"]
+            else SyntheticSequence(get["kind"], **drawn)
         )
         self._period = 1 / get["rate"]
         self._loop = get["loop"]
@@ -127,12 +139,24 @@ class SyntheticCameraNode(Node):
 
     def _prepare(self, seconds: float) -> Messages:
         """The messages of a time, all but their header."""
-        frame = self._sequence.frame(seconds)
+        depth, skeletons = self._show(seconds)
         return (
             camera_info(Header(), self._intrinsics),
-            image_message(Header(), frame.depth, self._encoding),
-            truth(Header(), self._sequence.skeleton, frame.joints),
+            image_message(Header(), depth, self._encoding),
+            skeleton_array(Header(), Estimate(skeletons, {}), self._shown.skeleton),
         )
+
+    def _show(self, seconds: float) -> tuple[NDArray[np.float32], tuple[SkeletonEstimate, ...]]:
+        """The depth image of a time and the true skeletons."""
+        shown, skeleton = self._shown, self._shown.skeleton
+        if isinstance(shown, SyntheticScene):
+            scene = shown.frame(forth_and_back(seconds, shown.seconds))
+            return scene.depth, tuple(
+                truth(f"truth_{one.identity}", skeleton, one.joints, one.side, one.visible) for one in scene.subjects
+            )
+        frame = shown.frame(seconds)
+        side = Side.RIGHT if skeleton.kind == "hand" else Side.UNKNOWN
+        return frame.depth, (truth("truth", skeleton, frame.joints, side),)
 
     def _publish(self, messages: Messages) -> None:
         # The stamp is taken last, so that an image's age is that of its way and not of its making.
@@ -147,6 +171,11 @@ def to_and_fro(tick: int, length: int) -> int:
     """Index of the image that is shown at a tick: 0, 1, ..., length - 1, length - 2, ..., 0, 1, ..."""
     period = max(1, 2 * (length - 1))
     return min(tick % period, period - tick % period)
+
+
+def forth_and_back(seconds: float, duration: float) -> float:
+    """The time of a scene that is shown at a time: it is played to its end, backwards, and again."""
+    return duration - abs(seconds % (2 * duration) - duration)
 
 
 def image_message(header: Header, depth: NDArray[np.float32], encoding: str) -> Image:
@@ -181,13 +210,15 @@ def camera_info(header: Header, camera: Intrinsics) -> CameraInfo:
     )
 
 
-def truth(header: Header, skeleton: Skeleton, joints: NDArray[np.float32]) -> SkeletonArray:
-    """The true joints (float32 [J, 3] metres) as a skeleton with id ``truth``."""
-    one = SkeletonEstimate(
-        id="truth",
-        side=Side.RIGHT if skeleton.kind == "hand" else Side.UNKNOWN,
+def truth(
+    name: str, skeleton: Skeleton, joints: NDArray[np.float32], side: Side, visible: float = 1.0
+) -> SkeletonEstimate:
+    """True joints (float32 [J, 3] metres) as a skeleton whose score is the share of the subject that can be seen."""
+    return SkeletonEstimate(
+        id=name,
+        side=side,
         tracking_state=TrackingState.TRACKED,
-        score=1.0,
+        score=visible,
         center=joints.mean(axis=0),
         cube_edge=skeleton.cube_edge,
         points=joints,
@@ -195,7 +226,6 @@ def truth(header: Header, skeleton: Skeleton, joints: NDArray[np.float32]) -> Sk
         covariances=np.zeros((len(joints), 6), np.float32),
         velocities=np.full((len(joints), 3), np.nan, np.float32),
     )
-    return skeleton_array(header, Estimate((one,), {}), skeleton)
 
 
 def main(args: list[str] | None = None) -> None:

@@ -11,11 +11,6 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 
-try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
-except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
-
 LARGE_MESSAGE = 512 * 1024
 """With its default transports, Fast DDS loses many best-effort messages over this size between two processes."""
 
@@ -68,23 +63,6 @@ def overridable() -> QoSOverridingOptions:
     return QoSOverridingOptions.with_default_policies()
 
 
-def subscribe(
-    node: Node,
-    kind: type,
-    topic: str,
-    callback: Callable[[Any], None],
-    on_incompatible: Callable[[Any], None] | None = None,
-) -> Subscription:
-    """Subscribe to the newest message of a topic.
-
-    Args:
-        on_incompatible: Gets the event when a publisher offers a quality of service that does not match.
-    """
-    return node.create_subscription(
-        kind,
-        topic,
-        callback,
-        newest_only(),
-        event_callbacks=SubscriptionEventCallbacks(incompatible_qos=on_incompatible),
-        qos_overriding_options=overridable(),
-    )
+def subscribe(node: Node, kind: type, topic: str, callback: Callable[[Any], None]) -> Subscription:
+    """Subscribe to the newest message of a topic."""
+    return node.create_subscription(kind, topic, callback, newest_only(), qos_overriding_options=overridable())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -29,6 +31,7 @@ class Worker(Generic[Item]):
         self._on_error = on_error
         self._slot: list[Item] = []  # at most one
         self._stopping = False
+        self._began = math.inf  # with the item at hand
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -41,6 +44,11 @@ class Worker(Generic[Item]):
             self.dropped += len(self._slot)
             self._slot[:] = [item]
             self._changed.notify()
+
+    @property
+    def busy(self) -> float:
+        """Seconds that the item at hand has taken so far; 0 while waiting for one."""
+        return max(time.monotonic() - self._began, 0.0)
 
     def stop(self, timeout: float) -> bool:
         """End the thread after the item it is at; one that still waits is forgotten.
@@ -65,9 +73,11 @@ class Worker(Generic[Item]):
                 if self._stopping:
                     return
                 item = self._slot.pop()
+            self._began = time.monotonic()
             try:
                 self._process(item)
             except Exception as error:  # a bad item must not end the thread
                 self.failed += 1
                 self._on_error(error)
+            self._began = math.inf
             del item  # an image is not kept alive while waiting
