@@ -1,6 +1,9 @@
 # Runs in the project's own environment, which every target brings up to date first (seconds when nothing changed).
 PYTHON ?= python3
 run := scripts/env
+MINUTES ?= 60
+OUTPUT ?= soak
+FUZZ ?= 100000
 
 help:  ## show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -26,7 +29,16 @@ format: setup  ## format the Python code
 
 benchmark: setup  ## measure speed and latency on this machine, and how fast datasets are read
 	@$(run) v2v benchmark
-	@$(run) python test/bench_readers.py
+	@$(run) env -u PYTHONSAFEPATH python test/bench_readers.py
+
+soak: setup  ## watch memory, handles and latency of the nodes for MINUTES=60, into OUTPUT=soak
+	@$(run) v2v soak --minutes $(MINUTES) --output $(OUTPUT)
+
+fuzz: setup  ## feed FUZZ=100000 damaged inputs to all that reads what others wrote
+	@$(run) env -u PYTHONSAFEPATH python test/fuzz.py --inputs $(FUZZ)
+
+audit: setup  ## licences and known vulnerabilities of all that is installed (needs the network)
+	@$(run) python scripts/audit.py
 
 clean:  ## remove what was built; the next build starts anew
 	@rm -rf .colcon/build .colcon/install .colcon/log .colcon/stamp
@@ -34,4 +46,4 @@ clean:  ## remove what was built; the next build starts anew
 distclean:  ## remove the whole environment
 	@rm -rf .colcon .venv build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: help setup build demo test lint format benchmark clean distclean
+.PHONY: help setup build demo test lint format benchmark soak fuzz audit clean distclean

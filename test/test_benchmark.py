@@ -279,6 +279,9 @@ def test_goals_are_judged_and_those_not_measured_say_how(run: tuple[dict[str, An
     row = {"network": "full", "subjects": 1, "rate_hz": 19.9, "ms": {}}
     assert rate.judge({**figures, "subjects": [row]})["reached"] is False
     assert rate.judge({**figures, "subjects": [{**row, "rate_hz": 20.0}]})["reached"] is True
+    quiet, loud = ({**row, "noise": {"noisy": noisy}} for noisy in (False, True))
+    assert rate.row({**figures, "subjects": [quiet]}).endswith("| missed |")
+    assert rate.row({**figures, "subjects": [loud]}).endswith("| missed, but it was noisy |")
 
 
 def test_the_goals_of_the_nodes_are_read() -> None:

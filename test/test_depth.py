@@ -321,6 +321,31 @@ class TestHostile:
         with pytest.raises(DepthError, match="two headers"):
             decode_compressed_depth("16UC1", bytes(12) + data)
 
+    def test_a_png_header_that_its_pixels_cannot_fill(self) -> None:
+        header = struct.pack(">IIBBBBB", 4096, 4096, 16, 0, 0, 0, 0)
+        data = png(("IHDR", header), ("IDAT", zlib.compress(bytes(99))), ("IEND", b""))
+        with pytest.raises(DepthError, match=r"truncated or corrupt: \d+ bytes cannot hold 4096x4096 pixels"):
+            decode_compressed_depth("16UC1", bytes(12) + data)
+
+    def test_a_black_png_as_small_as_deflate_makes_it_is_decoded(self) -> None:
+        format, data = encode_compressed_depth(np.zeros((3000, 4000), np.uint16))
+        assert len(data) < 3000 * 4000 * 2 / 900
+        assert np.isnan(decode_compressed_depth(format, data)).all()
+
+    def test_texts_beside_the_pixels_of_a_png_cost_no_memory(self) -> None:
+        header = struct.pack(">IIBBBBB", 2, 1, 16, 0, 0, 0, 0)
+        text = ("zTXt", b"x\0\0" + zlib.compress(bytes(900_000)))  # each within Pillow's limit, all of them not
+        pixels = zlib.compress(b"\0\x03\xe8\x07\xd0")
+        data = bytes(12) + png(("IHDR", header), *30 * [text], ("IDAT", pixels), ("IEND", b""))
+        tracemalloc.start()
+        try:
+            depth = decode_compressed_depth("16UC1", data)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        np.testing.assert_array_equal(depth, np.array([[1, 2]], np.float32))
+        assert peak < 2**20
+
     def test_a_lying_rvl_header_costs_no_memory(self) -> None:
         data = bytes(12) + struct.pack("<II", 4096, 4096) + encode_compressed_depth(scene(), codec="rvl")[1][20:]
         tracemalloc.start()

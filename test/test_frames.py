@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import struct
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -227,6 +229,37 @@ class TestReadDepth:
         path.write_bytes(damage(path.read_bytes()))
         with pytest.raises(FrameListError, match=r"a.npy: frame 'a': not an .npy array"):
             self.read(tmp_path, "a.npy")
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            "{'descr': '<u2', 'fortran_order': False, 'shape': (2, 3",  # the tokenizer's own error
+            "{'descr': '<u2', 'fortran_order': " + "[" * 300,  # and that of the parser
+            "{'descr': ('<u2', (2,)), 'fortran_order': False, 'shape': ()}",
+            "{'descr': '', 'fortran_order': False, 'shape': (2, 3)}",
+            "{'descr': '|V0', 'fortran_order': False, 'shape': (2, 3)}",  # NumPy would end the process
+            "{'descr': '<u2', 'fortran_order': False, 'shape': (4294967296, 4294967296)}",
+            "{'descr': '<u2', 'fortran_order': False, 'shape': (-2, -3)}",
+            "{'descr': '<u2', 'fortran_order': False, 'shape': (" + "9" * 5000 + ",)}",
+        ],
+        ids=lambda header: header[:60],
+    )
+    def test_npy_with_a_header_that_is_not_python(self, tmp_path: Path, header: str) -> None:
+        start = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header))
+        (tmp_path / "a.npy").write_bytes(start + header.encode() + bytes(12))
+        with pytest.raises(FrameListError, match=r"a.npy: frame 'a': "):
+            self.read(tmp_path, "a.npy")
+
+    def test_npy_that_lies_about_the_length_of_its_header(self, tmp_path: Path) -> None:
+        (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x02\x00" + struct.pack("<I", 662372470) + bytes(54))
+        tracemalloc.start()
+        try:
+            with pytest.raises(FrameListError, match=r"a.npy: frame 'a': not an .npy array"):
+                self.read(tmp_path, "a.npy")
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 2**20
 
     def test_npy_that_lies_about_its_size(self, tmp_path: Path) -> None:
         path = tmp_path / "a.npy"

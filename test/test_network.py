@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -268,14 +270,17 @@ def test_files_of_other_programs_and_wrong_contents_are_refused(untrained_weight
         {"network": json.dumps({"joints": 21, "grid": 80_000, "width": 1})},
         {"network": json.dumps({"joints": 21, "grid": 16, "width": 1, "sigma": math.nan})},
         {"network": json.dumps({"joints": 14, "grid": 16, "width": 1})},
+        {"network": json.dumps({"joints": 21, "grid": 16.0, "width": 1})},
         {"network": "[]"},
+        {"network": "[" * 100_000},
         {"cube_edge": "nan"},
         {"cube_edge": "-1"},
         {"skeleton": "hand99"},
         {"training": "7"},
         {"training": "{"},
+        {"calibration": json.dumps({"peaks": [10**400], "probabilities": [0.5], "variance_factors": [1]})},
     ],
-    ids=str,
+    ids=lambda lie: str(lie)[:80],
 )
 def test_lying_headers_are_refused_before_memory_is_taken(untrained_weights: Path, lie: dict[str, str]) -> None:
     metadata = {
@@ -292,6 +297,23 @@ def test_lying_headers_are_refused_before_memory_is_taken(untrained_weights: Pat
     save_file(state, untrained_weights, metadata | lie)
     with pytest.raises(WeightsError, match=r"untrained.safetensors' is damaged"):
         weights.load(untrained_weights)
+
+
+@pytest.mark.parametrize("key", ["skeleton", "format"])
+def test_the_message_about_a_damaged_file_is_not_as_long_as_the_file(untrained_weights: Path, key: str) -> None:
+    metadata = {"format": "v2v_ros.weights.1", "id": "x", "skeleton": "hand21", "network": "{}", key: "a" * 100_000}
+    save_file(load_file(untrained_weights), untrained_weights, metadata)
+    with pytest.raises(WeightsError) as refused:
+        weights.load(untrained_weights)
+    assert len(str(refused.value)) < 2000
+
+
+def test_loading_weights_does_not_import_the_compiler(untrained_weights: Path) -> None:
+    program = (
+        "import sys; from v2v_ros import weights; weights.load(sys.argv[1]); "
+        "assert 'torch._dynamo' not in sys.modules, 'it costs seconds and 80 MB'"
+    )
+    subprocess.run([sys.executable, "-c", program, str(untrained_weights)], check=True)
 
 
 def test_center_weights_survive_a_round_trip_and_are_told_from_pose_weights(

@@ -27,6 +27,8 @@ _CONFIG_HEADER = struct.Struct("<iff")
 _RVL_SIZE = struct.Struct("<II")
 _PNG_START = struct.Struct(">8sI4sIIBB")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_CHUNK = struct.Struct(">I4s")
+_DEFLATE_RATIO = 1032  # no stream of deflate, which PNG stores pixels with, becomes more times as large
 
 # What compressed_depth_image_transport uses when nothing else is configured.
 _DEPTH_MAX = 10.0
@@ -180,9 +182,11 @@ def decode_png16(data: Any) -> NDArray[np.uint16]:
             f"the PNG has {bits} bits and colour type {colour_type}; depth needs 16 bits and one grey channel"
         )
     _check_size(height, width)
+    if height * (1 + 2 * width) > _DEFLATE_RATIO * len(view):
+        raise DepthError(f"the PNG is truncated or corrupt: {len(view)} bytes cannot hold {width}x{height} pixels")
     image_module = _pillow()
     try:
-        with image_module.open(BytesIO(view), formats=("PNG",)) as image:
+        with image_module.open(BytesIO(_pixel_chunks(view)), formats=("PNG",)) as image:
             # A second header inside the file could still ask for a larger image.
             if image.size != (width, height):
                 raise DepthError("the PNG has two headers that disagree on its size")
@@ -192,6 +196,19 @@ def decode_png16(data: Any) -> NDArray[np.uint16]:
     except Exception as error:  # Pillow lets OSError, SyntaxError, ValueError, struct.error and more through
         raise DepthError(f"the PNG is truncated or corrupt: {error}") from error
     return pixels.astype(np.uint16, copy=False)
+
+
+def _pixel_chunks(png: memoryview) -> bytes:
+    """A PNG without all that is not needed for its pixels, such as texts, which can unpack to megabytes."""
+    parts: list[bytes | memoryview] = [_PNG_SIGNATURE]
+    start = len(_PNG_SIGNATURE)
+    while start + _PNG_CHUNK.size <= len(png):
+        length, kind = _PNG_CHUNK.unpack_from(png, start)
+        end = start + _PNG_CHUNK.size + length + 4  # with its checksum
+        if kind in (b"IHDR", b"IDAT", b"IEND"):
+            parts.append(png[start:end])
+        start = end
+    return b"".join(parts)
 
 
 def invalidate(depth: NDArray[np.float32]) -> None:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from .estimator import Estimate
 
 SUFFIXES = (".png", ".npy", ".exr")
+
+_NPY_START = 2**14  # bytes that hold the header of an array of numbers
+_LARGEST_PNG = 3 * MAX_PIXELS  # bytes; what cannot be compressed takes 2 of a pixel
+_MAX_EXR_VALUES = 4 * MAX_PIXELS  # of all channels: a colour picture may lie beside the depth
 
 
 class FrameListError(ValueError):
@@ -75,7 +81,7 @@ def load_frame_list(path: str | Path) -> list[FrameRecord]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise FrameListError(f"{path}: cannot read the frame list: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FrameListError(f"{path}: not a JSON file: {error}") from error
     entries = content.get("frames") if isinstance(content, dict) else None
     if not isinstance(entries, list):
@@ -203,8 +209,8 @@ def _center(center: list[object], where: str) -> tuple[float, float, float]:
 
 def _number(values: Mapping[str, object], key: str, where: str, positive: bool = False) -> float:
     value = values.get(key)
-    # JSON's true and false are ints in Python; its numbers may be infinite.
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+    # JSON's true and false are ints in Python; its numbers may be infinite, and its integers larger than any float.
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) <= sys.float_info.max:
         raise FrameListError(f"{where}: {key}: expected a finite number, got {value!r}")
     if positive and value <= 0:
         raise FrameListError(f"{where}: {key}: expected a number greater than 0, got {value!r}")
@@ -212,15 +218,27 @@ def _number(values: Mapping[str, object], key: str, where: str, positive: bool =
 
 
 def _read_png(path: Path) -> NDArray[Any]:
+    if path.stat().st_size > _LARGEST_PNG:
+        raise DepthError(f"a PNG of a depth image has at most {_LARGEST_PNG} bytes, this one has {path.stat().st_size}")
     return decode_png16(path.read_bytes())
 
 
 def _read_npy(path: Path) -> NDArray[Any]:
     try:
+        # The header is read from a little memory and checked before NumPy maps the file: NumPy would reserve whatever
+        # length a header states, and its division by the size of an empty type ends the process.
+        with path.open("rb") as file:
+            start = BytesIO(file.read(_NPY_START))
+        readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, by_columns, dtype = readers[np.lib.format.read_magic(start)](start)
+        if dtype.kind not in "iuf":
+            raise ValueError(f"it holds {dtype}")
+        if not all(size > 0 for size in shape) or math.prod(shape) > MAX_PIXELS:
+            raise ValueError(f"its shape is {shape}")
         # Mapped, so that a header that lies about the size cannot make us allocate it.
-        stored: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, EOFError) as error:
-        raise DepthError(f"not an .npy array of numbers: {error}") from error
+        stored: NDArray[Any] = np.memmap(path, dtype, "r", start.tell(), shape, "F" if by_columns else "C")
+    except Exception as error:  # NumPy lets errors of Python's tokenizer, IndexError and more through
+        raise DepthError(f"not an .npy array of numbers: {str(error)[:1000]}") from error
     return stored
 
 
@@ -230,8 +248,12 @@ def _read_exr(path: Path) -> NDArray[Any]:
     except ImportError as error:
         raise DepthError("EXR needs OpenEXR: pip install OpenEXR") from error
     try:
+        with OpenEXR.File(str(path), header_only=True) as file:
+            _check_exr([part.header for part in file.parts])
         with OpenEXR.File(str(path), separate_channels=True) as file:
             channels = {name: np.array(channel.pixels) for name, channel in file.channels().items()}
+    except DepthError:
+        raise
     except Exception as error:  # OpenEXR raises RuntimeError and whatever its C++ side throws
         raise DepthError(f"not a readable EXR image: {error}") from error
     if len(channels) == 1:
@@ -239,3 +261,15 @@ def _read_exr(path: Path) -> NDArray[Any]:
     if "Z" in channels:
         return channels["Z"]
     raise DepthError(f"expected a single channel or one named Z, found {', '.join(sorted(channels))}")
+
+
+def _check_exr(headers: list[dict[str, Any]]) -> None:
+    """Refuse before anything is decompressed: a few kilobytes can hold gigabytes."""
+    values = 0
+    for header in headers:
+        low, high = (corner.astype(np.int64) for corner in header["dataWindow"])
+        values += int(np.prod((high - low + 1).clip(0))) * len(header["channels"])
+        if "deep" in str(header.get("type")):
+            raise DepthError("deep EXR images have any number of values in a pixel: write a flat one")
+    if values > _MAX_EXR_VALUES:
+        raise DepthError(f"the EXR has {values} values in all channels, more than {_MAX_EXR_VALUES}")

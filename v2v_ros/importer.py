@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -164,6 +165,16 @@ def _read(path: Path, content: bytes) -> Any:
             "(CVE-2025-32434, CVE-2026-24747): run the import with PyTorch 2.10 or later, any other machine will do"
         )
     try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except zipfile.BadZipFile:  # of a PyTorch before 1.6, which did not write archives; or damaged
+        unpacked = 0
+    if unpacked > len(content):  # torch.save compresses nothing
+        raise ImportRefusedError(
+            f"checkpoint '{path}' has {len(content)} bytes and would unpack to {unpacked}; torch.save did not write it "
+            "so: get it from where it was made"
+        )
+    try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # a broken pickle raises whatever it stumbles upon
         objects = re.search(r"GLOBAL (\S+)", str(error))
@@ -231,7 +242,8 @@ def _problems(wanted: dict[str, torch.Tensor], found: dict[str, torch.Tensor], s
         for key in shared
         if found[key].shape != wanted[key].shape
     ]
-    broken = [key for key in shared if not found[key].isfinite().all()]
+    # Of the others, the values are not looked at: without memory of their own, a few bytes can be a huge tensor.
+    broken = [key for key in shared if found[key].shape == wanted[key].shape and not found[key].isfinite().all()]
     for what, keys in (
         ("missing", [key for key in wanted if key not in shared]),
         ("unexpected", [key for key in found if key not in wanted]),

@@ -182,7 +182,8 @@ class V2VPoseNet(nn.Module):
         # [0, 1] and were seen not to recover in thousands of steps. (Batch normalisation starts with a scale of 1,
         # today's default; the published code drew it from U(0, 1), the default of its time.)
         for module in self.modules():
-            if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
+            # Random numbers for tensors without values make PyTorch import its compiler: seconds, and 80 MB.
+            if isinstance(module, nn.Conv3d | nn.ConvTranspose3d) and not module.weight.is_meta:
                 nn.init.normal_(module.weight, std=0.001)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from .estimator import Estimate, PoseEstimator
 from .progress import Progress
 
 FRAME_SECONDS = 1 / 30  # between the frames of a list, which has no stamps
+_LONGEST_NAME = 200  # bytes; file systems take 255, with the suffix of a file in the making
 
 
 @dataclass
@@ -99,8 +101,7 @@ class Predictor:
         self.summary.frames += 1
         self.summary.with_skeleton += bool(estimate.skeletons)
         if self.pictures is not None:
-            plain = name.replace("/", "_").replace("\\", "_")  # ids may look like paths
-            self._picture(self.pictures / f"{plain}.png", depth, intrinsics, estimate)
+            self._picture(self.pictures / f"{_plain(name)}.png", depth, intrinsics, estimate)
         return estimate
 
     def _picture(self, path: Path, depth: np.ndarray, intrinsics: Intrinsics, estimate: Estimate) -> None:
@@ -111,3 +112,9 @@ class Predictor:
         image = draw.colorize(depth, float(near), float(far))
         points = [found.points for found in estimate.skeletons]
         draw.save_png(path, draw.draw_skeletons(image, points, self.estimator.skeleton, intrinsics))
+
+
+def _plain(name: str) -> str:
+    """A file name for an id, which may look like a path, be longer than a name may be, or have no text's characters."""
+    plain = re.sub(r"[/\\\0]", "_", name)
+    return plain.encode(errors="replace")[:_LONGEST_NAME].decode(errors="ignore")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MAX_NIBBLES = 10  # of one number; an image of 4096x4096 pixels needs 9
+_MAX_BYTES = 4  # of one pixel: at most 6 nibbles for its value, and its share of the lengths of runs
 
 
 class RvlError(ValueError):
@@ -24,7 +25,7 @@ def decode_rvl(stream: memoryview, size: int) -> NDArray[np.uint16]:
     """Decode the pixels of one image.
 
     Args:
-        stream: 32-bit words; a last word that is not whole is ignored.
+        stream: 32-bit words; a last word that is not whole is ignored, as is what no image of that size can need.
         size: Number of pixels.
 
     Returns:
@@ -33,7 +34,7 @@ def decode_rvl(stream: memoryview, size: int) -> NDArray[np.uint16]:
     Raises:
         RvlError: The stream is truncated, or is not one of ``size`` pixels.
     """
-    numbers = _unpack_numbers(stream)
+    numbers = _unpack_numbers(stream[: _MAX_BYTES * (size + 8)])
     runs = []  # where in the stream each run begins
     position = done = 0
     look = numbers.data  # gives plain ints, which is several times faster than indexing the array
@@ -42,8 +43,12 @@ def decode_rvl(stream: memoryview, size: int) -> NDArray[np.uint16]:
             raise RvlError(f"it ends after {done} of {size} pixels")
         runs.append(position)
         values = look[position + 1]
+        if look[position] == values == 0:  # padding; nobody needs to go through all of it
+            break
         done += look[position] + values
         position += 2 + values
+    if done < size:
+        raise RvlError(f"it ends after {done} of {size} pixels")
     if done > size or position > len(look):
         raise RvlError(f"its runs do not fit {size} pixels")
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -178,7 +178,7 @@ def load(name: str | Path, skeleton: str | None = None) -> Weights:
         weights = Weights(
             id=metadata["id"],
             skeleton=get_skeleton(metadata["skeleton"]),
-            config=NetworkConfig(**json.loads(metadata["network"])),
+            config=_config(NetworkConfig, metadata["network"]),
             cube_edge=float(metadata["cube_edge"]),
             state=file.state,
             training=dict(json.loads(metadata["training"])),
@@ -209,7 +209,7 @@ def load_center(name: str | Path, skeleton: str | None = None) -> CenterWeights:
         weights = CenterWeights(
             id=metadata["id"],
             skeleton=get_skeleton(metadata["skeleton"]),
-            config=RefinerConfig(**json.loads(metadata["network"])),
+            config=_config(RefinerConfig, metadata["network"]),
             cube_edge=float(metadata["cube_edge"]),
             state=file.state,
             training=dict(json.loads(metadata["training"])),
@@ -225,8 +225,25 @@ def _damaged(path: Path) -> Iterator[None]:
     """What goes wrong while a file's content is made sense of is the file's fault."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"weights file '{path}' is damaged: {error}; fetch it again") from error
+    except (KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
+        # An error may quote all that the file holds.
+        raise WeightsError(f"weights file '{path}' is damaged: {str(error)[:1000]}; fetch it again") from error
+
+
+_Config = TypeVar("_Config", NetworkConfig, RefinerConfig)
+
+
+def _config(kind: type[_Config], text: str) -> _Config:
+    """A configuration from JSON, with numbers as they must be: Python would go on for long with a grid of 48.0 or true.
+
+    Raises:
+        TypeError, ValueError: It is not such a configuration.
+    """
+    config = kind(**json.loads(text))
+    for name, value in config.to_dict().items():
+        if type(value) is not int and (name != "sigma" or type(value) is not float):
+            raise TypeError(f"the network's {name} cannot be {value!r}")
+    return config
 
 
 def _check(weights: Weights | CenterWeights, network: Callable[[Any], nn.Module]) -> None:
@@ -257,7 +274,7 @@ def _read(path: Path, format: str, what: str, maker: str) -> _File:
     if metadata.get("format") != format:
         raise WeightsError(
             f"weights file '{path}' is not a v2v_ros weights file of the right kind (format "
-            f"'{metadata.get('format')}', expected '{format}'): {what} are needed, as '{maker}' writes them"
+            f"'{str(metadata.get('format'))[:100]}', expected '{format}'): {what} are needed, as '{maker}' writes them"
         )
     state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
     if not all(value.isfinite().all() for value in state.values()):

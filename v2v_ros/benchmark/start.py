@@ -59,7 +59,7 @@ def time_start(weights: str | Path, scene: Scene, *, device: str, runtime: str, 
 def main() -> None:
     """The process: prints its answer as JSON."""
     options = json.loads(sys.argv[1])
-    depths = np.load(options["depths"])
+    depths = np.load(options["depths"], allow_pickle=False)
 
     from ..camera import Intrinsics
     from ..estimator import PoseEstimator

@@ -11,7 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from . import benchmark, data, demo, evaluate, export, import_weights, info, predict, representations, train
+from . import (
+    benchmark,
+    data,
+    demo,
+    evaluate,
+    export,
+    frontier,
+    import_weights,
+    info,
+    predict,
+    representations,
+    soak,
+    train,
+)
 from .common import CommandError
 
 __all__ = ["main"]
@@ -83,6 +96,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("v2v", description=_DESCRIPTION, formatter_class=form)
     parser.add_argument("--version", action="version", version=f"v2v_ros {__version__}")
     commands = parser.add_subparsers(title="commands", dest="name", required=True, metavar="COMMAND")
-    for module in (demo, predict, evaluate, train, data, representations, import_weights, export, benchmark, info):
+    for module in (
+        demo,
+        predict,
+        evaluate,
+        train,
+        data,
+        representations,
+        frontier,
+        import_weights,
+        export,
+        benchmark,
+        soak,
+        info,
+    ):
         module.add(commands)
     return parser

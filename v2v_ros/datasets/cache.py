@@ -106,7 +106,7 @@ class CachedDataset(DepthDataset):
         height, width = bottom - top, right - left
         data = self._stored[self._offsets[index] : self._offsets[index + 1]].data
         try:
-            stored = np.frombuffer(zlib.decompress(data, bufsize=2 * height * width), "<u2").reshape(height, width)
+            stored = np.frombuffer(_inflate(data, 2 * height * width), "<u2").reshape(height, width)
         except (zlib.error, ValueError) as error:
             raise DatasetError(
                 f"{self._cache / 'windows.bin'}: the cache is broken, make a new one: frame {index}: {error}"
@@ -137,6 +137,19 @@ class CachedDataset(DepthDataset):
             raise DatasetError(f"{path}: expected {expected} bytes, got {found}: the cache is broken, make a new one")
         # An empty file cannot be mapped.
         return np.asarray(np.memmap(path, np.uint8, "r")) if expected else np.zeros(0, np.uint8)
+
+
+def _inflate(data: memoryview, size: int) -> bytes:
+    """The bytes of a compressed window: whatever the file says, no more than its pixels take.
+
+    Raises:
+        ValueError, zlib.error: It is damaged, or of another size.
+    """
+    stream = zlib.decompressobj()
+    content = stream.decompress(data, size + 1)  # one more, so that a stream of the right size comes to its end
+    if len(content) != size or not stream.eof:
+        raise ValueError(f"its window does not have {size} bytes")
+    return content
 
 
 def depth_code(dataset: DepthDataset) -> DepthCode:

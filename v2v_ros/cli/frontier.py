@@ -1,0 +1,69 @@
+"""``v2v frontier``: which of several networks is near and fast."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..progress import Progress
+from .common import Commands, command, network_options, positive
+
+_EXAMPLE = "v2v frontier --weights hand21_lite other.safetensors --output frontier/"
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    sub = command(
+        commands,
+        "frontier",
+        run,
+        "Compare networks: errors on the same synthetic crops, and times on this machine, turn by turn.",
+        _EXAMPLE,
+    )
+    network_options(sub, several=True)
+    sub.add_argument("--samples", type=positive(int), help="of the test set only so many, the first ones")
+    sub.add_argument("--rounds", type=positive(int), default=60, help="turns in which each is timed (60)")
+    sub.add_argument("--output", type=Path, metavar="FOLDER", help="write frontier.txt, .json and .png there")
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    from ..evaluation.frontier import measure, table
+    from ..evaluation.test_sets import SETS, part_count
+    from ..weights import default_for, load
+    from .common import DEFAULT_SKELETON
+
+    names = options.weights or [default_for(DEFAULT_SKELETON)]
+    skeleton = load(names[0]).skeleton
+    test_set = next(each for each in SETS.values() if each.skeleton == skeleton and each.form == "crops")
+    with Progress(part_count(test_set, options.samples), "part", quiet=options.quiet) as bar:
+        figures = measure(
+            names,
+            test_set,
+            device=options.device,
+            runtime=options.runtime,
+            threads=options.threads,
+            samples=options.samples,
+            rounds=options.rounds,
+            tick=bar.step,
+        )
+    text = table(figures)
+    print(text)
+    if options.output is not None:
+        _write(figures, text, options.output)
+    return figures
+
+
+def _write(figures: dict[str, Any], text: str, folder: Path) -> None:
+    import json
+
+    from ..evaluation import plots
+    from ..evaluation.frontier import plot
+    from ..files import write_atomically
+
+    write_atomically(folder / "frontier.txt", (text + "\n").encode())
+    write_atomically(folder / "frontier.json", (json.dumps(figures, indent=1, allow_nan=False) + "\n").encode())
+    if plots.available():
+        plot(figures, folder / "frontier.png")
+    else:
+        print("no plot: pip install matplotlib")
