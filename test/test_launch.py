@@ -320,11 +320,13 @@ def test_rviz_shows_what_the_nodes_publish(launcher: Launcher) -> None:
 
 
 def test_demo_connects_its_nodes(launcher: Launcher) -> None:
-    records = launcher.record("demo", kind="body", rate="5")
+    records = launcher.record("demo", kind="body", rate="5", scene="crossing", max_subjects="3")
     assert set(records) == {"synthetic_camera_node", "pose_node", "overlay_node"}
     (camera,) = records["synthetic_camera_node"]["parameters"]
-    assert camera == {"kind": "body", "rate": 5.0, "frame_id": "synthetic_camera_depth_optical_frame"}
+    frame = "synthetic_camera_depth_optical_frame"
+    assert camera == {"kind": "body", "scene": "crossing", "rate": 5.0, "frame_id": frame}
     assert records["pose_node"]["parameters"][0]["skeleton"] == "body15"
+    assert records["pose_node"]["parameters"][1]["max_subjects"] == 3
     assert records["overlay_node"]["remappings"]["skeletons"] == "v2v_pose/skeletons"
     assert "overlay_node" not in launcher.record("demo", overlay="false")
 
