@@ -35,7 +35,7 @@ soak: setup  ## watch memory, handles and latency of the nodes for MINUTES=60, i
 	@$(run) v2v soak --minutes $(MINUTES) --output $(OUTPUT)
 
 fuzz: setup  ## feed FUZZ=100000 damaged inputs to all that reads what others wrote
-	@$(run) env -u PYTHONSAFEPATH python test/fuzz.py --inputs $(FUZZ)
+	@$(run) python test/fuzz.py --inputs $(FUZZ)
 
 audit: setup  ## licences and known vulnerabilities of all that is installed (needs the network)
 	@$(run) python scripts/audit.py

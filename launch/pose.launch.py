@@ -97,6 +97,7 @@ ARGUMENTS = (
     DeclareLaunchArgument(
         "max_subjects",
         default_value="",
+        choices=["", *map(str, range(1, 9))],
         description=f"How many are followed at once, 1 to 8{AS_IN_FILE}",
     ),
     DeclareLaunchArgument(
@@ -199,13 +200,17 @@ def chosen_camera(value: Callable[[str], str]) -> dict[str, Any]:
     return camera
 
 
+def whole_number(name: str, text: str) -> int:
+    if not text.isdecimal():
+        raise RuntimeError(f"{name} must be a whole number, got '{text}'")
+    return int(text)
+
+
 def given_parameters(value: Callable[[str], str]) -> dict[str, Any]:
     """Parameters of the pose node that were given as launch arguments."""
-    kinds = dict.fromkeys(("weights", "device", "runtime", "filter", "depth_transport", "side"), str)
-    kinds |= dict.fromkeys(("threads", "max_subjects"), int)
-    parameters: dict[str, Any] = {
-        name: ParameterValue(kind(value(name)), value_type=kind) for name, kind in kinds.items() if value(name)
-    }
+    texts = ("weights", "device", "runtime", "filter", "depth_transport", "side")
+    parameters: dict[str, Any] = {name: ParameterValue(value(name), value_type=str) for name in texts if value(name)}
+    parameters |= {name: whole_number(name, value(name)) for name in ("threads", "max_subjects") if value(name)}
     for name in ("autostart", "publish_joint_states", "publish_humans", "publish_hull"):
         if value(name):
             parameters[name] = value(name) == "true"

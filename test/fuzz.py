@@ -24,6 +24,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, NamedTuple
 
+sys.path.insert(0, str(Path(__file__).parent))  # not there under PYTHONSAFEPATH
+
 from fuzz_cases import TARGETS, missing
 
 DEADLINE = 10  # seconds for one input

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,6 +121,22 @@ def test_several_hands_are_found_and_filtered_in_a_sequence(tmp_path: Path, ship
     assert predict.FILTERS == filters.NAMES
 
 
+def test_sigterm_ends_a_command_as_an_interrupt_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = []
+
+    def wait(options: object) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+        finally:
+            ended.append("tidied up")
+
+    monkeypatch.setattr("v2v_ros.cli.info.run", wait)
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["info"]) == 130 and ended == ["tidied up"]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_asking_for_a_skeleton_without_weights_says_what_to_do(
     frame_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -137,6 +156,7 @@ def test_errors_take_one_line_and_exit_with_1(
         (["predict", str(frame_list), *output, "--weights", "hand99"], "hand99"),
         (["predict", str(frame_list), *output, *weights, "--device", "cuda:99"], "cuda:99"),
         (["predict", str(tmp_path / "x"), *output, *weights, "--depth-topic", "/d"], "--info-topic"),
+        (["predict", str(frame_list), *output, *weights, "--filter", "kalman"], "--sequence"),
         (["train", "--output", str(tmp_path / "b.safetensors"), "--skeleton", "hand16"], "hand16"),
         (["predict", str(frame_list), "--output", str(tmp_path / "o.mcap"), *weights], ".json"),
         (["predict", str(frame_list), "--output", str(tmp_path / "none" / "o.json"), *weights], "folder"),

@@ -141,7 +141,7 @@ def test_covariances_stay_positive_definite_and_all_known_joints_finite(
         known = np.isfinite(found.points[:, 0])
         if gap:
             assert known[~np.isnan(points[:, 0])].all()
-        assert np.isfinite(found.velocities[known]).all()
+        assert not np.isinf(found.velocities).any() and np.isnan(found.velocities[~known]).all()
         assert np.isnan(found.covariances[~known]).all()
         assert positive_definite(found.covariances[known])
         ahead = joint_filter.predict(stamp + 0.1)
@@ -194,6 +194,21 @@ def test_time_that_goes_back_or_a_long_gap_starts_anew(name: str) -> None:
         np.testing.assert_allclose(anew.points, fresh.points, atol=1e-7)
         np.testing.assert_allclose(anew.velocities, fresh.velocities)
         np.testing.assert_allclose(anew.covariances, fresh.covariances, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_joint_has_a_velocity_once_it_was_measured_twice(name: str) -> None:
+    joint_filter = make_filter(name, HAND21)
+    late = pose(HAND21)
+    late[7] = np.nan
+    known = [
+        np.isfinite(joint_filter.update(points, spread(HAND21), 10 + index / 30).velocities[:, 0])
+        for index, points in enumerate((late, pose(HAND21), late, pose(HAND21)))
+    ]
+    assert not known[0].any()
+    for each in known[1:3]:  # a prediction is no measurement
+        assert not each[7] and np.delete(each, 7).all()
+    assert known[3].all()
 
 
 @pytest.mark.parametrize("name", FILTERS)

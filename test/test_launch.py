@@ -367,6 +367,8 @@ def test_transport_is_prepared_unless_the_user_chose_one(launcher: Launcher, mon
         ("hand", {"rectify": "true", "depth_transport": "compressedDepth"}, "depth_transport:=raw"),
         ("body", {"params_file": "/nowhere/body.yaml"}, "params_file '/nowhere/body.yaml' does not exist"),
         ("demo", {"rate": "fast"}, "rate:=fast"),
+        ("hand", {"threads": "all"}, "threads must be a whole number, got 'all'"),
+        ("hand", {"max_subjects": "9"}, "max_subjects"),
     ],
 )
 def test_bad_arguments_are_refused(

@@ -191,6 +191,9 @@ def test_only_old_segments_of_the_dead_are_removed(tmp_path: Path) -> None:
         segment.write_bytes(bytes(100))
         Path(f"{segment}_el").touch()
     foreign.touch()
+    pipe, link = (tmp_path / f"fastdds_00000000000000{end}_el" for end in ("cc", "dd"))
+    os.mkfifo(pipe)  # to open it would take for ever
+    link.symlink_to(foreign)
     for lock in tmp_path.glob("*_el"):
         if not lock.name.startswith(fresh.name):
             os.utime(lock, (time.time() - 60,) * 2)
@@ -198,5 +201,10 @@ def test_only_old_segments_of_the_dead_are_removed(tmp_path: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert remove_remains(tmp_path) == 2
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {foreign.name, *(f"{one.name}{end}" for one in (living, port, fresh) for end in ("", "_el"))}
+    assert left == {
+        foreign.name,
+        pipe.name,
+        link.name,
+        *(f"{one.name}{end}" for one in (living, port, fresh) for end in ("", "_el")),
+    }
     assert remove_remains(tmp_path / "missing") == 0

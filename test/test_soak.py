@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import mmap
-import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -128,17 +127,31 @@ def test_the_picture_can_be_drawn_of_any_number_of_samples(tmp_path: Path) -> No
         assert (tmp_path / "soak.png").read_bytes().startswith(b"\x89PNG")
 
 
+_CHILD = """
+import sys
+print("ready", flush=True)
+sys.stdin.readline()
+file, block = open(sys.argv[1], "w"), b"1" * (8 << 20)
+print("taken", flush=True)
+sys.stdin.readline()
+"""
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="proc(5)")
 def test_holdings_follow_the_process(tmp_path: Path) -> None:
-    before = holdings(os.getpid())
-    with (tmp_path / "x").open("w"):
-        block = mmap.mmap(-1, 8 * 2**20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # not what the heap has in store
-        block.write(b"1" * len(block))
-        during = holdings(os.getpid())
+    command, pipe = [sys.executable, "-c", _CHILD, str(tmp_path / "x")], subprocess.PIPE
+    with subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe) as child:
+        assert child.stdin is not None and child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        before = holdings(child.pid)
+        child.stdin.write("go on\n")
+        child.stdin.flush()
+        assert child.stdout.readline() == "taken\n"
+        during = holdings(child.pid)
+        child.stdin.close()
     assert during["handles"] == (before["handles"] or 0) + 1
-    assert 7.5 < (during["anonymous_mb"] or 0) - (before["anonymous_mb"] or 0) < 12
-    assert 7.5 < (during["rss_mb"] or 0) - (before["rss_mb"] or 0) < 12
-    block.close()
+    assert 7.5 < (during["anonymous_mb"] or 0) - (before["anonymous_mb"] or 0) < 10
+    assert 7.5 < (during["rss_mb"] or 0) - (before["rss_mb"] or 0) < 10
     with pytest.raises(OSError):
         holdings(2**22 + 1)
 

@@ -179,6 +179,43 @@ def test_where_two_are_in_one_cube_the_skeletons_pull_less() -> None:
     assert abs(crowded.predict(0.2)[0][0] - 0.06) < abs(alone.predict(0.2)[0][0] - 0.06)
 
 
+@pytest.mark.parametrize(
+    ("step", "hold", "memory"), [(STEP, 0.0, 5.0), (STEP, 0.02, 0.0), (0.3, 0.25, 5.0), (0.8, 0.0, 0.0)]
+)
+def test_a_subject_seen_in_every_frame_is_followed_however_slowly_frames_come(
+    step: float, hold: float, memory: float
+) -> None:
+    hands = tracker()
+    hands.hold, hands.memory, hands.confirmation = hold, memory, 2
+    assert show(hands, 0.0, seen(0.0), seen(0.4, shape=1)) == {}
+    for frame in range(1, 10):
+        hands.begin(frame * step)
+        assert len(hands.due(frame * step)) == 2
+        hands.update([seen(0.4, shape=1), seen(0.0)], frame * step)
+        places = {track.id: report.points.mean(0)[0] for track, report in hands.reports(frame * step)}
+        assert places == {"hand_1": pytest.approx(0.0, abs=1e-5), "hand_2": pytest.approx(0.4, abs=1e-5)}
+    assert show(hands, 9 * step + max(hold, 0.3)) == {}  # and nobody is held for longer than asked for
+
+
+def test_of_more_than_may_be_followed_any_longer_the_first_stay() -> None:
+    hands = tracker(most=3)
+    everybody = (seen(0.4, shape=1), seen(0.0), seen(-0.4, shape=2))
+    show(hands, 0.0, seen(0.0))
+    assert len(show(hands, STEP, *everybody)) == 3
+    hands.most = 1
+    for frame in range(2, 10):
+        assert list(show(hands, frame * STEP, *everybody)) == ["hand_1"]
+    assert len(hands.tracks) == 2
+    hands.most = 3
+    assert len(show(hands, 10 * STEP, *everybody)) == 3
+
+
+def test_a_skeleton_without_size_is_no_error() -> None:
+    hands = tracker()
+    show(hands, 0.0, replace(seen(0.0), points=np.full((21, 3), 0.5, np.float32)))
+    assert list(show(hands, 2.0, seen(1.0))) == ["hand_2"]
+
+
 def test_time_that_goes_back_ends_all_tracks() -> None:
     hands = tracker()
     show(hands, 10.0, seen(0.0), seen(0.4))

@@ -241,7 +241,7 @@ class PoseEstimator:
             found = self._find(image, intrinsics, search(), center is not None, clock)
             with clock.stage("track"):
                 tracker.update(found, stamp)
-        elif tracker.has_room and not self._leads and not 0 <= stamp - self._searched < _SEARCH_SECONDS:
+        elif tracker.has_room and not self._leads and self._is_due(stamp):
             known = np.array([track.predict(stamp)[0] for track in tracker.tracks if not track.lost])
             self._leads = [_Lead(place, False) for place in search(known)]
         with clock.stage("track"):

@@ -32,7 +32,7 @@ class Filtered:
 
     Attributes:
         points: float32 [J, 3] metres.
-        velocities: float32 [J, 3] m/s; NaN where unknown.
+        velocities: float32 [J, 3] m/s; NaN where unknown, as for a joint that was measured only once.
         covariances: float32 [J, 6] of the points: xx, xy, xz, yy, yz, zz in square metres.
     """
 
@@ -71,6 +71,7 @@ class StampedFilter:
         self._joints = len(skeleton.joint_names)
         self._stamp = -math.inf
         self._seen = np.full(self._joints, -math.inf)  # when each joint was last measured
+        self._moving = np.zeros(self._joints, bool)  # measured more than once, so that there is a velocity
         self._spread = np.full((self._joints, 3, 3), np.nan)  # the heatmaps' covariances then
 
     def update(self, points: Array, covariances: Array, stamp: float) -> Filtered:
@@ -88,6 +89,7 @@ class StampedFilter:
             self._forget()
         measured: Mask = np.isfinite(np.concatenate((points, covariances), axis=1)).all(axis=1)
         known = stamp - self._seen <= HOLD_SECONDS
+        self._moving = known & (self._moving | measured)
         places = np.where(measured[:, None], points, 0.0).astype(np.float64)
         spread = np.where(measured[:, None], covariances, _ROUND).astype(np.float64)[:, _FULL]
         self._spread[measured] = spread[measured]
@@ -102,6 +104,7 @@ class StampedFilter:
         points, velocities, covariances = self._at(min(max(0.0, stamp - self._stamp), HOLD_SECONDS), known)
         rows = np.concatenate((points, velocities, covariances.reshape(-1, 9)[:, _PACKED]), axis=1).astype(np.float32)
         rows[~known] = np.nan
+        rows[~self._moving, 3:6] = np.nan
         return Filtered(rows[:, :3], rows[:, 3:6], rows[:, 6:])
 
     def _forget(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from .filters import JointFilter
+from .joint_filter import LONGEST_GAP
 from .skeletons import Skeleton
 from .tracking import Observation, Report, Side, Track, bone_length
 
@@ -60,15 +61,21 @@ class Tracker:
         self.tracks = []
 
     def begin(self, stamp: float) -> None:
-        """Begin a frame: who was not seen for too long is lost, or forgotten; so is everybody when time goes back."""
+        """Begin a frame: who was not seen for too long is lost, or forgotten; so is everybody when time goes back.
+
+        Whoever was seen in the frame before is not lost before this one is looked at, however slowly frames come.
+        """
         kept = []
         for track in self.tracks:
-            track.fresh = False
             unseen = stamp - track.seen
-            track.lost = track.lost or not unseen < self.hold
+            hold = max(self.hold, LONGEST_GAP) if track.fresh else self.hold
+            track.fresh = False
+            track.lost = track.lost or not unseen < hold
             confirmed = track.sightings >= self.confirmation
-            if 0 <= unseen < max(self.hold, self.memory) and (confirmed or not track.lost):
+            if 0 <= unseen < max(hold, self.memory) and (confirmed or not track.lost):
                 kept.append(track)
+        for track in [track for track in kept if not track.lost][self.most :]:
+            track.lost = True  # fewer may be followed than before
         lost = sorted((track for track in kept if track.lost), key=lambda track: track.seen)
         gone = lost[: max(0, len(lost) - self.most)]
         self.tracks = [track for track in kept if track not in gone]
@@ -95,6 +102,8 @@ class Tracker:
         pairs = self._assign(followed, apart, stamp)
         for track, index in pairs:
             track.update(apart[index], stamp, self._is_crowded(track, stamp))
+        for track in followed:
+            track.lost = not (track.fresh or stamp - track.seen < self.hold)
         taken = {index for _, index in pairs}
         for index, observation in enumerate(apart):
             if index not in taken:
@@ -185,11 +194,11 @@ class Tracker:
             return False
         kind = self._skeleton.kind
         away = float(np.linalg.norm(observation.centroid - track.predict(stamp)[0]))
-        size = bone_length(observation.points, self._skeleton) / track.size
+        change = abs(bone_length(observation.points, self._skeleton) - track.size)
         return (
             not self._other_side(track, observation)
             and away < _LARGEST_GATE * self._edge + _TRAVEL[kind] * unseen
-            and abs(size - 1) < _SAME_SIZE[kind]
+            and change < _SAME_SIZE[kind] * track.size
         )
 
     def _other_side(self, track: Track, observation: Observation) -> bool:

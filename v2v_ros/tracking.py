@@ -8,7 +8,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from .filters import Filtered, JointFilter
+from .filters import Filtered, JointFilter, Unfiltered
 from .skeletons import Skeleton
 
 
@@ -204,7 +204,7 @@ class Track:
 
     def use_filter(self, make_filter: Callable[[], JointFilter] | None) -> None:
         """Take another filter, from the next sighting on."""
-        self._filter = make_filter() if make_filter is not None else None
+        self._filter = make_filter() if make_filter is not None else Unfiltered(self._skeleton)
 
     def predict(self, stamp: float) -> tuple[np.ndarray, float]:
         """Where the centroid should be at a time, float64 [3] metres, and its standard deviation."""
@@ -263,7 +263,4 @@ class Track:
         )
 
     def _smooth(self, observation: Observation, stamp: float) -> Filtered:
-        if self._filter is not None:
-            return self._filter.update(observation.points, observation.covariances, stamp)
-        unknown = np.full_like(observation.points, np.nan)
-        return Filtered(observation.points, unknown, observation.covariances)
+        return self._filter.update(observation.points, observation.covariances, stamp)

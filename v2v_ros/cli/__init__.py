@@ -6,7 +6,11 @@ import argparse
 import json
 import logging
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +41,28 @@ Start with 'v2v demo' (needs ROS 2), or 'v2v predict FRAMES.json --output OUT.js
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 done, 1 it failed, 2 wrong usage, 130 interrupted, 141 nobody reads."""
     try:
-        try:
-            return _run(arguments)
-        finally:
-            sys.stdout.flush()
+        with _interruptible():
+            try:
+                return _run(arguments)
+            finally:
+                sys.stdout.flush()
     except BrokenPipeError:
         # As in 'v2v ... | head'. What is still to be written must not fail again when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141  # as a shell says of a command that SIGPIPE ended
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGTERM end a command as Ctrl-C does, so that it ends the processes that it started."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(arguments: list[str] | None) -> int:

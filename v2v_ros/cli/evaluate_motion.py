@@ -24,7 +24,18 @@ def add_options(sub: argparse.ArgumentParser) -> None:
 
 def run_motion(options: argparse.Namespace) -> dict[str, Any]:
     """Print the figures of all filters."""
-    for name in ("data", "dataset", "predictions", "truth", "test_set", "frames", "tracks", "samples", "output"):
+    for name in (
+        "data",
+        "dataset",
+        "predictions",
+        "truth",
+        "test_set",
+        "frames",
+        "tracks",
+        "filter",
+        "samples",
+        "output",
+    ):
         if getattr(options, name) is not None:
             raise CommandError(f"--motion has sequences of its own: leave --{name.replace('_', '-')} out")
     for name in ("calibrate", "record", "write"):

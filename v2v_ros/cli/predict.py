@@ -58,6 +58,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         raise CommandError(f"'{options.output}': the folder does not exist: make it first")
     if options.weights is None:
         options.weights = weights.default_for(options.skeleton or DEFAULT_SKELETON)
+    if options.filter != "none" and not (options.sequence or bag):
+        raise CommandError("--filter works from frame to frame: give --sequence as well")
     side = Side.UNKNOWN if options.side == "either" else Side[options.side.upper()]
     estimator = PoseEstimator(
         options.weights,
@@ -67,7 +69,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         skeleton=options.skeleton,
         side=side,
         max_subjects=options.max_subjects,
-        filter=options.filter if options.sequence or bag else "none",
+        filter=options.filter,
     )
     if options.score_threshold is not None:
         estimator.score_threshold = options.score_threshold

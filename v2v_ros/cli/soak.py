@@ -36,6 +36,8 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     if not all("=" in word for word in options.pose):
         raise CommandError("--pose takes NAME=VALUE, such as filter=kalman")
+    pose_parameters = dict(word.split("=", 1) for word in options.pose)
+    _check_names(pose_parameters)
     from ..evaluation import plots
     from ..nodes.children import ChildError
     from ..soak.run import soak
@@ -54,7 +56,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 runtime=options.runtime,
                 threads=options.threads,
                 rate=options.rate,
-                pose_parameters=dict(word.split("=", 1) for word in options.pose),
+                pose_parameters=pose_parameters,
                 on_progress=bar.to,
             )
         except ChildError as error:
@@ -70,3 +72,17 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     if figures["verdict"]["flat"] is False:
         raise CommandError("something grows: see the table", figures)
     return figures
+
+
+def _check_names(parameters: dict[str, str]) -> None:
+    from difflib import get_close_matches
+
+    from ..nodes.pose_parameters import POSE_PARAMETERS
+
+    known = [spec.name for spec in POSE_PARAMETERS]
+    for name in parameters:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            raise CommandError(
+                f"--pose: the pose node has no parameter '{name}'" + (f"; did you mean '{near[0]}'?" if near else "")
+            )

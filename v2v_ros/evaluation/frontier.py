@@ -103,15 +103,19 @@ def table(figures: dict[str, Any]) -> str:
     lines = [
         f"{figures['test_set']} on {figures['device_name']}, {figures['threads']} threads, {figures['runtime']}",
         "",
-        "| cells | width | depth | M parameters | GFLOP | mean mm | median mm | ms p50 | p90 | |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| weights | cells | width | depth | M parameters | GFLOP | mean mm | median mm | ms p50 | p90 | |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in figures["networks"]:
-        lines.append(
-            f"| {row['grid']} | {row['width']} | {row['depth']} | {row['parameters'] / 1e6:.2f} | {row['gflop']:.2f} "
-            f"| {row['mean_mm']:.1f} | {row['median_mm']:.1f} | {row['p50']:.2f} | {row['p90']:.2f} "
-            f"| {'none is nearer and faster' if row['best'] else ''}{' (noisy)' if row['noisy'] else ''} |"
+        cells = (
+            Path(row["weights"]).stem,
+            *(str(row[key]) for key in ("grid", "width", "depth")),
+            *(f"{value:.2f}" for value in (row["parameters"] / 1e6, row["gflop"])),
+            *(f"{row[key]:.1f}" for key in ("mean_mm", "median_mm")),
+            *(f"{row[key]:.2f}" for key in ("p50", "p90")),
+            ("none is nearer and faster" if row["best"] else "") + (" (noisy)" if row["noisy"] else ""),
         )
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -126,8 +130,9 @@ def plot(figures: dict[str, Any], path: Path) -> None:
     axes.plot([row["p50"] for row in best], [row["mean_mm"] for row in best], color="0.8", zorder=0)
     for row in rows:
         axes.plot(row["p50"], row["mean_mm"], marker="o", color="C0" if row["best"] else "0.6")
-        label = f"{row['grid']}$^3$, width {row['width']}" + ("" if row["depth"] == 3 else f", depth {row['depth']}")
-        axes.annotate(label, (row["p50"], row["mean_mm"]), (6, 4), textcoords="offset points", fontsize=9)
+        axes.annotate(
+            Path(row["weights"]).stem, (row["p50"], row["mean_mm"]), (6, 4), textcoords="offset points", fontsize=9
+        )
     axes.set(
         xlabel=f"network alone, median / ms ({figures['device_name']}, {figures['runtime']})",
         ylabel=f"mean joint error on {figures['test_set']} / mm",

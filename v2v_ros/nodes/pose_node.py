@@ -17,6 +17,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from v2v_ros.estimator import PoseEstimator
 
+from . import memory
 from .compute import survey
 from .diagnostics import NodeState, diagnostic_array, input_problem, must_look
 from .graph import look, subscribed
@@ -79,11 +80,10 @@ class PoseNode(LifecycleNode):
             DiagnosticArray, "/diagnostics", reliable(), qos_overriding_options=overridable()
         )
         # Not the node's clock: it stands still while no simulated time comes, which must be reported too.
-        self._diagnostics_timer = self.create_timer(
-            self.get_parameter("diagnostics_period").value,
-            self._publish_diagnostics,
-            clock=Clock(clock_type=ClockType.STEADY_TIME),
-        )
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        period = self.get_parameter("diagnostics_period").value
+        self._diagnostics_timer = self.create_timer(period, self._publish_diagnostics, clock=steady)
+        self._memory_timer = self.create_timer(memory.PERIOD, memory.release_free_memory, clock=steady)
 
     def autostart(self) -> None:
         """Configure and activate, unless the parameter says not to."""

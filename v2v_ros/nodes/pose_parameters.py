@@ -221,6 +221,8 @@ def check_pose(values: Mapping[str, Any]) -> str:
     for name, skeleton in (("publish_joint_states", "hand21"), ("publish_humans", "body15")):
         if values.get(name) and values["skeleton"] != skeleton:
             return f"parameter '{name}' needs 'skeleton' to be '{skeleton}', but it is '{values['skeleton']}'"
+    if values.get("predict_to_now") and values.get("filter") == "none":
+        return "parameter 'predict_to_now' needs velocities, so 'filter' must not be 'none'"
     names = get_skeleton(values["skeleton"]).joint_names
     for joint in chosen_joints(values.get("pose_array_joints", ())):
         if joint not in names:

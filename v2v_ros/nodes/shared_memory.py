@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -26,9 +28,10 @@ def remove_remains(folder: Path = Path("/dev/shm")) -> int:
         if not _SEGMENT.fullmatch(segment.name):
             continue
         with suppress(OSError):
-            if time.time() - lock.stat().st_mtime < _FRESH:
+            found = lock.lstat()  # everybody may write there: a pipe would hold us up for ever
+            if not stat.S_ISREG(found.st_mode) or time.time() - found.st_mtime < _FRESH:
                 continue
-            with lock.open("rb") as file:
+            with open(os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises while the process lives
                 segment.unlink(missing_ok=True)
                 lock.unlink()
