@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from v2v_ros.cli import main
 from v2v_ros.estimator import SkeletonEstimate, TrackingState
@@ -162,6 +163,7 @@ def test_the_command_scores_a_scene(tmp_path: Path, capsys: pytest.CaptureFixtur
     # In the first frames all three hands are free.
     assert row["frames"] == 6 and row["subjects"] == 18 and row["switches"] == 0
     assert row["mota"] > 0.5 and row["mean_mm"] < 30
+    assert Image.open(tmp_path / "report" / "hand_tracks.png").size[1] == 240
     assert (tmp_path / "report" / "hand_tracks.csv").read_text().startswith("name,frames,")
 
 

@@ -30,7 +30,10 @@ def add_options(sub: argparse.ArgumentParser) -> None:
 
 def run_tracks(options: argparse.Namespace) -> dict[str, Any]:
     """Print a row of figures for every scene."""
+    import numpy as np
+
     from .. import weights
+    from ..draw import save_png
     from ..estimator import PoseEstimator
     from ..evaluation import tables, tracks
     from ..files import write_atomically
@@ -68,12 +71,16 @@ def run_tracks(options: argparse.Namespace) -> dict[str, Any]:
     )
     kind = estimator.skeleton.kind
     total = sum(tracks.frame_count(SyntheticScene(kind, name), options.samples) for name in names)
+    pictures: list[Any] | None = None if options.output is None else []
     with Progress(total, "frame", quiet=options.quiet) as bar:
-        rows = tracks.evaluate_tracks(estimator, names, seed=options.seed, frames=options.samples, tick=bar.step)
+        rows = tracks.evaluate_tracks(
+            estimator, names, seed=options.seed, frames=options.samples, tick=bar.step, pictures=pictures
+        )
     text = "\n".join(tables.table(f"{kind} scene", rows))
     print(text)
     print(f"weights: {estimator.weights_id} ({estimator.weights_hash}); at most {most} subjects, filter {filter_name}")
-    if options.output is not None:
+    if options.output is not None and pictures is not None:
+        save_png(options.output / f"{kind}_tracks.png", np.concatenate(pictures))
         write_atomically(options.output / f"{kind}_tracks.txt", f"{text}\n".encode())
         write_atomically(options.output / f"{kind}_tracks.csv", next(tables.csv_tables({"tracks": rows}))[1].encode())
     return {

@@ -15,7 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..camera import Intrinsics
+from ..draw import colorize, draw_skeletons
 from ..estimator import PoseEstimator, SkeletonEstimate
+from ..skeletons import Skeleton
 from ..synthetic.scene import NAMES, RATE, SceneSubject, SyntheticScene
 from ..tracking import Side
 from .figures import percentile, plain
@@ -36,6 +39,7 @@ _METRICS = {
     "num_false_positives": "false_positives",
 }
 OVERALL = "all"
+_PICTURES = 4  # of a scene
 
 
 class Tally:
@@ -133,6 +137,7 @@ def evaluate_tracks(
     seed: int = 0,
     frames: int | None = None,
     tick: Callable[[], object] = lambda: None,
+    pictures: list[NDArray[np.uint8]] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Show scenes of the estimator's kind of subject at 30 frames a second, each from its start.
 
@@ -141,6 +146,7 @@ def evaluate_tracks(
         seed: Of the scenes.
         frames: Of each scene only so many; None: all.
         tick: Called after every frame.
+        pictures: Takes a strip uint8 [H, W, 3] of each scene, some frames with what was found in them.
 
     Raises:
         ValueError: There is no such scene.
@@ -152,12 +158,19 @@ def evaluate_tracks(
         scene = SyntheticScene(kind, name, seed=seed)
         tally = tallies[name] = Tally(REACH[kind])
         estimator.reset()
-        for index in range(frame_count(scene, frames)):
+        count = frame_count(scene, frames)
+        strip = []
+        drawn = {count * part // (_PICTURES + 1) for part in range(1, _PICTURES + 1)}
+        for index in range(count):
             shown = scene.frame(index / RATE)
             start = time.perf_counter()
             found = estimator.estimate(shown.depth, scene.intrinsics, index / RATE).skeletons
             tally.add(shown.subjects, found, time.perf_counter() - start)
+            if pictures is not None and index in drawn:
+                strip.append(_picture(shown.depth, found, estimator.skeleton, scene.intrinsics))
             tick()
+        if pictures is not None and strip:
+            pictures.append(np.concatenate(strip, axis=1))
     return summarize(tallies, kind)
 
 
@@ -165,6 +178,14 @@ def frame_count(scene: SyntheticScene, most: int | None = None) -> int:
     """How many frames of a scene are shown."""
     count = round(scene.seconds * RATE)
     return count if most is None else min(count, most)
+
+
+def _picture(
+    depth: NDArray[np.float32], found: Sequence[SkeletonEstimate], skeleton: Skeleton, intrinsics: Intrinsics
+) -> NDArray[np.uint8]:
+    near, far = np.nanpercentile(depth, (1, 99))
+    picture = colorize(depth, float(near), float(far))
+    return draw_skeletons(picture, [one.points for one in found], skeleton, intrinsics)[::2, ::2]
 
 
 def _motmetrics() -> Any:
