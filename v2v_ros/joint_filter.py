@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -64,7 +65,7 @@ class JointFilter(Protocol):
         ...
 
 
-class StampedFilter:
+class StampedFilter(ABC):
     """What all filters do with stamps and missing joints."""
 
     def __init__(self, skeleton: Skeleton) -> None:
@@ -107,16 +108,16 @@ class StampedFilter:
         rows[~self._moving, 3:6] = np.nan
         return Filtered(rows[:, :3], rows[:, 3:6], rows[:, 6:])
 
-    def _forget(self) -> None:
-        """Begin with a subject of which nothing is known."""
+    def _forget(self) -> None:  # noqa: B027
+        """Begin with a subject of which nothing is known; for filters that keep more than their rows."""
 
+    @abstractmethod
     def _take(self, points: Floats, spread: Floats, known: Mask, measured: Mask, dt: float) -> None:
         """Take in the measured joints, of which some are known from frames before, dt seconds after the last."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _at(self, dt: float, known: Mask) -> tuple[Floats, Floats, Floats]:
         """Points [J, 3], velocities [J, 3] and covariances [J, 3, 3] so many seconds after the last frame.
 
         Rows of joints that are not known may be anything.
         """
-        raise NotImplementedError

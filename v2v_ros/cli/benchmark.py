@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..datasets import NAMES
 from ..progress import Progress
-from .common import DEFAULT_SKELETON, CommandError, Commands, command, network_options, positive
+from .common import DEFAULT_SKELETON, CommandError, Commands, command, network_options, positive, write_figures
 
 if TYPE_CHECKING:
     from ..benchmark import Plan
@@ -97,7 +97,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     report = text(figures)
     print(report)
     if options.output is not None:
-        _write(figures, report, options.output)
+        from ..benchmark.plot import plot
+
+        write_figures(options.output, "benchmark", report, figures, plot)
     return figures
 
 
@@ -123,23 +125,6 @@ def _plan(options: argparse.Namespace) -> Plan:
         ros_seconds=options.seconds,
         **({**everything(weights), **given} if options.full else given),
     )
-
-
-def _write(figures: dict[str, Any], report: str, folder: Path) -> None:
-    import json
-
-    from ..evaluation import plots
-    from ..files import write_atomically
-
-    write_atomically(folder / "benchmark.txt", (report + "\n").encode())
-    content = json.dumps(figures, indent=1, allow_nan=False) + "\n"
-    write_atomically(folder / "benchmark.json", content.encode())
-    if plots.available():
-        from ..benchmark.plot import plot
-
-        plot(figures, folder / "benchmark.png")
-    else:
-        print("no plot: pip install matplotlib")
 
 
 def _readers(options: argparse.Namespace) -> dict[str, Any]:

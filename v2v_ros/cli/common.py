@@ -59,6 +59,24 @@ def network_options(sub: argparse.ArgumentParser, *, several: bool = False) -> N
     sub.add_argument("--threads", type=int, default=0, metavar="N", help=text)
 
 
+def write_figures(
+    folder: Path, name: str, text: str, figures: dict[str, Any], plot: Callable[[dict[str, Any], Path], object]
+) -> None:
+    """Write a report as ``name.txt``, ``name.json`` and, where matplotlib is installed, ``name.png``."""
+    import json
+
+    from ..evaluation import plots
+    from ..files import write_atomically
+
+    write_atomically(folder / f"{name}.txt", (text + "\n").encode())
+    content = json.dumps(figures, indent=1, allow_nan=False) + "\n"
+    write_atomically(folder / f"{name}.json", content.encode())
+    if plots.available():
+        plot(figures, folder / f"{name}.png")
+    else:
+        print("no plot: pip install matplotlib")
+
+
 def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
     """Argument type for numbers above zero."""
 

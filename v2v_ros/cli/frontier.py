@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..progress import Progress
-from .common import Commands, command, network_options, positive
+from .common import Commands, command, network_options, positive, write_figures
 
 _EXAMPLE = "v2v frontier --weights hand21_lite other.safetensors --output frontier/"
 
@@ -50,20 +50,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     text = table(figures)
     print(text)
     if options.output is not None:
-        _write(figures, text, options.output)
+        from ..evaluation.frontier import plot
+
+        write_figures(options.output, "frontier", text, figures, plot)
     return figures
-
-
-def _write(figures: dict[str, Any], text: str, folder: Path) -> None:
-    import json
-
-    from ..evaluation import plots
-    from ..evaluation.frontier import plot
-    from ..files import write_atomically
-
-    write_atomically(folder / "frontier.txt", (text + "\n").encode())
-    write_atomically(folder / "frontier.json", (json.dumps(figures, indent=1, allow_nan=False) + "\n").encode())
-    if plots.available():
-        plot(figures, folder / "frontier.png")
-    else:
-        print("no plot: pip install matplotlib")

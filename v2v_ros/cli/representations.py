@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..progress import Progress
-from .common import Commands, command, positive
+from .common import Commands, command, positive, write_figures
 
 # Those of the networks, whose module takes seconds to import.
 _NAMES = ("pixel-to-coordinates", "pixel-to-voxel", "voxel-to-coordinates", "voxel-to-voxel")
@@ -75,20 +75,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _write(figures: dict[str, Any], folder: Path) -> None:
-    import json
-
-    from ..evaluation import plots
     from ..files import write_atomically
     from ..representations.comparison import csv_table, table
     from ..representations.plot import learning_curves
 
     text = table(figures)
     print(text)
-    write_atomically(folder / "representations.txt", (text + "\n").encode())
     write_atomically(folder / "representations.csv", csv_table(figures).encode())
-    content = json.dumps(figures, indent=1, allow_nan=False) + "\n"
-    write_atomically(folder / "representations.json", content.encode())
-    if plots.available():
-        learning_curves(figures, folder / "representations.png")
-    else:
-        print("no plot: pip install matplotlib")
+    write_figures(folder, "representations", text, figures, learning_curves)
