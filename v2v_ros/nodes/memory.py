@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
-PERIOD = 60.0  # seconds; the next image then takes some milliseconds longer, as its memory has to be asked for anew
+PERIOD = 10.0  # seconds; the next image then takes some milliseconds longer, as its memory has to be asked for anew
 
 
 def release_free_memory() -> bool:
