@@ -158,7 +158,7 @@ class PoseEstimator:
         if name != self._filter:
             skeleton = self.skeleton
             self._filter = name
-            self._tracker.use_filter(None if name == "none" else lambda: make_filter(name, skeleton))
+            self._tracker.use_filter(lambda: make_filter(name, skeleton))
 
     @property
     def confirmation(self) -> int:

@@ -113,9 +113,13 @@ class Tracker:
         """The surest of those that are one subject seen from several cubes, the surest first."""
         kept: list[Observation] = []
         for one in sorted(observations, key=lambda each: -each.score):
-            if all(joint_distance(one.points, other.points) > _SAME_SKELETON * self._edge for other in kept):
+            if not any(self._is_same(one, other) for other in kept):
                 kept.append(one)
         return kept
+
+    def _is_same(self, one: Observation, other: Observation) -> bool:
+        """Whether two observations are of one subject, seen twice in a frame."""
+        return joint_distance(one.points, other.points) <= _SAME_SKELETON * self._edge
 
     def reports(self, stamp: float) -> list[tuple[Track, Report]]:
         """What to say at a time about every subject that is to be reported; it then has an identity."""
@@ -161,12 +165,8 @@ class Tracker:
 
     def _welcome(self, observation: Observation, stamp: float) -> None:
         """Go on with a track that was lost, or begin one, if there is room."""
-        for track in self.tracks:
-            if (
-                track.fresh
-                and joint_distance(observation.points, track.observation.points) < _SAME_SKELETON * self._edge
-            ):
-                return  # somebody who was already seen in this frame
+        if any(track.fresh and self._is_same(observation, track.observation) for track in self.tracks):
+            return  # somebody who was already seen in this frame
         followed = [track for track in self.tracks if not track.lost]
         if len(followed) >= self.most:
             if any(track.fresh for track in followed):
