@@ -184,6 +184,25 @@ print("done")
     assert done.stdout.strip() == "done", done.stdout + done.stderr
 
 
+def test_a_signal_after_openvinos_networks_are_gone_is_handled(untrained_weights: Path) -> None:
+    """They went in the order in which they came, and the process had no valid stack left for a handler."""
+    need("openvino")
+    code = f"""
+import gc, os, signal, torch
+from v2v_ros import weights
+from v2v_ros.runtime import make_runtime
+signal.signal(signal.SIGTERM, lambda *_: print("handled", flush=True))
+loaded = weights.load({str(untrained_weights)!r})
+networks = [make_runtime("openvino", loaded, torch.device("cpu"), 1) for _ in range(2)]
+while networks:
+    del networks[0]
+    gc.collect()
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.strip()) == (0, "handled"), done.stderr
+
+
 def test_the_estimator_says_what_runs(untrained_weights: Path) -> None:
     estimator = PoseEstimator(untrained_weights, device="cpu", center_weights=None, runtime="torch", threads=1)
     assert estimator.runtime.startswith("torch")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Any
 
@@ -26,7 +27,7 @@ class OpenVinoRuntime:
 
     def __init__(self, network: V2VPoseNet, threads: int = 0) -> None:
         openvino = import_openvino()
-        core = openvino.Core()
+        core = _core()
         # Samples run one by one: a batch gains nothing on a CPU, and every new size would be compiled anew.
         graph = core.read_model(onnx_model(network, batch=1).SerializeToString())
         options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
@@ -51,6 +52,17 @@ class OpenVinoRuntime:
             self._request.set_output_tensor(self._tensor(out[index : index + 1], shared_memory=True))
             self._request.infer()
         return heatmaps
+
+
+@functools.cache
+def _core() -> Any:
+    """OpenVINO's core, one for the process and never destroyed.
+
+    With its first network comes its plugin for CPUs, which gives the thread another stack for signals, and frees it at
+    its end. Of two plugins that end in the order in which they began, the later one restores the freed stack of the
+    earlier one, and the next signal, such as Ctrl-C, ends the process without a word.
+    """
+    return import_openvino().Core()
 
 
 def import_openvino() -> Any:
