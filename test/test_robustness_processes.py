@@ -110,7 +110,8 @@ def test_a_killed_node_comes_back_to_those_who_listen(robot: Robot) -> None:
     robot.pose.stop()
     robot.start_pose()
     robot.wait_skeletons()
-    assert len(robot.infos) == infos + 1  # latched: who listens is told again
+    robot.ros.wait(lambda: len(robot.infos) > infos, SLOW, "the latched info")  # who listens is told again
+    assert len(robot.infos) == infos + 1
 
 
 LONELY = """

@@ -12,6 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PointStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import SetBool, Trigger
 
@@ -28,6 +29,7 @@ from .outputs import Outputs
 from .parameters import declare
 from .pose_parameters import POSE_PARAMETERS, PoseSettings, check_pose
 from .processing import Processing, Topics
+from .receiver import ByReceiver, Receiver
 from .recovery import Recovery, RuntimeFailure, free_memory, load_estimator
 from .reports import Reports
 from .runner import run
@@ -43,7 +45,7 @@ _STOP_TIMEOUT = 10.0  # seconds; an image is processed in less, even on a slow C
 class PoseNode(LifecycleNode):
     """Wires topics, parameters and services to the estimator.
 
-    Callbacks only store the newest message; a worker thread processes it.
+    A thread takes the messages and only keeps the newest; another one processes it.
 
     Args:
         make_estimator: Makes the estimator when the node is configured, and again when it fails; with ``device`` when
@@ -66,7 +68,8 @@ class PoseNode(LifecycleNode):
         self._outputs: Outputs | None = None
         self._processing: Processing | None = None
         self._worker: Worker[Image | CompressedImage] | None = None
-        self._inputs: list[Any] = []
+        self._inputs: list[Subscription] = []
+        self._receiver: Receiver | None = None
 
         compressed = self.get_parameter("depth_transport").value == "compressedDepth"
         self._image_type = CompressedImage if compressed else Image
@@ -133,12 +136,14 @@ class PoseNode(LifecycleNode):
             self._losses,
         )
         self._worker = Worker(self._processing.process, partial(self._on_failed_image, self._statistics), "worker")
+        group = ByReceiver()
         for subscription in (
             (CameraInfo, "depth/camera_info", self._on_info),
             (PointStamped, "center", self._on_center),
             (self._image_type, self._image_topic, self._on_image),
         ):
-            self._inputs.append(subscribe(self, *subscription))
+            self._inputs.append(subscribe(self, *subscription, group))
+        self._receiver = Receiver(self, self._inputs, self._on_bad_message)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         if not self._stop():
@@ -169,6 +174,9 @@ class PoseNode(LifecycleNode):
 
     def _stop(self) -> bool:
         """Undo exactly what activation did; False when an image is still being processed."""
+        if self._receiver is not None:
+            self._receiver.stop()
+        self._receiver = None
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs = []
@@ -200,6 +208,13 @@ class PoseNode(LifecycleNode):
             if message.header.stamp.sec == 0 and message.header.stamp.nanosec == 0:
                 message.header.stamp = self.get_clock().now().to_msg()  # typed by hand: meant for now
             self._processing.hint = message
+
+    def _on_bad_message(self, subscription: Subscription, error: Exception) -> None:
+        if self.context.ok():
+            self._reports.error("traceback", "".join(traceback.format_exception(error)))
+            text = f"{subscription.topic_name}: a message was skipped: {type(error).__name__}: {error}"
+            self._statistics.failed(text)
+            self._reports.error("message", text)
 
     def _on_failed_image(self, statistics: Statistics, error: Exception) -> None:
         # Publishing fails while everything ends, and in a thread that outlived its activation.

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -63,6 +64,10 @@ def overridable() -> QoSOverridingOptions:
     return QoSOverridingOptions.with_default_policies()
 
 
-def subscribe(node: Node, kind: type, topic: str, callback: Callable[[Any], None]) -> Subscription:
+def subscribe(
+    node: Node, kind: type, topic: str, callback: Callable[[Any], None], group: CallbackGroup | None = None
+) -> Subscription:
     """Subscribe to the newest message of a topic."""
-    return node.create_subscription(kind, topic, callback, newest_only(), qos_overriding_options=overridable())
+    return node.create_subscription(
+        kind, topic, callback, newest_only(), callback_group=group, qos_overriding_options=overridable()
+    )

@@ -1,0 +1,100 @@
+"""Takes messages in a thread of its own, without the executor."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.guard_condition import GuardCondition
+from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+
+_LOOK = 500_000_000  # nanoseconds after which the thread looks whether ROS has been shut down
+
+
+class ByReceiver(ReentrantCallbackGroup):
+    """What is in this group is left to a :class:`Receiver`.
+
+    The events of a subscription too: Fast DDS wakes who waits for them with every message, and the executor would look
+    again and again, without a pause, until the message is taken.
+    """
+
+    def can_execute(self, entity: Any) -> bool:
+        return False
+
+
+class Receiver:
+    """A thread that waits for messages of a few subscriptions and calls their callbacks.
+
+    rclpy's executor lists all that a node has (services, timers, events) anew for every message; where images come
+    quickly, that is most of what they wait for (docs/performance.md).
+
+    Args:
+        node: Owns the subscriptions.
+        subscriptions: In the group :class:`ByReceiver`. Of those with a message at the same time, the first is served
+            first. They must not be destroyed before :meth:`stop`.
+        on_error: Called in the thread with the subscription and what taking its message or its callback raised; the
+            thread then goes on.
+    """
+
+    def __init__(
+        self, node: Node, subscriptions: Sequence[Subscription], on_error: Callable[[Subscription, Exception], None]
+    ) -> None:
+        self._context = node.context
+        self._subscriptions = subscriptions
+        self._on_error = on_error
+        self._stopping = False
+        self._wake = GuardCondition(None, None, context=node.context)
+        self._thread = threading.Thread(target=self._run, name="receiver", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread after the callback it is at."""
+        self._stopping = True
+        self._wake.trigger()
+        self._thread.join()
+        self._wake.destroy()
+
+    def _run(self) -> None:
+        handle = self._context.handle
+        assert handle is not None  # only before ROS is initialized
+        try:
+            with handle:
+                self._receive(handle)
+        except RuntimeError:  # rclpy's RCLError and InvalidHandle: ROS is shut down while the thread waits
+            if self._context.ok():
+                raise
+
+    def _receive(self, context: Any) -> None:
+        lists: list[Any] = [subscription.event_handlers for subscription in self._subscriptions]  # typed wrongly there
+        events = [event for events in lists for event in events]
+        # Of subscriptions, guard conditions, timers, clients, services and events.
+        wait_set = _rclpy.WaitSet(len(self._subscriptions), 1, 0, 0, 0, len(events), context)
+        while True:
+            wait_set.clear_entities()
+            wait_set.add_guard_condition(self._wake.handle)
+            for subscription in self._subscriptions:
+                wait_set.add_subscription(subscription.handle)
+            for event in events:
+                event.add_to_wait_set(wait_set)
+            wait_set.wait(_LOOK)
+            if self._stopping or not self._context.ok():
+                return
+            ready = wait_set.get_ready_entities("subscription")
+            for subscription in self._subscriptions:
+                if subscription.handle.pointer in ready:
+                    self._serve(subscription)
+            for event in events:
+                if event.is_ready(wait_set) and (data := event.take_data()) is not None:
+                    event.callback(data)
+
+    def _serve(self, subscription: Subscription) -> None:
+        try:
+            taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
+            if taken is not None:
+                subscription.callback(taken[0])
+        except Exception as error:  # such as a string that is no text; it must not end the thread
+            self._on_error(subscription, error)
