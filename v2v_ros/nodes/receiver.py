@@ -45,9 +45,14 @@ class Receiver:
     ) -> None:
         self._context = node.context
         self._subscriptions = subscriptions
+        lists: list[Any] = [subscription.event_handlers for subscription in subscriptions]  # typed wrongly there
+        self._events = [event for events in lists for event in events]
         self._on_error = on_error
         self._stopping = False
         self._wake = GuardCondition(None, None, context=node.context)
+        # Of subscriptions, guard conditions, timers, clients, services and events.
+        sizes = (len(subscriptions), 1, 0, 0, 0, len(self._events))
+        self._wait_set = _rclpy.WaitSet(*sizes, node.context.handle)
         self._thread = threading.Thread(target=self._run, name="receiver", daemon=True)
         self._thread.start()
 
@@ -63,22 +68,19 @@ class Receiver:
         assert handle is not None  # only before ROS is initialized
         try:
             with handle:
-                self._receive(handle)
+                self._receive()
         except RuntimeError:  # rclpy's RCLError and InvalidHandle: ROS is shut down while the thread waits
             if self._context.ok():
                 raise
 
-    def _receive(self, context: Any) -> None:
-        lists: list[Any] = [subscription.event_handlers for subscription in self._subscriptions]  # typed wrongly there
-        events = [event for events in lists for event in events]
-        # Of subscriptions, guard conditions, timers, clients, services and events.
-        wait_set = _rclpy.WaitSet(len(self._subscriptions), 1, 0, 0, 0, len(events), context)
+    def _receive(self) -> None:
+        wait_set = self._wait_set
         while True:
             wait_set.clear_entities()
             wait_set.add_guard_condition(self._wake.handle)
             for subscription in self._subscriptions:
                 wait_set.add_subscription(subscription.handle)
-            for event in events:
+            for event in self._events:
                 event.add_to_wait_set(wait_set)
             wait_set.wait(_LOOK)
             if self._stopping or not self._context.ok():
@@ -87,7 +89,7 @@ class Receiver:
             for subscription in self._subscriptions:
                 if subscription.handle.pointer in ready:
                     self._serve(subscription)
-            for event in events:
+            for event in self._events:
                 if event.is_ready(wait_set) and (data := event.take_data()) is not None:
                     event.callback(data)
 
