@@ -98,5 +98,5 @@ class Receiver:
             taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
             if taken is not None:
                 subscription.callback(taken[0])
-        except Exception as error:  # such as a string that is no text; it must not end the thread
+        except Exception as error:  # it must not end the thread
             self._on_error(subscription, error)
