@@ -95,6 +95,12 @@ ARGUMENTS = (
         description=f"CPU threads for the network; 0: as many as the runtime sees fit{AS_IN_FILE}",
     ),
     DeclareLaunchArgument(
+        "read_out",
+        default_value="",
+        choices=["", "auto", "refiner", "peaks"],
+        description=f"How joints are read off the heatmaps: by the joint refiner, or peaks: each by itself{AS_IN_FILE}",
+    ),
+    DeclareLaunchArgument(
         "max_subjects",
         default_value="",
         choices=["", *map(str, range(1, 9))],
@@ -208,7 +214,7 @@ def whole_number(name: str, text: str) -> int:
 
 def given_parameters(value: Callable[[str], str]) -> dict[str, Any]:
     """Parameters of the pose node that were given as launch arguments."""
-    texts = ("weights", "device", "runtime", "filter", "depth_transport", "side")
+    texts = ("weights", "device", "runtime", "read_out", "filter", "depth_transport", "side")
     parameters: dict[str, Any] = {name: ParameterValue(value(name), value_type=str) for name in texts if value(name)}
     parameters |= {name: whole_number(name, value(name)) for name in ("threads", "max_subjects") if value(name)}
     for name in ("autostart", "publish_joint_states", "publish_humans", "publish_hull"):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from v2v_ros import weights
+from v2v_ros.calibration import Calibration
+from v2v_ros.joint_refiner import JointRefiner, JointRefinerConfig
 from v2v_ros.network import NetworkConfig, V2VPoseNet
 from v2v_ros.skeletons import get_skeleton
-from v2v_ros.weights import Weights
+from v2v_ros.weights import JointRefinerWeights, Weights
 
 pytest_plugins = ["ros_bench"]  # fixtures for tests with nodes
 
@@ -51,6 +54,26 @@ def make_weights(tmp_path: Path) -> MakeWeights:
         return path
 
     return make
+
+
+@pytest.fixture
+def refined_weights(make_weights: MakeWeights) -> Path:
+    """The same with a joint refiner of random weights, whose joints depend on what the heatmaps show."""
+    loaded = weights.load(make_weights("refined", grid=16, width=2))
+    generator = torch.Generator().manual_seed(0)
+    for values in loaded.state.values():
+        if values.dim() == 5:
+            values.normal_(std=(2 / values[0].numel()) ** 0.5, generator=generator)
+    loaded.state["back.3.bias"].fill_(0.3)
+    config = JointRefinerConfig(21, peaks=3, width=16, layers=2, heads=2)
+    state = JointRefiner(config).state_dict()
+    for values in state.values():
+        if values.dim() == 2:
+            values.normal_(std=0.3, generator=generator)
+    tables = Calibration((0.2, 0.8), (0.1, 0.9), (1.5, 2.5))
+    path = make_weights("refined")
+    weights.save(replace(loaded, refiner=JointRefinerWeights(config, state, tables)), path)
+    return path
 
 
 @pytest.fixture

@@ -126,7 +126,8 @@ def test_refining_moves_onto_the_content_and_stays_without_any() -> None:
 def observation(x: float, score: float = 0.8) -> Observation:
     points = np.full((21, 3), 0.5, dtype=np.float32)
     points[:, 0] = x
-    return Observation(points, np.full(21, score, np.float32), np.full((21, 6), 1e-4, np.float32), np.zeros(3))
+    spreads = np.full((21, 6), 1e-4, np.float32)
+    return Observation(points, np.full(21, score, np.float32), spreads, np.zeros(3), score)
 
 
 def test_a_track_predicts_steady_motion() -> None:
@@ -540,7 +541,7 @@ def test_a_refiner_moves_guesses_and_leaves_hints_alone() -> None:
 
 def look(side: Side, score: float) -> Observation:
     joints, spreads = np.zeros((21, 3), np.float32), np.zeros((21, 6), np.float32)
-    return Observation(joints, np.full(21, score, np.float32), spreads, np.zeros(3), side)
+    return Observation(joints, np.full(21, score, np.float32), spreads, np.zeros(3), score, side)
 
 
 def test_the_side_is_that_of_the_higher_score_unless_much_was_seen_before() -> None:
@@ -582,7 +583,8 @@ def test_scores_and_covariances_are_calibrated(estimator: PoseEstimator, monkeyp
     truth.joints = frame.joints
     (plain,) = estimator.estimate(frame.depth, CAMERA, 0.0).skeletons
     estimator.reset()
-    monkeypatch.setattr(estimator._pipeline, "_calibration", Calibration((0.0, 1.0), (0.9, 0.9), (4.0, 4.0)))
+    tables = Calibration((0.0, 1.0), (0.9, 0.9), (4.0, 4.0))
+    monkeypatch.setattr(estimator._pipeline.read_out, "calibration", tables)
     (calibrated,) = estimator.estimate(frame.depth, CAMERA, 0.0).skeletons
     assert calibrated.scores == pytest.approx(np.full(21, 0.9))
     np.testing.assert_allclose(calibrated.covariances, 4 * plain.covariances, rtol=1e-5)

@@ -16,6 +16,7 @@ from v2v_ros import estimator, pipeline_cuda, weights
 from v2v_ros.camera import Intrinsics
 from v2v_ros.estimator import PoseEstimator
 from v2v_ros.network import V2VPoseNet
+from v2v_ros.peaks import dense_peaks
 from v2v_ros.pipeline import Looks, Pipeline, make_pipeline
 from v2v_ros.pipeline_cuda import CudaPipeline, Steps
 from v2v_ros.runtime import TorchRuntime
@@ -58,7 +59,9 @@ def assert_equal(found: Looks, expected: Looks, tolerance: float = 1e-5) -> None
     np.testing.assert_allclose(found.points, expected.points, rtol=0, atol=tolerance)
     np.testing.assert_allclose(found.scores, expected.scores, rtol=0, atol=100 * tolerance)
     np.testing.assert_allclose(found.covariances, expected.covariances, rtol=1e-3, atol=tolerance**2)
-    for name in ("points", "scores", "covariances", "empty"):
+    np.testing.assert_allclose(found.subjects, expected.subjects, rtol=0, atol=100 * tolerance)
+    np.testing.assert_allclose(found.left, expected.left, rtol=0, atol=1000 * tolerance)
+    for name in ("points", "scores", "covariances", "subjects", "left", "empty"):
         assert getattr(found, name).dtype == getattr(expected, name).dtype
 
 
@@ -79,16 +82,31 @@ def in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("in_float32")
 @pytest.mark.parametrize("name", weights.shipped())
-def test_it_says_what_the_other_pipeline_says(name: str) -> None:
+def test_it_says_what_the_other_pipeline_says(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = weights.load(name)
     expected, found = Pipeline(loaded, CPU, "torch"), CudaPipeline(loaded, CPU)
     depth, middle = frame(loaded.skeleton.kind)
     for count in (0, 1, 2, 3, 5, 8, 11):
         where = cubes(middle, count, loaded.cube_edge)
         looks = look(expected, depth, CAMERA, *where)
-        assert_equal(look(found, depth, CAMERA, *where), looks)
+        with monkeypatch.context() as patch:
+            patch.setattr("v2v_ros.peaks._sparse", dense_peaks)  # as on a GPU: by operations of fixed size
+            assert_equal(look(found, depth, CAMERA, *where), looks)
         assert looks.empty.tolist() == [k % 3 == 2 for k in range(count)]
         assert count == 0 or np.isfinite(looks.points).any()
+
+
+@pytest.mark.usefixtures("in_float32")
+@pytest.mark.parametrize("read_out", ["refiner", "peaks"])
+def test_it_refines_joints_as_the_other_pipeline_does(refined_weights: Path, read_out: str) -> None:
+    loaded = weights.load(refined_weights)
+    expected = Pipeline(loaded, CPU, "torch", read_out=read_out)
+    depth, middle = frame("hand")
+    where = cubes(middle, 5, loaded.cube_edge)
+    looks = look(expected, depth, CAMERA, *where)
+    assert_equal(look(CudaPipeline(loaded, CPU, read_out=read_out), depth, CAMERA, *where), looks)
+    assert (looks.left[~looks.empty] != 0).all() == (read_out == "refiner")
+    assert np.isfinite(looks.points).any() and (looks.subjects[~looks.empty] > 0).all()
 
 
 @pytest.fixture
@@ -156,7 +174,7 @@ def test_a_stage_asks_the_device_for_nothing(wide_weights: Weights) -> None:
         for step in pipeline._steps(frame, batch):
             step()
     assert batch.grids.shape == (4, 1, 16, 16, 16) and batch.heatmaps.shape == (4, 21, 8, 8, 8)
-    assert batch.result is result and result.shape == (4, 211)
+    assert batch.result is result and result.shape == (4, 213)
 
 
 def test_each_number_of_cubes_and_size_of_image_is_recorded_once(
@@ -202,7 +220,7 @@ def test_all_runs_without_graphs_where_they_cannot_be_recorded(
 
 def test_the_pipeline_is_chosen_by_device_and_runtime(untrained_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = weights.load(untrained_weights)
-    monkeypatch.setattr("v2v_ros.pipeline_cuda.CudaPipeline", lambda *_: "cuda")
+    monkeypatch.setattr("v2v_ros.pipeline_cuda.CudaPipeline", lambda *_, **__: "cuda")
     assert isinstance(make_pipeline(loaded, CPU, "torch"), Pipeline)
     monkeypatch.setattr("v2v_ros.pipeline.Pipeline", lambda *_: "any")
     gpu = torch.device("cuda", 1)

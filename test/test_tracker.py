@@ -23,9 +23,8 @@ def seen(x: float, y: float = 0.0, z: float = 0.5, shape: int = 0, score: float 
     points = (SHAPES[shape] - SHAPES[shape].mean(0) + (x, y, z)).astype(np.float32)
     left = {"left": 1.0, "right": -1.0, "": 0.0}[side]
     which = {"left": Side.LEFT, "right": Side.RIGHT, "": Side.UNKNOWN}[side]
-    return Observation(
-        points, np.full(21, score, np.float32), np.full((21, 6), 1e-4, np.float32), points.mean(0), which, left
-    )
+    spreads = np.full((21, 6), 1e-4, np.float32)
+    return Observation(points, np.full(21, score, np.float32), spreads, points.mean(0), score, which, left)
 
 
 def tracker(most: int = 4) -> Tracker:

@@ -59,6 +59,8 @@ class PoseEstimator:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         runtime: What runs the pose network, one of :data:`v2v_ros.runtime.NAMES`.
         threads: CPU threads for it; 0: the runtime's choice. PyTorch's are those of the whole process.
+        read_out: How joints are read off the network's heatmaps: ``peaks``, each by itself, as the paper does;
+            ``refiner``, by the joint refiner of the weights; ``auto``: by the refiner where the weights have one.
         skeleton: When given, weights for any other skeleton are refused.
         center_weights: Name or path of a centre refiner's weights; ``auto``: those shipped for the skeleton, if any;
             None: the subject is found by its shape alone.
@@ -72,11 +74,11 @@ class PoseEstimator:
         hold_seconds: For how long a subject that is not seen is still reported, as predicted.
         memory_seconds: For how long it then keeps its identity.
 
-    All but the first six can be changed between frames as attributes.
+    All but the first seven can be changed between frames as attributes.
 
     Raises:
         WeightsError: The weights cannot be used.
-        ValueError: There is no such device, runtime or filter.
+        ValueError: There is no such device, runtime, read-out or filter.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class PoseEstimator:
         device: str = "auto",
         runtime: str = "auto",
         threads: int = 0,
+        read_out: str = "auto",
         center_weights: str | Path | None = "auto",
         skeleton: str | None = None,
         side: Side = Side.UNKNOWN,
@@ -101,7 +104,7 @@ class PoseEstimator:
         torch_device = choose_device(device)
         loaded = weights_files.load(weights, skeleton)
         self._edge, self._device = loaded.cube_edge, torch_device
-        self._pipeline = make_pipeline(loaded, torch_device, runtime, threads)
+        self._pipeline = make_pipeline(loaded, torch_device, runtime, threads, read_out)
         self._observe = Observer(self._pipeline)
         if center_weights == "auto":
             center_weights = weights_files.center_for(loaded.skeleton.name)
@@ -117,6 +120,7 @@ class PoseEstimator:
         self.weights_id, self.weights_hash = loaded.id, loaded.hash
         self.network = describe(loaded.config)
         self.runtime = self._pipeline.description
+        self.read_out = self._pipeline.read_out.name
         self.device = str(torch_device)
         nearest, farthest = DEPTH_RANGE[self.skeleton.kind]
         self.side = side

@@ -49,18 +49,35 @@ def decode(heatmaps: torch.Tensor, sigma: float, offset: float = 0.0) -> tuple[t
     flat = heatmaps.flatten(2)
     index = _argmax(flat)
     scores = flat.gather(2, index[..., None])[..., 0]
-    peak = _cell(index, size)
-    middle = peak.clamp(1, size - 2)  # the 3x3x3 window stays in the grid
-    window = _windows(heatmaps, middle)
-    # A floor far under any peak keeps the logarithm finite where the network puts out negative values.
-    window = window.clamp_min(1e-6)
-    marginals = torch.stack((window.sum((2, 3)), window.sum((2, 4)), window.sum((3, 4))), dim=2)  # x, y, z
-    log = marginals.log()
-    shift = sigma**2 / 2 * (log[..., 2] - log[..., 0])
+    return places_of_peaks(heatmaps, cells_of(index, size), sigma) - offset, scores.clamp(0, 1)
+
+
+def places_of_peaks(heatmaps: torch.Tensor, peaks: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Where peaks lie to a fraction of a cell, as :func:`decode` finds it.
+
+    Args:
+        heatmaps: float [B, J, M, M, M], M >= 3.
+        peaks: int64 [B, J, ..., 3] cells (x, y, z) that are higher than their neighbours.
+        sigma: Standard deviation of the targets, in cells.
+
+    Returns:
+        float, of the shape of the peaks: (x, y, z) in cells.
+    """
+    middle = peaks.clamp(1, heatmaps.shape[-1] - 2)  # the 3x3x3 window stays in the grid
+    shift = subcell_shift(_windows(heatmaps, middle), sigma)
     # One cell of slack beyond the window's middle cell, more where the peak touches the border of the grid.
-    limit = 1.0 + 2.0 * (peak != middle)
-    coordinates = middle + (0.5 - offset) + shift.clamp(-limit, limit)
-    return coordinates, scores.clamp(0, 1)
+    limit = 1.0 + 2.0 * (peaks != middle)
+    return middle + 0.5 + shift.clamp(-limit, limit)
+
+
+def subcell_shift(windows: torch.Tensor, sigma: float) -> torch.Tensor:
+    """From the middles of windows float [..., 3, 3, 3] (z, y, x) to the peaks of the Gaussians in them, float [..., 3]
+    (x, y, z) in cells."""
+    # A floor far under any peak keeps the logarithm finite where the network puts out negative values.
+    windows = windows.clamp_min(1e-6)
+    marginals = torch.stack((windows.sum((-3, -2)), windows.sum((-3, -1)), windows.sum((-2, -1))), dim=-2)  # x, y, z
+    log = marginals.log()
+    return sigma**2 / 2 * (log[..., 2] - log[..., 0])
 
 
 def _argmax(flat: torch.Tensor) -> torch.Tensor:
@@ -70,20 +87,20 @@ def _argmax(flat: torch.Tensor) -> torch.Tensor:
     return flat.argmax(-1)
 
 
-def _cell(index: torch.Tensor, size: int) -> torch.Tensor:
+def cells_of(index: torch.Tensor, size: int) -> torch.Tensor:
     """Indices into flattened (z, y, x) grids to cells [..., 3] (x, y, z)."""
     return torch.stack((index % size, index // size % size, index // size**2), dim=-1)
 
 
 def _windows(heatmaps: torch.Tensor, middle: torch.Tensor) -> torch.Tensor:
-    """The 3x3x3 neighbourhoods [B, J, 3, 3, 3] (z, y, x) of the cells ``middle`` [B, J, 3] (x, y, z)."""
-    batch, joints, size = heatmaps.shape[:3]
+    """The 3x3x3 neighbourhoods [B, J, ..., 3, 3, 3] (z, y, x) of the cells ``middle`` [B, J, ..., 3] (x, y, z)."""
+    size = heatmaps.shape[-1]
     step = torch.arange(-1, 2, device=heatmaps.device)
     x = middle[..., 0, None, None, None] + step[None, None, :]
     y = middle[..., 1, None, None, None] + step[None, :, None]
     z = middle[..., 2, None, None, None] + step[:, None, None]
     index = ((z * size + y) * size + x).flatten(2)
-    return heatmaps.flatten(2).gather(2, index).view(batch, joints, 3, 3, 3)
+    return heatmaps.flatten(2).gather(2, index).view(*middle.shape[:-1], 3, 3, 3)
 
 
 def covariance(heatmaps: torch.Tensor) -> torch.Tensor:
@@ -102,7 +119,7 @@ def covariance(heatmaps: torch.Tensor) -> torch.Tensor:
     batch, joints, size = heatmaps.shape[:3]
     # Any origin gives the same central moments, but in float32 one near the mass loses nothing; a coarse look finds it.
     coarse = heatmaps[..., ::_STRIDE, ::_STRIDE, ::_STRIDE]
-    origin = _STRIDE * _cell(_argmax(coarse.flatten(2)), coarse.shape[-1]).view(-1, 3)
+    origin = _STRIDE * cells_of(_argmax(coarse.flatten(2)), coarse.shape[-1]).view(-1, 3)
     cells = torch.arange(size, device=heatmaps.device) - origin[..., None]
     cells = cells.to(heatmaps.dtype)
     powers = torch.stack((torch.ones_like(cells), cells, cells * cells), dim=2)

@@ -62,7 +62,9 @@ class Observer:
         first = 0
         for center, each, logit in zip(centers, sides, known, strict=True):
             seen = [
-                Observation(looks.points[k], looks.scores[k], looks.covariances[k], center, side)
+                Observation(
+                    looks.points[k], looks.scores[k], looks.covariances[k], center, float(looks.subjects[k]), side
+                )
                 for k, side in enumerate(each, start=first)
                 if not looks.empty[k]
             ]

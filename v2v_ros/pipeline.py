@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from .camera import Intrinsics
-from .heatmaps import covariance, decode
+from .read_out import ReadOut
 from .runtime import make_runtime
 from .stopwatch import Stopwatch
 from .voxels import count_occupied, cube_occupancy, metric_coordinates
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .pipeline_cuda import CudaPipeline
 
 FEWEST_VOXELS = 50  # a cube with fewer occupied ones is empty
-JOINT_SCORE = 0.05  # heatmap peak; a joint below is not estimated
+JOINT_SCORE = 0.05  # confidence; a joint below is not estimated
 
 
 @dataclass(frozen=True)
@@ -30,28 +30,51 @@ class Looks:
         points: float32 [K, J, 3] metres in the camera's optical frame; NaN for a joint that is not estimated.
         scores: float32 [K, J] in [0, 1]; 0 for a joint that is not estimated.
         covariances: float32 [K, J, 6]: xx, xy, xz, yy, yz, zz in square metres; NaN for a joint that is not estimated.
+        subjects: float32 [K] in [0, 1], probability that the cube holds a subject, as the hand that it is shown as;
+            without a joint refiner the mean of the joints' scores.
+        left: float32 [K], logit of the hand being the left one against the right one, without regard to other looks; 0
+            where the read-out does not say.
         empty: bool [K]: there is next to nothing in the cube.
     """
 
     points: np.ndarray
     scores: np.ndarray
     covariances: np.ndarray
+    subjects: np.ndarray
+    left: np.ndarray
     empty: np.ndarray
+
+    def values(self) -> tuple[np.ndarray, ...]:
+        """All but which cubes are empty."""
+        return self.points, self.scores, self.covariances, self.subjects, self.left
+
+    @staticmethod
+    def nothing(cubes: int, joints: int) -> Looks:
+        """Looks into cubes that are empty."""
+        return Looks(
+            np.full((cubes, joints, 3), np.nan, np.float32),
+            np.zeros((cubes, joints), np.float32),
+            np.full((cubes, joints, 6), np.nan, np.float32),
+            np.zeros(cubes, np.float32),
+            np.zeros(cubes, np.float32),
+            np.ones(cubes, bool),
+        )
 
 
 def make_pipeline(
-    weights: Weights, device: torch.device, runtime: str = "auto", threads: int = 0
+    weights: Weights, device: torch.device, runtime: str = "auto", threads: int = 0, read_out: str = "auto"
 ) -> Pipeline | CudaPipeline:
     """The pipeline for a device: on a GPU, and with PyTorch, one of its own. Arguments as :class:`Pipeline` has them.
 
     Raises:
-        ValueError: There is no such runtime, it is not installed or not for the device, or threads is negative.
+        ValueError: There is no such runtime or read-out, it is not installed or not for the device, or threads is
+            negative.
     """
     if device.type == "cuda" and runtime in ("auto", "torch") and threads >= 0:
         from .pipeline_cuda import CudaPipeline
 
-        return CudaPipeline(weights, device, threads)
-    return Pipeline(weights, device, runtime, threads)
+        return CudaPipeline(weights, device, threads, read_out=read_out)
+    return Pipeline(weights, device, runtime, threads, read_out)
 
 
 class Pipeline:
@@ -62,16 +85,25 @@ class Pipeline:
         device: Where to run.
         runtime: What runs the network, a name for :func:`~v2v_ros.runtime.make_runtime`.
         threads: CPU threads of the runtime; 0: its choice.
+        read_out: How joints are read off the heatmaps, a name for :class:`~v2v_ros.read_out.ReadOut`.
 
     Attributes:
         description: Of the runtime, for people.
+        read_out: What reads the heatmaps.
     """
 
-    def __init__(self, weights: Weights, device: torch.device, runtime: str = "auto", threads: int = 0) -> None:
+    def __init__(
+        self,
+        weights: Weights,
+        device: torch.device,
+        runtime: str = "auto",
+        threads: int = 0,
+        read_out: str = "auto",
+    ) -> None:
         self._device = device
         self._config, self._edge = weights.config, weights.cube_edge
-        self._calibration, self._offset = weights.calibration, weights.heatmap_offset
         self._run = make_runtime(runtime, weights, device, threads)
+        self.read_out = ReadOut(weights, device, runtime, threads, read_out)
         self.description = self._run.description
         self._run(torch.zeros(1, 1, *3 * (self._config.grid,), device=device))  # warm up
 
@@ -92,13 +124,7 @@ class Pipeline:
             mirrored: bool [K]: show the network the mirror image, from left to right.
             clock: Times the stages ``voxelize``, ``network`` and ``joints``.
         """
-        joints = self._config.joints
-        looks = Looks(
-            np.full((len(centers), joints, 3), np.nan, np.float32),
-            np.zeros((len(centers), joints), np.float32),
-            np.full((len(centers), joints, 6), np.nan, np.float32),
-            np.ones(len(centers), bool),
-        )
+        looks = Looks.nothing(len(centers), self._config.joints)
         with clock.stage("voxelize"):
             grids, looks.empty[:] = self._voxelize(image, intrinsics, centers, mirrored)
         if not len(grids):
@@ -108,7 +134,8 @@ class Pipeline:
         kept = ~looks.empty
         with clock.stage("joints"):
             read = self._read(heatmaps, centers[kept], mirrored[kept])
-            looks.points[kept], looks.scores[kept], looks.covariances[kept] = read
+            for values, of_kept in zip(looks.values(), read, strict=True):
+                values[kept] = of_kept
         return looks
 
     def _voxelize(
@@ -125,23 +152,27 @@ class Pipeline:
         grids = [cubes[place[k]].flip(-1) if mirrored[k] else cubes[place[k]] for k in kept]
         return torch.stack(grids) if grids else cubes[:0], empty
 
-    def _read(
-        self, heatmaps: torch.Tensor, centers: np.ndarray, mirrored: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Points, scores and covariances."""
-        config = self._config
-        coordinates, peaks = decode(heatmaps, config.sigma, self._offset)
-        read = torch.cat((coordinates, peaks[..., None], covariance(heatmaps)), dim=-1).cpu()  # one download
-        coordinates, peaks, moments = read[..., :3], read[..., 3], read[..., 4:]
+    def _read(self, heatmaps: torch.Tensor, centers: np.ndarray, mirrored: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Points, scores, covariances, probabilities of subjects and logits of left hands."""
+        config, reading = self._config, self.read_out(heatmaps)
+        joints = (reading.coordinates, reading.confidences[..., None], reading.moments)
+        whole = torch.stack((reading.subjects, reading.left), dim=-1)
+        read = torch.cat((*(each.flatten(1) for each in joints), whole), dim=-1).cpu()  # one download
+        whole, joint = read[:, -2:], read[:, :-2]
+        coordinates, confidences, moments = (
+            each.view(len(read), config.joints, -1)
+            for each in joint.split([3 * config.joints, config.joints, 6 * config.joints], dim=1)
+        )
+        confidences = confidences[..., 0]
         moments = moments * (self._edge / config.heatmap) ** 2  # square metres
-        scores = peaks
-        if self._calibration is not None:
-            scores, moments = self._calibration.apply(peaks, moments)
+        scores, moments = self.read_out.calibrated(confidences, moments)
         coordinates.numpy()[mirrored, :, 0] = config.heatmap - coordinates.numpy()[mirrored, :, 0]
         moments.numpy()[mirrored, :, 1:3] *= -1  # xy and xz
+        left = np.where(mirrored, -whole[:, 1].numpy(), whole[:, 1].numpy())
         points = metric_coordinates(coordinates, torch.from_numpy(centers).float(), self._edge, config.heatmap)
-        absent = (~(peaks >= JOINT_SCORE)).numpy()
+        absent = (~(confidences >= JOINT_SCORE)).numpy()
         looks = points.numpy(), scores.numpy(), moments.numpy()
         for values, none in zip(looks, (np.nan, 0.0, np.nan), strict=True):
             values[absent] = none
-        return looks
+        subjects = whole[:, 0].numpy() if self.read_out.knows_subjects else scores.numpy().mean(axis=1)
+        return (*looks, subjects, left)

@@ -19,8 +19,8 @@ import torch
 from .calibration import interpolate
 from .camera import Intrinsics
 from .depth import decode_image
-from .heatmaps import covariance, decode
 from .pipeline import FEWEST_VOXELS, JOINT_SCORE, Looks
+from .read_out import ReadOut
 from .runtime import TorchRuntime
 from .stopwatch import Stopwatch
 from .voxels import MOST_CUBES, metric_coordinates, rays, scatter_occupancy
@@ -33,6 +33,7 @@ Steps = tuple[Callable[[], None], ...]
 _STAGES = ("voxelize", "network", "joints")
 _WARM_UPS = 3  # PyTorch's advice before recording
 _VALUES = 10  # of a joint: point, score, covariance
+_WHOLE = 3  # of a cube: probability of a subject, logit of a left hand, how many cells are occupied
 
 
 class _Frame:
@@ -70,7 +71,7 @@ class _Batch:
         self.asked = _pinned((size, 4), torch.float64, device)  # x, y, z, whether it is mirrored
         self.cubes = torch.empty(size, 4, dtype=torch.float64, device=device)
         self.grids = self.heatmaps = torch.empty(0)  # each stage leaves here what the next one takes
-        self.result = torch.empty(size, joints * _VALUES + 1, device=device)  # the last is how many cells are occupied
+        self.result = torch.empty(size, joints * _VALUES + _WHOLE, device=device)
         self.answer = _pinned(self.result.shape, torch.float32, device)
         self.replays: Steps = ()  # of the stages, when they are recorded
 
@@ -84,22 +85,33 @@ class CudaPipeline:
         weights: Of the network.
         device: Where to run; anything but a GPU only shows that the results are the same.
         threads: Of PyTorch on the CPU, of the whole process; 0: as it is set.
+        read_out: How joints are read off the heatmaps, a name for :class:`~v2v_ros.read_out.ReadOut`.
         graphs: Record CUDA graphs, on a GPU; where that fails the reason is logged and all runs without.
 
     Attributes:
         description: Of the runtime, for people.
+        read_out: What reads the heatmaps.
     """
 
-    def __init__(self, weights: Weights, device: torch.device, threads: int = 0, graphs: bool = True) -> None:
+    def __init__(
+        self,
+        weights: Weights,
+        device: torch.device,
+        threads: int = 0,
+        *,
+        read_out: str = "auto",
+        graphs: bool = True,
+    ) -> None:
         self._device, self._on_gpu = device, device.type == "cuda"
-        self._config, self._edge, self._offset = weights.config, weights.cube_edge, weights.heatmap_offset
+        self._config, self._edge = weights.config, weights.cube_edge
+        self.read_out = ReadOut(weights, device, "torch", threads, read_out)
         self._run = TorchRuntime(weights.build(), device, threads)
         self._graphs = graphs and self._on_gpu
         self.description = f"{self._run.description}{', CUDA graphs' if self._graphs else ''}"
         millimetres = decode_image("16UC1", 256, 256, 512, False, np.arange(65536, dtype=np.uint16).tobytes())
         self._metres = torch.from_numpy(millimetres.flatten()).to(device)
         self._calibration: torch.Tensor | None = None
-        if (tables := weights.calibration) is not None:
+        if (tables := self.read_out.calibration) is not None:
             columns = (tables.peaks, tables.probabilities, tables.variance_factors)
             self._calibration = torch.tensor(columns, dtype=torch.float32, device=device)
         self._mirror = torch.tensor([1, -1, -1, 1, 1, 1], dtype=torch.float32, device=device)  # xy and xz
@@ -154,13 +166,14 @@ class CudaPipeline:
             if image is not frame.depth:
                 frame.depth.copy_(image)
             frame.see_by(intrinsics)
-            answers = [np.zeros((0, self._config.joints * _VALUES + 1), np.float32)]
+            answers = [np.zeros((0, self._config.joints * _VALUES + _WHOLE), np.float32)]
             for start in range(0, len(centers), MOST_CUBES):
                 part = slice(start, start + MOST_CUBES)
                 answers.append(self._look(frame, centers[part], mirrored[part], clock))
         answer = np.concatenate(answers)
-        values = answer[:, :-1].reshape(len(centers), self._config.joints, _VALUES)
-        return Looks(values[..., :3], values[..., 3], values[..., 4:], answer[:, -1] < FEWEST_VOXELS)
+        values = answer[:, :-_WHOLE].reshape(len(centers), self._config.joints, _VALUES)
+        subjects, left, occupied = answer[:, -_WHOLE:].T
+        return Looks(values[..., :3], values[..., 3], values[..., 4:], subjects, left, empty=occupied < FEWEST_VOXELS)
 
     def _current(self) -> AbstractContextManager[object]:
         return torch.cuda.device(self._device) if self._on_gpu else nullcontext()
@@ -237,21 +250,26 @@ class CudaPipeline:
     def _read(self, batch: _Batch) -> None:
         size = self._config.heatmap
         centers, mirrored = batch.cubes[:, :3].float(), (batch.cubes[:, 3] == 1)[:, None]
-        coordinates, peaks = decode(batch.heatmaps, self._config.sigma, self._offset)
-        moments = covariance(batch.heatmaps) * (self._edge / size) ** 2  # square metres
-        scores = peaks
+        reading = self.read_out(batch.heatmaps)
+        coordinates, confidences = reading.coordinates, reading.confidences
+        moments = reading.moments * (self._edge / size) ** 2  # square metres
+        scores = confidences
         if self._calibration is not None:
             knots, probabilities, factors = self._calibration
-            scores = interpolate(peaks, knots, probabilities)
-            moments = moments * interpolate(peaks, knots, factors)[..., None]
+            scores = interpolate(confidences, knots, probabilities)
+            moments = moments * interpolate(confidences, knots, factors)[..., None]
         x, y, z = coordinates.unbind(-1)
         coordinates = torch.stack((torch.where(mirrored, size - x, x), y, z), dim=-1)
         moments = torch.where(mirrored[..., None], moments * self._mirror, moments)
         points = metric_coordinates(coordinates, centers, self._edge, size)
-        there = (peaks >= JOINT_SCORE) & (batch.result[:, -1:] >= FEWEST_VOXELS)
-        scores = scores.masked_fill(~there, 0)[..., None]
+        full = batch.result[:, -1:] >= FEWEST_VOXELS
+        there = (confidences >= JOINT_SCORE) & full
+        scores = scores.masked_fill(~there, 0)
+        subjects = reading.subjects[:, None] if self.read_out.knows_subjects else scores.mean(1, keepdim=True)
+        left = torch.where(mirrored, -reading.left[:, None], reading.left[:, None])
         points, moments = (each.masked_fill(~there[..., None], torch.nan) for each in (points, moments))
-        batch.result[:, :-1] = torch.cat((points, scores, moments), dim=-1).flatten(1)
+        batch.result[:, :-_WHOLE] = torch.cat((points, scores[..., None], moments), dim=-1).flatten(1)
+        batch.result[:, -_WHOLE:-1] = torch.cat((subjects, left), dim=1).masked_fill(~full, 0)
 
 
 def _pinned(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:

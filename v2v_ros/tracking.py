@@ -37,6 +37,7 @@ class Observation:
         scores: float32 [J] in [0, 1].
         covariances: float32 [J, 6] square metres: xx, xy, xz, yy, yz, zz; NaN where not estimated.
         center: float64 [3] metres, of the cube that was looked into.
+        score: Probability in [0, 1] that it is a subject.
         side: As which hand the network saw it.
         left: What this look says for a left hand (or, negative, for a right one), as a logit.
     """
@@ -45,13 +46,9 @@ class Observation:
     scores: np.ndarray
     covariances: np.ndarray
     center: np.ndarray
+    score: float
     side: Side = Side.UNKNOWN
     left: float = 0.0
-
-    @property
-    def score(self) -> float:
-        """Mean of the joints' scores."""
-        return float(self.scores.mean())
 
     @property
     def centroid(self) -> np.ndarray:

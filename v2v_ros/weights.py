@@ -22,6 +22,7 @@ from torch import nn
 
 from .calibration import Calibration
 from .files import write_atomically
+from .joint_refiner import JointRefiner, JointRefinerConfig
 from .network import CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
 from .skeletons import Skeleton, get_skeleton
 
@@ -33,6 +34,31 @@ SUFFIX = ".safetensors"
 
 class WeightsError(ValueError):
     """A weights file cannot be used; the message names the file and the remedy."""
+
+
+@dataclass(frozen=True)
+class JointRefinerWeights:
+    """A joint refiner's weights, which belong to those of the pose network whose peaks it has learnt from.
+
+    Attributes:
+        config: Size of the refiner.
+        state: State dictionary of a :class:`~v2v_ros.joint_refiner.JointRefiner`, float32.
+        calibration: What its probabilities and covariances are to be corrected by; None: they are reported as they are.
+        knows_others: It has learnt what is no subject, so that its probability of one means something.
+        training: How they came to be: data, budget, figures.
+    """
+
+    config: JointRefinerConfig
+    state: dict[str, torch.Tensor]
+    calibration: Calibration | None = None
+    knows_others: bool = True
+    training: dict[str, Any] = field(default_factory=dict)
+
+    def build(self) -> JointRefiner:
+        """The refiner with these weights, in evaluation mode, on the CPU."""
+        network = JointRefiner(self.config)
+        network.load_state_dict(self.state)
+        return network.eval()
 
 
 @dataclass(frozen=True)
@@ -49,6 +75,7 @@ class Weights:
         calibration: What the heatmaps' peaks and moments mean; None: they are reported as they are.
         heatmap_offset: What to subtract from the heatmap coordinates, in heatmap cells, of networks trained on targets
             that were rounded down; such targets (:mod:`v2v_ros.paper`) lie 0.25 cells beyond the joint on average.
+        refiner: Makes joints of the heatmaps' peaks; None: each joint is the highest peak of its heatmap.
         hash: First 12 hexadecimal digits of the file's SHA-256; empty before saving.
 
     Raises:
@@ -63,6 +90,7 @@ class Weights:
     training: dict[str, Any] = field(default_factory=dict)
     calibration: Calibration | None = None
     heatmap_offset: float = 0.0
+    refiner: JointRefinerWeights | None = None
     hash: str = ""
 
     def __post_init__(self) -> None:
@@ -180,10 +208,11 @@ def load(name: str | Path, skeleton: str | None = None) -> Weights:
             skeleton=get_skeleton(metadata["skeleton"]),
             config=_config(NetworkConfig, metadata["network"]),
             cube_edge=float(metadata["cube_edge"]),
-            state=file.state,
+            state={key: value for key, value in file.state.items() if not key.startswith(_REFINER)},
             training=dict(json.loads(metadata["training"])),
             calibration=None if calibration is None else Calibration.from_dict(calibration),
             heatmap_offset=float(metadata.get("heatmap_offset", 0)),
+            refiner=_load_refiner(file),
             hash=file.hash,
         )
         if weights.config.joints != len(weights.skeleton.joint_names):
@@ -220,6 +249,42 @@ def load_center(name: str | Path, skeleton: str | None = None) -> CenterWeights:
     return weights
 
 
+_REFINER = "joint_refiner."  # before the names of its tensors
+
+
+def _load_refiner(file: _File) -> JointRefinerWeights | None:
+    """The joint refiner in a file of pose weights, if it has one.
+
+    Raises:
+        KeyError, TypeError, ValueError, RuntimeError: It is damaged, or was trained for another network.
+    """
+    state = {key.removeprefix(_REFINER): value for key, value in file.state.items() if key.startswith(_REFINER)}
+    if "joint_refiner" not in file.metadata:
+        if state:
+            raise ValueError("it has a joint refiner that the header does not describe")
+        return None
+    about = json.loads(file.metadata["joint_refiner"])
+    for name in ("skeleton", "network"):
+        if about[name] != file.metadata[name]:
+            raise ValueError(
+                f"its joint refiner was trained on the peaks of another network ({name} {about[name]}, "
+                f"not {file.metadata[name]}): train one for these weights"
+            )
+    calibration = about["calibration"]
+    refiner = JointRefinerWeights(
+        config=_config(JointRefinerConfig, json.dumps(about["config"])),
+        state=state,
+        calibration=None if calibration is None else Calibration.from_dict(calibration),
+        knows_others=bool(about["knows_others"]),
+        training=dict(about["training"]),
+    )
+    if refiner.config.joints != json.loads(file.metadata["network"])["joints"]:
+        raise ValueError("its joint refiner is for another number of joints")
+    with torch.device("meta"):
+        JointRefiner(refiner.config).load_state_dict(state, assign=True)
+    return refiner
+
+
 @contextmanager
 def _damaged(path: Path) -> Iterator[None]:
     """What goes wrong while a file's content is made sense of is the file's fault."""
@@ -230,7 +295,7 @@ def _damaged(path: Path) -> Iterator[None]:
         raise WeightsError(f"weights file '{path}' is damaged: {str(error)[:1000]}; fetch it again") from error
 
 
-_Config = TypeVar("_Config", NetworkConfig, RefinerConfig)
+_Config = TypeVar("_Config", NetworkConfig, RefinerConfig, JointRefinerConfig)
 
 
 def _config(kind: type[_Config], text: str) -> _Config:
@@ -294,8 +359,8 @@ def save(weights: Weights | CenterWeights, path: Path, *, half: bool = False) ->
     """Write a weights file; a reader never sees half of it.
 
     Args:
-        half: Store the convolutions in half precision. The statistics of batch normalisation, some of which half
-            precision cannot hold, stay as they are.
+        half: Store convolutions and matrices in half precision. The statistics of batch normalisation, some of which
+            half precision cannot hold, stay as they are.
     """
     metadata = {
         "format": _FORMAT if isinstance(weights, Weights) else _CENTER_FORMAT,
@@ -309,9 +374,20 @@ def save(weights: Weights | CenterWeights, path: Path, *, half: bool = False) ->
         metadata["calibration"] = json.dumps(weights.calibration.to_dict())
     if isinstance(weights, Weights) and weights.heatmap_offset:
         metadata["heatmap_offset"] = str(weights.heatmap_offset)
-    state = {
-        key: (value.half() if half and value.dim() > 1 else value).contiguous() for key, value in weights.state.items()
-    }
+    state = dict(weights.state)
+    if isinstance(weights, Weights) and weights.refiner is not None:
+        refiner = weights.refiner
+        about = {
+            "skeleton": metadata["skeleton"],
+            "network": metadata["network"],
+            "config": refiner.config.to_dict(),
+            "calibration": None if refiner.calibration is None else refiner.calibration.to_dict(),
+            "knows_others": refiner.knows_others,
+            "training": refiner.training,
+        }
+        metadata["joint_refiner"] = json.dumps(about)
+        state |= {_REFINER + key: value for key, value in refiner.state.items()}
+    state = {key: (value.half() if half and value.dim() > 1 else value).contiguous() for key, value in state.items()}
     write_atomically(path, serialize(state, metadata))
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 DEFAULT_SKELETON = "hand21"
+READ_OUTS = ("auto", "refiner", "peaks")  # as in v2v_ros.read_out, which takes longer to import
 
 
 class CommandError(Exception):
@@ -49,12 +50,14 @@ def command(
 
 
 def network_options(sub: argparse.ArgumentParser, *, several: bool = False) -> None:
-    """Add ``--weights``, ``--device``, ``--runtime`` and ``--threads``; several weights make a list."""
+    """Add ``--weights``, ``--device``, ``--runtime``, ``--read-out`` and ``--threads``; several weights make a list."""
     text = "name of shipped weights or path of a file (default: see 'v2v info')"
     sub.add_argument("--weights", nargs="+" if several else None, metavar="WEIGHTS", help=text)
     sub.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     text = "what runs the network: auto, torch, openvino or onnxruntime (default: auto)"
     sub.add_argument("--runtime", default="auto", help=text)
+    text = "how joints are read off the heatmaps: peaks (each by itself), refiner, or auto: refiner where there is one"
+    sub.add_argument("--read-out", choices=READ_OUTS, default="auto", help=f"{text} (default: auto)")
     text = "CPU threads for the network; 0: as many as the runtime sees fit (default: 0)"
     sub.add_argument("--threads", type=int, default=0, metavar="N", help=text)
 

@@ -114,6 +114,7 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any] | None:
                     device=options.device,
                     runtime=options.runtime,
                     threads=options.threads,
+                    read_out=options.read_out,
                     samples=options.samples,
                     tick=bar.step,
                     worst=worst,
@@ -150,6 +151,7 @@ def _frames(options: argparse.Namespace) -> dict[str, Any]:
         device=options.device,
         runtime=options.runtime,
         threads=options.threads,
+        read_out=options.read_out,
         center_weights=center_weights,
         side=side,
     )
@@ -191,10 +193,14 @@ def _calibrate(options: argparse.Namespace) -> dict[str, Any]:
         )
     assert fitted.calibration is not None
     weights.save(fitted, path, half=_half(path))
-    content = fitted.calibration.to_dict()
-    print(f"{'peak':>8}{'score':>8}{'variance factor':>18}")
-    for peak, probability, factor in zip(*content.values(), strict=True):
-        print(f"{peak:8.3f}{probability:8.3f}{factor:18.3g}")
+    tables = {"peaks": fitted.calibration}
+    if fitted.refiner is not None and fitted.refiner.calibration is not None:
+        tables["refiner"] = fitted.refiner.calibration
+    content = {name: table.to_dict() for name, table in tables.items()}
+    for name, table in content.items():
+        print(f"{name}\n{'confidence':>12}{'score':>8}{'variance factor':>18}")
+        for confidence, probability, factor in zip(*table.values(), strict=True):
+            print(f"{confidence:12.3f}{probability:8.3f}{factor:18.3g}")
     print(f"written into {path}")
     return content
 

@@ -163,7 +163,14 @@ def _joints(options: argparse.Namespace, centers: str, group: Processes) -> _Run
         )
     for subject in _subjects(options, spec.name):
         loaded = [weights.load(name.replace("{subject}", str(subject)), spec.skeleton.name) for name in options.weights]
-        ensemble = Ensemble(loaded, options.device, options.decode, runtime=options.runtime, threads=options.threads)
+        ensemble = Ensemble(
+            loaded,
+            options.device,
+            options.decode,
+            runtime=options.runtime,
+            threads=options.threads,
+            read_out=options.read_out,
+        )
         dataset = open_dataset(
             spec.name, options.data, "test", test_subject=subject, intrinsics=camera, cache=options.cache
         )

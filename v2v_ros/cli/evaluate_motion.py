@@ -53,6 +53,7 @@ def run_motion(options: argparse.Namespace) -> dict[str, Any]:
             device=options.device,
             runtime=options.runtime,
             threads=options.threads,
+            read_out=options.read_out,
             center_weights=_center(options),
         )
         with Progress(frame_count(), "frame", quiet=options.quiet) as bar:

@@ -64,6 +64,7 @@ def run_tracks(options: argparse.Namespace) -> dict[str, Any]:
         device=options.device,
         runtime=options.runtime,
         threads=options.threads,
+        read_out=options.read_out,
         center_weights=None if options.center_weights == "none" else options.center_weights,
         score_threshold=options.score_threshold,
         max_subjects=most,

@@ -66,6 +66,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         device=options.device,
         runtime=options.runtime,
         threads=options.threads,
+        read_out=options.read_out,
         skeleton=options.skeleton,
         side=side,
         max_subjects=options.max_subjects,

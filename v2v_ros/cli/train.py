@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..datasets import NAMES
+from . import train_joints
 from .common import CommandError, Commands, command, positive, print_rows
 
 
@@ -21,6 +22,7 @@ def add(commands: Commands) -> None:
         "v2v train --output hand21.safetensors --grid 88 --width 16 --batch 32 --samples 2000000\n"
         "  v2v train --output hand21_lite.safetensors --samples 200000\n"
         "  v2v train --output hand21_center.safetensors --network center\n"
+        f"  {train_joints.EXAMPLE}\n"
         "  v2v train --output nyu.safetensors --dataset nyu --data NYU/ --recipe paper\n"
         "  v2v train --output msra3.safetensors --dataset msra --data MSRA/ --subject 3\n"
         "  torchrun --nproc_per_node 4 -m v2v_ros.cli train --output hand21.safetensors --grid 88 --width 16",
@@ -36,7 +38,7 @@ def add(commands: Commands) -> None:
     def value(name: str, kind: Any, text: str, **more: Any) -> None:
         sub.add_argument(name, type=kind, default=argparse.SUPPRESS, help=text, **more)
 
-    value("--network", str, "pose, or center: the network that refines a cube's centre (pose)")
+    value("--network", str, "pose; center: refines a cube's centre; joints: refines the joints of --weights (pose)")
     value("--skeleton", str, "what to estimate: hand21 or body15 (hand21; the dataset's)")
     value("--grid", positive(int), "cells per axis; the paper's 88 (48; on a dataset: 88; center: 32)")
     value("--width", positive(int), "channels at the front; the paper's 16 (8; on a dataset: 16; center: 16)")
@@ -64,9 +66,12 @@ def add(commands: Commands) -> None:
     sub.add_argument(
         "--half", action="store_true", default=argparse.SUPPRESS, help="write the weights in half precision"
     )
+    train_joints.add_options(sub)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any] | None:
+    if vars(options).get("network") == "joints":
+        return train_joints.run(options)
     from pytorch_lightning.utilities import rank_zero_only
 
     from ..training.config import TrainingConfig, make_config, read_config

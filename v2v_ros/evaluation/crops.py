@@ -24,11 +24,13 @@ _WORST = 24  # crops that are kept for a picture
 
 @dataclass(frozen=True)
 class _Record:
-    """What is kept of a part: errors [B, J] in mm, vectors [B, J, 3], peaks [B, J] and moments [B, J, 6]."""
+    """What is kept of a part: errors [B, J] in mm, of the peaks alone too, vectors [B, J, 3], confidences [B, J] and
+    moments [B, J, 6]."""
 
     errors: torch.Tensor
+    plain_errors: torch.Tensor
     vectors: torch.Tensor
-    peaks: torch.Tensor
+    confidences: torch.Tensor
     moments: torch.Tensor
     sensor: str
     view: str
@@ -42,11 +44,14 @@ class Crops:
         weights: Of the network.
         device: Where to run.
         runtime, threads: What runs it, as :class:`~v2v_ros.estimator.PoseEstimator` takes them.
+        read_out: How joints are read off its heatmaps, likewise.
     """
 
-    def __init__(self, weights: Weights, device: str, runtime: str = "auto", threads: int = 0) -> None:
+    def __init__(
+        self, weights: Weights, device: str, runtime: str = "auto", threads: int = 0, read_out: str = "auto"
+    ) -> None:
         self._weights = weights
-        self._network = CubeNetwork(weights, device, runtime, threads)
+        self._network = CubeNetwork(weights, device, runtime, threads, read_out)
         self._records: dict[int, _Record] = {}
         self._worst: list[tuple[float, int, Tile]] = []
 
@@ -56,7 +61,9 @@ class Crops:
         errors = 1000 * metrics.joint_errors(results.joints, part.joints)
         vectors = results.joints - part.joints
         seconds = results.seconds
-        record = _Record(errors, vectors, results.peaks, results.moments, part.sensor, part.view, seconds)
+        plain = 1000 * metrics.joint_errors(results.plain, part.joints)
+        confidences, moments = results.confidences, results.moments
+        record = _Record(errors, plain, vectors, confidences, moments, part.sensor, part.view, seconds)
         self._records[index] = record
         self._keep_worst(index * PART, part, results, errors.mean(1))
 
@@ -75,11 +82,11 @@ class Crops:
                 id="",
                 side=Side.UNKNOWN,
                 tracking_state=TrackingState.DETECTED,
-                score=float(results.peaks[index].mean()),
+                score=float(results.confidences[index].mean()),
                 center=center,
                 cube_edge=self._weights.cube_edge,
                 points=results.joints[index].numpy(),
-                scores=results.peaks[index].numpy(),
+                scores=results.confidences[index].numpy(),
                 covariances=results.moments[index].numpy(),
                 velocities=np.full(results.joints[index].shape, np.nan, np.float32),
             )
@@ -95,14 +102,14 @@ class Crops:
         return [tile for _, _, tile in self._worst]
 
     def joints(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Peaks [N], errors [N, 3] and moments [N, 6], float64, of all joints with a truth."""
+        """Confidences [N], errors [N, 3] and moments [N, 6], float64, of all joints with a truth."""
         records = self._records.values()
         vectors = torch.cat([record.vectors for record in records]).flatten(0, 1)
         labelled = vectors.isfinite().all(1)
-        peaks = torch.cat([record.peaks for record in records]).flatten()
+        confidences = torch.cat([record.confidences for record in records]).flatten()
         moments = torch.cat([record.moments for record in records]).flatten(0, 1)
-        peaks_, vectors_, moments_ = (each[labelled].double().numpy() for each in (peaks, vectors, moments))
-        return peaks_, vectors_, moments_
+        columns = (each[labelled].double().numpy() for each in (confidences, vectors, moments))
+        return next(columns), next(columns), next(columns)
 
     def figures(self) -> dict[str, Any]:
         """Of all parts."""
@@ -111,8 +118,10 @@ class Crops:
         skeleton = self._weights.skeleton
         precision = metrics.precision(errors, PRECISION_MM)
         columns = {name: index for index, name in enumerate(skeleton.joint_names)}
-        peaks, vectors, moments = self.joints()
-        scores, covariances = apply(self._weights.calibration, peaks, moments)
+        confidences, vectors, moments = self.joints()
+        read_out = self._network.read_out
+        scores, covariances = apply(read_out.calibration, confidences, moments)
+        plain = torch.cat([record.plain_errors for record in records])
         radius = RADIUS[skeleton.kind]
         thresholds = CURVE_MM[skeleton.kind]
         sensors = [record.sensor for record in records for _ in record.errors]
@@ -122,6 +131,15 @@ class Crops:
             "median_mm": metrics.median_error(errors),
             "success_30mm": metrics.success_rate(errors, SUCCESS_MM),
             "map_10cm": metrics.mean_precision(errors, PRECISION_MM),
+            "read_outs": {
+                name: {
+                    **error_figures(each),
+                    "success_30mm": metrics.success_rate(each, SUCCESS_MM),
+                    "success_300mm": metrics.success_rate(each, 10 * SUCCESS_MM),
+                    "map_10cm": metrics.mean_precision(each, PRECISION_MM),
+                }
+                for name, each in {"peaks": plain, read_out.name: errors}.items()
+            },
             "ms_per_crop": 1000 * sum(record.seconds for record in records) / len(errors),
             "joints": {
                 name: {**error_figures(errors[:, index]), "precision_10cm": precision[index]}
@@ -140,7 +158,7 @@ class Crops:
                 "threshold_mm": list(thresholds),
                 "success": metrics.success_curve(errors, torch.tensor(thresholds)),
             },
-            "calibrated": self._weights.calibration is not None,
+            "calibrated": read_out.calibration is not None,
             "reliability": reliability(scores, np.linalg.norm(vectors, axis=1), radius),
             "covariance": covariance_coverage(vectors, covariances),
         }

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ..heatmaps import covariance, decode
 from ..paper import peak_coordinates
+from ..read_out import ReadOut
 from ..runtime import choose_device, make_runtime
 from ..voxels import metric_coordinates, occupancy
 from ..weights import Weights
@@ -21,28 +21,45 @@ class CubeResults:
 
     Attributes:
         joints: float32 [B, J, 3] metres.
-        peaks: float32 [B, J], highest values of the heatmaps.
-        moments: float32 [B, J, 6] second moments of the heatmaps in square metres.
+        confidences: float32 [B, J], before calibration.
+        moments: float32 [B, J, 6] covariances before calibration, square metres.
+        plain: float32 [B, J, 3] metres: the joints read off the heatmaps' highest peaks alone.
         seconds: That the batch took, voxelization included.
     """
 
     joints: torch.Tensor
-    peaks: torch.Tensor
+    confidences: torch.Tensor
     moments: torch.Tensor
+    plain: torch.Tensor
     seconds: float
 
 
 class CubeNetwork:
     """A pose network as the estimator runs it.
 
+    Args:
+        weights, device, runtime, threads, read_out: As :class:`~v2v_ros.estimator.PoseEstimator` takes them.
+
+    Attributes:
+        read_out: What reads the heatmaps.
+
     Raises:
-        ValueError: There is no such device or runtime.
+        ValueError: There is no such device, runtime or read-out.
     """
 
-    def __init__(self, weights: Weights, device: str = "auto", runtime: str = "auto", threads: int = 0) -> None:
+    def __init__(
+        self,
+        weights: Weights,
+        device: str = "auto",
+        runtime: str = "auto",
+        threads: int = 0,
+        read_out: str = "auto",
+    ) -> None:
         self._device = choose_device(device)
         self._config, self.edge = weights.config, weights.cube_edge
         self._heatmap_offset = weights.heatmap_offset
+        self.read_out = ReadOut(weights, self._device, runtime, threads, read_out)
+        self._plain = ReadOut(weights, self._device, name="peaks")
         self._run = make_runtime(runtime, weights, self._device, threads)
         self._run(torch.zeros(1, 1, *3 * (weights.config.grid,), device=self._device))  # warm up
 
@@ -53,11 +70,15 @@ class CubeNetwork:
         centers = part.cube_centers.to(self._device)
         started = time.perf_counter()
         heatmaps = self._run(occupancy(points, centers, self.edge, self._config.grid))
-        coordinates, peaks = decode(heatmaps, self._config.sigma, self._heatmap_offset)
-        moments = covariance(heatmaps) * (self.edge / self._config.heatmap) ** 2
-        joints = metric_coordinates(coordinates, centers, self.edge, self._config.heatmap)
-        results = joints.cpu(), peaks.cpu(), moments.cpu()
-        return CubeResults(*results, time.perf_counter() - started)
+        reading = self.read_out(heatmaps)
+        cell = self.edge / self._config.heatmap
+        joints = metric_coordinates(reading.coordinates, centers, self.edge, self._config.heatmap)
+        results = joints.cpu(), reading.confidences.cpu(), (reading.moments * cell**2).cpu()
+        seconds = time.perf_counter() - started
+        plain = joints
+        if self.read_out.name != "peaks":
+            plain = metric_coordinates(self._plain(heatmaps).coordinates, centers, self.edge, self._config.heatmap)
+        return CubeResults(*results, plain.cpu(), seconds)
 
     @torch.inference_mode()
     def joints(self, points: list[torch.Tensor], centers: torch.Tensor, *, published: bool = False) -> torch.Tensor:
@@ -80,5 +101,5 @@ class CubeNetwork:
         if published:
             coordinates = peak_coordinates(heatmaps) + 0.5 - self._heatmap_offset
         else:
-            coordinates, _ = decode(heatmaps, self._config.sigma, self._heatmap_offset)
+            coordinates = self.read_out(heatmaps).coordinates
         return metric_coordinates(coordinates, centers.to(self._device), edge, self._config.heatmap).cpu()

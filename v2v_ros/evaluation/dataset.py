@@ -41,6 +41,7 @@ class Ensemble:
         *,
         runtime: str = "auto",
         threads: int = 0,
+        read_out: str = "auto",
     ) -> None:
         names = {member.skeleton.name for member in members}
         if len(names) > 1:
@@ -49,7 +50,7 @@ class Ensemble:
         self._members = [
             (network, trained, trained if decode == "auto" else decode == "published")
             for network, trained in (
-                (CubeNetwork(member, device, runtime, threads), _as_published(member)) for member in members
+                (CubeNetwork(member, device, runtime, threads, read_out), _as_published(member)) for member in members
             )
         ]
 

@@ -30,6 +30,7 @@ def evaluate(
     device: str = "auto",
     runtime: str = "auto",
     threads: int = 0,
+    read_out: str = "auto",
     samples: int | None = None,
     tick: Tick = lambda: None,
     worst: list[Tile] | None = None,
@@ -42,6 +43,7 @@ def evaluate(
         source: Name or path of the same weights, for the estimator.
         center_weights: What :class:`~v2v_ros.estimator.PoseEstimator` finds the subject with, in whole images.
         runtime, threads: What runs the network, as :class:`~v2v_ros.estimator.PoseEstimator` takes them.
+        read_out: How joints are read off its heatmaps, likewise.
         samples: Only so many, the first ones.
         tick: Called after every part of the set.
         worst: Takes the crops with the largest mean errors, the worst first, for a contact sheet.
@@ -61,10 +63,16 @@ def evaluate(
         )
     run: Crops | Images
     if test_set.form == "crops":
-        run = Crops(weights, device, runtime, threads)
+        run = Crops(weights, device, runtime, threads, read_out)
     else:
         estimator = PoseEstimator(
-            source, device=device, runtime=runtime, threads=threads, center_weights=center_weights, side=Side.UNKNOWN
+            source,
+            device=device,
+            runtime=runtime,
+            threads=threads,
+            read_out=read_out,
+            center_weights=center_weights,
+            side=Side.UNKNOWN,
         )
         run = Images(estimator, test_set)
     counts, hashes = {}, {}
@@ -92,15 +100,22 @@ def calibrate(
     samples: int | None = None,
     tick: Tick = lambda: None,
 ) -> Weights:
-    """The same weights with a calibration, fitted on synthetic data that neither training nor a test set holds.
+    """The same weights with a calibration of each of their read-outs, fitted on synthetic data that is in neither
+    training nor a test set.
 
     Raises:
         ValueError: There are too few samples.
         RuntimeError: SciPy is missing.
     """
-    run = Crops(dataclasses.replace(weights, calibration=None), device, runtime, threads)
+    runs = {"peaks": Crops(weights, device, runtime, threads, "peaks")}
+    if weights.refiner is not None:
+        runs["refiner"] = Crops(weights, device, runtime, threads, "refiner")
     for index, part in enumerate(generate(CALIBRATION_SETS[weights.skeleton.kind], samples)):
-        run.add(index, part)
+        for run in runs.values():
+            run.add(index, part)
         tick()
-    peaks, errors, moments = run.joints()
-    return dataclasses.replace(weights, calibration=fit(peaks, errors, moments, RADIUS[weights.skeleton.kind]))
+    fitted = {name: fit(*run.joints(), RADIUS[weights.skeleton.kind]) for name, run in runs.items()}
+    refiner = weights.refiner
+    if refiner is not None:
+        refiner = dataclasses.replace(refiner, calibration=fitted["refiner"])
+    return dataclasses.replace(weights, calibration=fitted["peaks"], refiner=refiner)

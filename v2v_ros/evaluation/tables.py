@@ -15,6 +15,7 @@ _TITLES = {
     "success_30mm": "worst joint < 30 mm",
     "success_40mm": "worst joint < 40 mm",
     "success_100mm": "worst joint < 10 cm",
+    "success_300mm": "worst joint < 30 cm",
     "auc_50mm": "AUC to 50 mm",
     "auc_worst_50mm": "AUC of worst joint",
     "auc_150mm": "AUC to 150 mm",
@@ -40,14 +41,14 @@ _TITLES = {
     "ellipsoid_68": "inside the 68.3 % ellipsoid",
     "ellipsoid_95": "inside the 95 % ellipsoid",
 }
-_GROUPS = ("joints", "parts", "sequences", "sensors", "views", "frame_list", "tracks")
+_GROUPS = ("read_outs", "joints", "parts", "sequences", "sensors", "views", "frame_list", "tracks")
 
 
 def report(figures: dict[str, Any]) -> str:
     """A test set's figures for people to read."""
     lines = [f"{figures['test_set']}: {figures['samples']} samples{_record(figures['recorded'])}"]
     lines += scalars(figures)
-    for group in ("parts", "views", "sensors", "joints"):
+    for group in ("read_outs", "parts", "views", "sensors", "joints"):
         if group in figures:
             lines += ["", *table(group, figures[group])]
     if "reliability" in figures:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rclpy.node import Node
 
-from v2v_ros import filters, runtime
+from v2v_ros import filters, read_out, runtime
 from v2v_ros.estimator import DEPTH_RANGE, SCORE_THRESHOLD
 from v2v_ros.skeletons import SKELETONS, get_skeleton
 
@@ -50,6 +50,14 @@ POSE_PARAMETERS = (
         0,
         "CPU threads for the pose network; 0: as many as the runtime sees fit.",
         limits=(0, 256),
+        read_only=True,
+    ),
+    Spec(
+        "read_out",
+        "auto",
+        "How joints are read off the heatmaps: 'peaks', each by itself, as the paper does; 'refiner', by the joint "
+        "refiner of the weights; 'auto': by the refiner where the weights have one.",
+        choices=read_out.NAMES,
         read_only=True,
     ),
     Spec(

@@ -38,6 +38,7 @@ def load_estimator(node: LifecycleNode, device: str = "") -> PoseEstimator:
         device=device or node.get_parameter("device").value,
         runtime=node.get_parameter("runtime").value,
         threads=node.get_parameter("threads").value,
+        read_out=node.get_parameter("read_out").value,
         center_weights={"": "auto", "none": None}.get(center_weights, center_weights),
         skeleton=skeleton,
     )

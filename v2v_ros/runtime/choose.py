@@ -44,6 +44,30 @@ def available() -> list[str]:
     return [name for name, modules in _MODULES.items() if all(map(find_spec, modules))]
 
 
+def resolve(name: str, device: torch.device) -> str:
+    """The library that runs networks on a device: ``torch``, ``openvino`` or ``onnxruntime``.
+
+    Args:
+        name: As :func:`make_runtime` takes it.
+
+    Raises:
+        ValueError: There is no such runtime, or it is not installed or not for the device.
+    """
+    if not re.fullmatch(PATTERN, name):
+        raise ValueError(f"unknown runtime '{name}'; choose one of {', '.join(NAMES)}")
+    name = name.partition(":")[0]
+    if name == "auto":
+        name = "openvino" if device.type == "cpu" and "openvino" in available() else "torch"
+    if missing := [module for module in _MODULES[name] if find_spec(module) is None]:
+        raise ValueError(
+            f"runtime '{name}' needs the Python package {' and '.join(missing)}: "
+            f"pip install {' '.join(missing)}, or choose the runtime 'auto', which takes what is installed"
+        )
+    if name == "openvino" and device.type != "cpu":
+        raise ValueError(f"runtime 'openvino' runs on the CPU, not on '{device}': choose 'auto', or the device 'cpu'")
+    return name
+
+
 def make_runtime(name: str, weights: Weights, device: torch.device, threads: int = 0) -> Runtime:
     """A runtime for a network.
 
@@ -59,24 +83,14 @@ def make_runtime(name: str, weights: Weights, device: torch.device, threads: int
     """
     if threads < 0:
         raise ValueError(f"threads must be 0 (the library's choice) or more, got {threads}")
-    if not re.fullmatch(PATTERN, name):
-        raise ValueError(f"unknown runtime '{name}'; choose one of {', '.join(NAMES)}")
-    name, _, provider = name.partition(":")
-    if name == "auto":
-        name = "openvino" if device.type == "cpu" and "openvino" in available() else "torch"
-    if missing := [module for module in _MODULES[name] if find_spec(module) is None]:
-        raise ValueError(
-            f"runtime '{name}' needs the Python package {' and '.join(missing)}: "
-            f"pip install {' '.join(missing)}, or choose the runtime 'auto', which takes what is installed"
-        )
+    _, _, provider = name.partition(":")
+    name = resolve(name, device)
     if name == "torch":
         return TorchRuntime(weights.build(), device, threads)
     if name == "onnxruntime":
         from .onnx_runtime import OnnxRuntime
 
         return OnnxRuntime(weights.build(), device, threads, provider or "CPU")
-    if device.type != "cpu":
-        raise ValueError(f"runtime 'openvino' runs on the CPU, not on '{device}': choose 'auto', or the device 'cpu'")
     from .openvino_runtime import OpenVinoRuntime
 
     return OpenVinoRuntime(weights.build(), threads)

@@ -27,13 +27,8 @@ class OpenVinoRuntime:
 
     def __init__(self, network: V2VPoseNet, threads: int = 0) -> None:
         openvino = import_openvino()
-        core = _core()
         # Samples run one by one: a batch gains nothing on a CPU, and every new size would be compiled anew.
-        graph = core.read_model(onnx_model(network, batch=1).SerializeToString())
-        options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
-        if threads:
-            options["INFERENCE_NUM_THREADS"] = threads
-        compiled = core.compile_model(graph, "CPU", options)
+        compiled = compile_model(onnx_model(network, batch=1), threads)
         self._tensor = openvino.Tensor
         self._request = compiled.create_infer_request()
         config = network.config
@@ -52,6 +47,22 @@ class OpenVinoRuntime:
             self._request.set_output_tensor(self._tensor(out[index : index + 1], shared_memory=True))
             self._request.infer()
         return heatmaps
+
+
+def compile_model(model: Any, threads: int = 0, precision: str = "") -> Any:
+    """An ``onnx.ModelProto`` compiled for the CPU.
+
+    Args:
+        threads: CPU threads; 0: as many as OpenVINO sees fit.
+        precision: To compute in, such as ``f32``; empty: what the processor multiplies best.
+    """
+    options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+    if threads:
+        options["INFERENCE_NUM_THREADS"] = threads
+    if precision:
+        options["INFERENCE_PRECISION_HINT"] = precision
+    core = _core()
+    return core.compile_model(core.read_model(model.SerializeToString()), "CPU", options)
 
 
 @functools.cache

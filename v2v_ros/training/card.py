@@ -152,11 +152,16 @@ def model_card(report: Report) -> str:
     lines += ["", "## How it was made", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in asdict(config).items()]
     lines += [f"| commit | {code} |"] if code else []
-    lines += [
-        f"| versions | v2v_ros {__version__}, torch {torch.__version__}, pytorch-lightning "
-        f"{pytorch_lightning.__version__}, Python {platform.python_version()} |"
-    ]
+    lines += [f"| versions | {versions()} |"]
     return "\n".join(lines) + "\n"
+
+
+def versions() -> str:
+    """The versions of what a run is made with."""
+    return (
+        f"v2v_ros {__version__}, torch {torch.__version__}, pytorch-lightning {pytorch_lightning.__version__}, "
+        f"Python {platform.python_version()}"
+    )
 
 
 def _amount(report: Report) -> str:

@@ -108,7 +108,7 @@ def _center_batch(config: TrainingConfig, worlds: Worlds, generator: torch.Gener
     guesses = worlds.centers + edge * LARGEST_OFFSET * (
         2 * torch.rand(batch, 3, generator=generator, device=device) - 1
     )
-    elsewhere, found = _other_surfaces(worlds, wide, ELSEWHERE_FROM * edge, generator)
+    elsewhere, found = other_surfaces(worlds, wide, ELSEWHERE_FROM * edge, generator)
     away = found & (torch.rand(batch, generator=generator, device=device) < ELSEWHERE)
     guesses = torch.where(away[:, None], elsewhere, guesses)
     seen = torch.where(away[:, None], elsewhere, worlds.centers)
@@ -148,7 +148,7 @@ def sensed_depth(worlds: Worlds, cameras: Cameras, generator: torch.Generator, *
     return depth
 
 
-def _other_surfaces(
+def other_surfaces(
     worlds: Worlds, edge: float, distance: float, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """A random surface point [B, 3] of every world at least a distance from its subject, and whether there is one."""
