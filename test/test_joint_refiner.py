@@ -29,6 +29,7 @@ from v2v_ros.joint_refiner import (
 from v2v_ros.peaks import Peaks, find_peaks
 from v2v_ros.read_out import ReadOut
 from v2v_ros.runtime import available, make_refiner_runtime
+from v2v_ros.runtime.export import export_onnx
 from v2v_ros.skeletons import BODY15, HAND21
 from v2v_ros.weights import WeightsError
 
@@ -157,6 +158,34 @@ def test_all_runtimes_say_the_same(refined_weights: Path, name: str) -> None:
         part = [each[:count].contiguous() for each in features]
         for one, other in zip(found(*part), expected(*part), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_an_exported_file_reads_out_by_itself(calibrated: bool, refined_weights: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    loaded = weights.load(refined_weights)
+    assert loaded.refiner is not None
+    if not calibrated:
+        loaded = replace(loaded, refiner=replace(loaded.refiner, calibration=None))
+    session = onnxruntime.InferenceSession(export_onnx(loaded), providers=["CPUExecutionProvider"])
+    generator = torch.Generator().manual_seed(0)
+    grids = (torch.rand(3, 1, 16, 16, 16, generator=generator) < 0.05).to(torch.uint8)
+    found = dict(
+        zip([each.name for each in session.get_outputs()], session.run(None, {"grids": grids.numpy()}), strict=True)
+    )
+    read_out = ReadOut(loaded, CPU)
+    reading = read_out(torch.from_numpy(found["heatmaps"]))
+    scores, moments = read_out.calibrated(reading.confidences, reading.moments)
+    expected = {
+        "points": (reading.coordinates - 4) / 8,
+        "scores": scores,
+        "covariances": moments / 64,
+        "subject": reading.subjects,
+        "left": reading.left,
+    }
+    assert set(found) == {"heatmaps", *expected}
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-3, atol=1e-4, err_msg=name)
 
 
 def test_the_score_of_a_skeleton_is_the_probability_of_a_subject(refined_weights: Path) -> None:

@@ -175,7 +175,7 @@ def covariance_of(precisions: torch.Tensor) -> torch.Tensor:
 
     The diagonal of L is given by logarithms, relative to a deviation of a twentieth of half a cube.
     """
-    diagonal = START * precisions[..., (0, 2, 5)].clamp(-_WIDEST, _WIDEST).exp()
+    diagonal = START * precisions[..., (0, 2, 5)].clamp(-WIDEST, WIDEST).exp()
     a, c, f = diagonal.unbind(-1)
     b, d, e = (START * precisions[..., (1, 3, 4)]).unbind(-1)
     # The inverse of a lower triangle, M = L^-1; the covariance is M^T M.
@@ -201,7 +201,7 @@ def log_density_loss(precisions: torch.Tensor, errors: torch.Tensor) -> torch.Te
 
     Student's distribution with four degrees of freedom, since joints that changed places are many and far off.
     """
-    diagonal = precisions[..., (0, 2, 5)].clamp(-_WIDEST, _WIDEST)
+    diagonal = precisions[..., (0, 2, 5)].clamp(-WIDEST, WIDEST)
     a, c, f = (START * diagonal.exp()).unbind(-1)
     b, d, e = (START * precisions[..., (1, 3, 4)]).unbind(-1)
     x, y, z = errors.unbind(-1)
@@ -211,4 +211,4 @@ def log_density_loss(precisions: torch.Tensor, errors: torch.Tensor) -> torch.Te
 
 
 START = 20.0  # inverse of the deviation to start with, in half cubes
-_WIDEST = math.log(50.0)
+WIDEST = math.log(50.0)

@@ -40,6 +40,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "hash": loaded.hash,
         "grids": [1, *3 * (config.grid,)],
         "heatmaps": [config.joints, *3 * (config.heatmap,)],
+        "joint_refiner": loaded.refiner is not None,
         "bytes": len(content),
     }
     if not options.quiet:
@@ -49,6 +50,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 ("weights", f"{loaded.id} ({loaded.hash})"),
                 ("input", f"grids uint8 {shapes['grids']}"),
                 ("output", f"heatmaps float32 {shapes['heatmaps']}"),
+                *([("", "points, covariances, scores, subject, left: docs/runtimes.md")] if loaded.refiner else []),
                 ("written", f"{options.output}, {len(content) / 1e6:.1f} MB"),
             ]
         )

@@ -6,6 +6,7 @@ its own, and stands for what the runtimes compute fastest.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,15 +18,19 @@ from .fold import fold_batch_norm, use_blocks
 
 OPSET = 18
 IR_VERSION = 9  # read by every OpenVINO and ONNX Runtime of the last years
-_FLOAT = 1  # onnx.TensorProto.FLOAT
+FLOAT = 1  # onnx.TensorProto.FLOAT
 
 
-def onnx_model(network: V2VPoseNet, batch: int | None = None) -> Any:
+def onnx_model(
+    network: V2VPoseNet, batch: int | None = None, more: Callable[[Nodes], dict[str, list[int]]] | None = None
+) -> Any:
     """A network in evaluation mode as an ``onnx.ModelProto``.
 
     Args:
         network: Left as it is; batch normalisations are folded.
         batch: Samples of a call; None: any number.
+        more: Adds nodes that read ``heatmaps``; returns the names of their outputs, float32, with their shapes without
+            the batch.
 
     Returns:
         Input ``grids`` uint8 [B, 1, N, N, N] of 0 and 1, output ``heatmaps`` float32 [B, J, N/2, N/2, N/2], (z, y, x).
@@ -39,11 +44,13 @@ def onnx_model(network: V2VPoseNet, batch: int | None = None) -> Any:
     builder = _Builder(config.grid)
     builder.network(use_blocks(fold_batch_norm(network)))
     count: int | str = "batch" if batch is None else batch
+    outputs = {"heatmaps": [config.joints, *3 * (config.heatmap,)]}
+    outputs |= {} if more is None else more(builder)
     graph = helper.make_graph(
         builder.nodes,
         "v2v_posenet",
         [helper.make_tensor_value_info("grids", TensorProto.UINT8, [count, 1, *3 * (config.grid,)])],
-        [helper.make_tensor_value_info("heatmaps", TensorProto.FLOAT, [count, config.joints, *3 * (config.heatmap,)])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [count, *shape]) for name, shape in outputs.items()],
         builder.constants,
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
@@ -132,7 +139,7 @@ class _Builder(Nodes):
         x = self.node("Pad", [x, self.integers(0, 0, 3, 3, 3, 0, 0, 3, 3, 3)])
         x = self.node("Reshape", [x, self.integers(0, size, 2, size, 2, size, 2)])  # 0: the batch, whatever it is
         x = self.node("Transpose", [x], perm=[0, 2, 4, 6, 1, 3, 5])
-        x = self.node("Cast", [self.node("Reshape", [x, self.integers(0, 8, size, size, size)])], to=_FLOAT)
+        x = self.node("Cast", [self.node("Reshape", [x, self.integers(0, 8, size, size, size)])], to=FLOAT)
         # A convolution for every 16 channels, the width of vectors and matrix tiles: maxima of separate results are
         # cheap, but cutting a result into groups of channels was half of the stage's time in OpenVINO.
         together = next(count for count in (8, 4, 2, 1) if count * front.channels <= 16 or count == 1)

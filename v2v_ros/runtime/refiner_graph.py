@@ -31,6 +31,7 @@ def refiner_model(refiner: JointRefiner, batch: int | None = None) -> Any:
     config = refiner.config
     nodes = Nodes()
     add_refiner(nodes, refiner, "features", "whole")
+    nodes.node("Identity", ["refined_points"], ["points"])
     count: int | str = "batch" if batch is None else batch
     shapes = {
         "features": [count, config.joints, features_per_joint(config.peaks)],
@@ -52,7 +53,7 @@ def refiner_model(refiner: JointRefiner, batch: int | None = None) -> Any:
 
 
 def add_refiner(nodes: Nodes, refiner: JointRefiner, features: str, whole: str) -> None:
-    """Add a refiner; it reads the tensors of these names and writes :data:`OUTPUTS`."""
+    """Add a refiner; it reads the tensors of these names and writes :data:`OUTPUTS`, the points as refined_points."""
     config = refiner.config
     count, joints, width = config.peaks, config.joints, config.width
     own = nodes.node("Add", [_sequence(nodes, refiner.enter, features), nodes.constant(refiner.names)])
@@ -80,7 +81,7 @@ def add_refiner(nodes: Nodes, refiner: JointRefiner, features: str, whole: str) 
     points = nodes.node("Squeeze", [nodes.node("MatMul", [weights, proposals]), nodes.integers(2)])
     moved = nodes.node("Mul", [nodes.cut(out, 2, count + 1, count + 4), nodes.constant(torch.tensor(REACH))])
     middle = nodes.node("Unsqueeze", [nodes.cut(whole, 1, 0, 3), nodes.integers(1)])
-    nodes.node("Add", [nodes.node("Add", [points, moved]), middle], ["points"])
+    nodes.node("Add", [nodes.node("Add", [points, moved]), middle], ["refined_points"])
     nodes.node("Squeeze", [nodes.cut(out, 2, count + 4, count + 5), nodes.integers(2)], ["nearness"])
     nodes.node("Identity", [nodes.cut(out, 2, count + 5, count + 11)], ["precisions"])
 
