@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import io
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytorch_lightning as lightning
@@ -31,16 +36,41 @@ class LastCheckpoint(ModelCheckpoint):
     def __init__(self, folder: Path, steps: int, interval: int) -> None:
         super().__init__(folder, filename="last", enable_version_counter=False, every_n_train_steps=steps)
         self._interval = interval
+        self._asked_to_end = False
+
+    @contextmanager
+    def ends_after_a_step(self) -> Iterator[None]:
+        """Meanwhile, let SIGINT and SIGTERM end the run when a step is done and the checkpoint is written; at once when
+        they come again."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {name: signal.signal(name, self._ask_to_end) for name in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for name, handler in before.items():
+                signal.signal(name, handler)
+
+    def _ask_to_end(self, number: int, frame: FrameType | None) -> None:
+        if self._asked_to_end:
+            raise KeyboardInterrupt
+        self._asked_to_end = True
 
     def on_train_batch_end(self, trainer: lightning.Trainer, *others: Any) -> None:
         if not trainer.global_step % self._interval:
             return
-        if trainer.received_sigterm and not self._should_skip_saving_checkpoint(trainer):
-            self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
-        else:
-            super().on_train_batch_end(trainer, *others)
+        if self._asked_to_end:
+            self._save(trainer)
+            raise KeyboardInterrupt
+        super().on_train_batch_end(trainer, *others)
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._save(trainer)
+        if self._asked_to_end:
+            raise KeyboardInterrupt
+
+    def _save(self, trainer: lightning.Trainer) -> None:
         if not self._should_skip_saving_checkpoint(trainer):
             self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
 

@@ -45,7 +45,7 @@ def scheduled_factor(schedule: str, steps: int, anneal_step: int = 0) -> Callabl
     length = max(1, steps - anneal_step)
 
     def factor(step: int) -> float:
-        return constant_factor(step) * min(1.0, max(0.0, (steps - step) / length))
+        return constant_factor(step) if step < anneal_step else max(0.0, (steps - step) / length)
 
     return factor
 

@@ -168,6 +168,7 @@ def train(
     )
     # The CSV logger empties its folder: a resumed run gets one of its own.
     version = f"resumed_{len(list(folder.glob('resumed_*'))) + 1}" if resume else ""
+    keeper = LastCheckpoint(folder, min(_CHECKPOINT_STEPS, interval), interval)
     trainer = lightning.Trainer(
         accelerator="gpu" if _has_gpu() else "cpu",
         devices=devices,
@@ -184,7 +185,7 @@ def train(
         logger=[CSVLogger(folder, name=None, version=version), TensorBoardLogger(folder, "tensorboard", "")],
         plugins=[AtomicCheckpoints()],
         callbacks=[
-            LastCheckpoint(folder, min(_CHECKPOINT_STEPS, interval), interval),
+            keeper,
             pace,
             average,
             Pictures(),
@@ -211,6 +212,8 @@ def train(
         data = _Data(config, frames)
         stack.enter_context(warnings.catch_warnings())
         stack.enter_context(flushed_denormals())
+        if processes == 1:
+            stack.enter_context(keeper.ends_after_a_step())
         # Of folders that are not empty, since they are ours, and of Lightning's own future.
         warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric)\.")
         # Only our own checkpoint of this run is read, and it holds nothing but tensors and numbers.
