@@ -182,7 +182,10 @@ def train(
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         log_every_n_steps=min(20, steps),
-        logger=[CSVLogger(folder, name=None, version=version), TensorBoardLogger(folder, "tensorboard", "")],
+        logger=[
+            CSVLogger(folder, name=None, version=version, flush_logs_every_n_steps=20),
+            TensorBoardLogger(folder, "tensorboard", ""),
+        ],
         plugins=[AtomicCheckpoints()],
         callbacks=[
             keeper,
