@@ -77,7 +77,8 @@ def test_gradients_of_the_narrowest_convolutions_in_bfloat16_are_those_of_float3
     """A grid of 24 may be trained in bfloat16: of its 3x3x3 cells the gradient is right, in every call."""
     assert choose_precision("bf16-mixed", 24, "cpu")[0] == "bf16-mixed"
     torch.manual_seed(0)
-    layer: Any = torch.nn.Conv3d(channels, channels, 3, padding=1).to(memory_format=torch.channels_last_3d)
+    layer: Any = torch.nn.Conv3d(channels, channels, 3, padding=1)
+    layer.to(memory_format=torch.channels_last_3d)
     # Numbers that bfloat16 can hold, so that only the sums are rounded.
     values, back = torch.randn(2, batch, channels, 3, 3, 3).bfloat16().float()
     values, back = (part.contiguous(memory_format=torch.channels_last_3d) for part in (values, back))

@@ -289,13 +289,14 @@ def test_what_cannot_be_annealed_is_refused_with_a_reason(
     (tmp_path / "damaged_run").mkdir()
     (tmp_path / "damaged_run" / "last.ckpt").write_bytes(b"PK\x03\x04")
     before = _files(tmp_path)
-    for source, given, reason in [
+    cases: list[tuple[Path, dict[str, Any], str]] = [
         (done, {}, "has fallen already, from 0.02 to 0: its weights can be shipped as they are"),
         (tmp_path / "none.safetensors", {}, "there is no checkpoint of a run at"),
         (tmp_path / "damaged_run", {}, "is damaged"),
         (whole, {"width": 4}, "goes on with a run as it is: leave --width out"),
         (whole, {"learning_rate": 1.0}, "leave --learning-rate out"),
-    ]:
+    ]
+    for source, given, reason in cases:
         with pytest.raises(ValueError, match=re.escape(reason)):
             copy_run(source, output, given)
     with pytest.raises(ValueError, match="choose another --output"):
@@ -383,7 +384,7 @@ def test_a_run_tells_where_it_stands_from_what_older_versions_wrote(tmp_path: Pa
     rows = "epoch,rate/trained,step,val/error_mm\n0,1.0,19,\n0,1.6,39,\n0,,40,12.0\n0"
     (folder / "resumed_1" / "metrics.csv").write_text(rows)
     status = read_status(folder)
-    assert (status.samples, status.rate, status.begun) == (320, pytest.approx(4.0), 1_700_000_000)
+    assert status.samples == 320 and status.rate == pytest.approx(4.0) and status.begun == 1_700_000_000
     assert status.alive is None and status.pid is None and status.curve == []
     text = describe(status, 3, now=1_700_000_090.0)
     assert "schedule cosine" in text and "320 (4,000,000)" in text and "(1 min ago)" in text
