@@ -389,6 +389,8 @@ def test_a_run_tells_where_it_stands_from_what_older_versions_wrote(tmp_path: Pa
     text = describe(status, 3, now=1_700_000_090.0)
     assert "schedule cosine" in text and "320 (4,000,000)" in text and "(1 min ago)" in text
     assert "not known: the run has noted none" in text
+    with held(folder, resumed=True, samples_per_step=8):
+        assert read_status(folder).begun == 1_700_000_000 and read_status(folder).alive
     (folder / "validations.json").write_text("{")
     with pytest.raises(ValueError, match="is not JSON"):
         read_status(folder)

@@ -88,7 +88,7 @@ def read_status(folder: Path) -> Status:
         samples=max(steps * together, last),
         curve=curve,
         rate=_rate(rows, together),
-        begun=notes.get("begun", _begun(folder)),
+        begun=_begun(folder, notes.get("begun")),
         since=notes.get("since"),
         written=written,
         pid=notes.get("pid"),
@@ -138,10 +138,11 @@ def _pace(row: dict[str, str], together: int) -> tuple[float, float]:
     return samples, samples / float(row["rate/trained"])
 
 
-def _begun(folder: Path) -> float | None:
-    """When the run was begun, as TensorBoard's files have it in their names."""
+def _begun(folder: Path, noted: float | None) -> float | None:
+    """When the run was begun, as noted; before there were notes, as TensorBoard's files have it in their names."""
     parts = [path.name.split(".") for path in folder.glob("tensorboard/events.out.tfevents.*")]
-    return min((float(part[3]) for part in parts if len(part) > 3 and part[3].isdecimal()), default=None)
+    times = [float(part[3]) for part in parts if len(part) > 3 and part[3].isdecimal()]
+    return min([*times, *([] if noted is None else [noted])], default=None)
 
 
 def describe(status: Status, points: int, now: float | None = None) -> str:
