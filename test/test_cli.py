@@ -38,7 +38,19 @@ def frame_list(tmp_path: Path) -> Path:
     return path
 
 
-COMMANDS = ("demo", "predict", "evaluate", "train", "data", "representations", "import", "benchmark", "soak", "info")
+COMMANDS = (
+    "demo",
+    "predict",
+    "evaluate",
+    "train",
+    "data",
+    "representations",
+    "runs",
+    "import",
+    "benchmark",
+    "soak",
+    "info",
+)
 
 
 def test_the_installed_command_answers() -> None:

@@ -23,7 +23,7 @@ pytest.importorskip("pytorch_lightning")
 from pytorch_lightning.callbacks import Callback
 from torch.utils.data import DataLoader
 
-from v2v_ros.training import module as modules
+from v2v_ros.training import finite
 from v2v_ros.training import train as training
 from v2v_ros.training.averaging import MovingAverage
 from v2v_ros.training.config import TrainingConfig, make_config, read_config
@@ -131,7 +131,7 @@ def test_a_network_can_learn_its_data_by_heart(kind: str) -> None:
     """Loss on one fixed batch falls to a fraction within a few steps: targets, loss and gradients fit together."""
     torch.manual_seed(0)
     steps = 60
-    module = make_training(replace(CONFIG, network=kind, width=4, sigma=1.3), steps)
+    module = make_training(replace(CONFIG, network=kind, width=4, sigma=1.3, schedule="cosine"), steps)
     batch = next(iter(SyntheticData(module.config)))
     made = module.configure_optimizers()
     losses = []
@@ -218,7 +218,7 @@ def test_a_step_that_is_not_finite_is_left_out_and_counted(tmp_path: Path, monke
 
 def test_too_many_such_steps_stop_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "SyntheticData", _Poison)
-    monkeypatch.setattr(modules, "_LARGEST_SKIPS", 1)
+    monkeypatch.setattr(finite, "LARGEST_SKIPS", 1)
     with pytest.raises(RuntimeError, match=r"not finite in 2 steps in a row: lower --learning-rate"):
         train(CONFIG, tmp_path / "x.safetensors", progress=False)
 

@@ -75,7 +75,8 @@ def test_recipes_have_the_published_values_and_ours() -> None:
     defaults = optimizer.defaults
     assert (defaults["lr"], defaults["alpha"], defaults["eps"], defaults["momentum"]) == (2.5e-4, 0.99, 1e-8, 0)
     ours = make_config({"dataset": "nyu", "data": "x"})
-    assert ours.recipe == "ours" and ours.decay > 0 and ours.heatmap_offset == 0 and ours.precision == "bf16-mixed"
+    assert ours.recipe == "ours" and ours.decay > 0 and ours.heatmap_offset == 0 and ours.precision == "auto"
+    assert (ours.schedule, paper.schedule, make_config({}).schedule) == ("cosine", "constant", "constant")
     assert make_config({"dataset": "nyu", "data": "x", "samples": 100}).epochs == 0
 
 

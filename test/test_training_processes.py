@@ -71,7 +71,7 @@ def _check_output(folder: Path) -> None:
     assert figures and all(math.isfinite(value) for value in figures.values())
     module = PoseTraining(make_config(read_config(folder / "tiny_run" / "config.json")), 1).eval()
     module.network.load_state_dict(loaded.state)
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    with torch.inference_mode():  # so small a grid is trained in float32
         results = [module.measure(batch) for _, batch in held_out(module.config) if isinstance(batch, Batch)]
     again = module.summarize(*map(torch.cat, zip(*results, strict=True)))
     assert figures == pytest.approx(again, rel=1e-3, abs=1e-4)

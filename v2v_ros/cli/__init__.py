@@ -26,6 +26,7 @@ from . import (
     info,
     predict,
     representations,
+    runs,
     soak,
     train,
 )
@@ -119,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         predict,
         evaluate,
         train,
+        runs,
         data,
         representations,
         frontier,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def add(commands: Commands) -> None:
     value("--learning-rate", positive(float), "the highest where heatmaps come out (0.02)")
     value("--coordinate-learning-rate", positive(float), "the highest where coordinates come out (0.005)")
     value("--held-out", positive(int), "samples to judge on (1024)")
-    value("--precision", str, "bf16 or float32 (bf16)")
+    value("--precision", str, "auto, bf16 or float32 (auto: bf16 where the processor multiplies it)")
 
 
 def _seed(text: str) -> int:
@@ -62,6 +63,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     folder: Path = options.output
     given = {name: value for name, value in vars(options).items() if name in ComparisonConfig.__dataclass_fields__}
     config, device = folder_config(folder, given), choose_device(options.device)
+    if note := config.training_precision(device.type)[1]:
+        logging.getLogger(__name__).warning("%s", note)
     write_atomically(folder / "config.json", config.to_json().encode())
     for name, seed in comparison.missing(folder, options.only, options.seeds):
         training = Run(config, name, seed, folder, device)

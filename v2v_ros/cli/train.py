@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ def add(commands: Commands) -> None:
         "command.",
         "v2v train --output hand21.safetensors --grid 88 --width 16 --batch 32 --samples 2000000\n"
         "  v2v train --output hand21_lite.safetensors --samples 200000\n"
+        "  v2v train --output hand21_lite.safetensors --resume\n"
+        "  v2v train --output shipped.safetensors --anneal hand21_lite.safetensors --samples 8000\n"
         "  v2v train --output hand21_center.safetensors --network center\n"
         f"  {train_joints.EXAMPLE}\n"
         "  v2v train --output nyu.safetensors --dataset nyu --data NYU/ --recipe paper\n"
@@ -32,6 +36,16 @@ def add(commands: Commands) -> None:
     sub.add_argument("--resume", action="store_true", help="go on from the last checkpoint of this output")
     sub.add_argument("--overwrite", action="store_true", help="start anew where an earlier run of this output is")
     sub.add_argument("--from", dest="start", metavar="WEIGHTS", help="start from these weights, by name or path")
+    sub.add_argument(
+        "--anneal",
+        type=Path,
+        metavar="RUN",
+        help="let the learning rate fall to zero, over --samples (8000), in a copy of this run (its weights file or "
+        "folder), which stays as it is and may go on",
+    )
+    sub.add_argument(
+        "--threads", type=positive(int), metavar="N", help="CPU threads of every process (PyTorch's choice)"
+    )
     sub.add_argument("--devices", type=positive(int), default=1, help="GPUs of this machine, or CPU processes (1)")
     sub.add_argument("--nodes", type=positive(int), default=1, help="machines (1); see docs/training.md")
 
@@ -44,7 +58,12 @@ def add(commands: Commands) -> None:
     value("--width", positive(int), "channels at the front; the paper's 16 (8; on a dataset: 16; center: 16)")
     value("--depth", positive(int), "residual blocks in a row, in front of and in the middle of the network (3)")
     value("--sigma", positive(float), "of the target, in heatmap cells (1.7)")
-    value("--samples", positive(int), "seen in all, by all processes (200000)")
+    value("--samples", _count, "seen in all, by all processes; 0: no end (200000; with --resume: no end)")
+    value(
+        "--schedule",
+        str,
+        "of the learning rate: constant, which never ends, or cosine (constant; on a dataset: cosine)",
+    )
     value("--batch", positive(int), "samples a step, in every process (8)")
     value(
         "--learning-rate", positive(float), "the highest, of hidden kernels; a tenth for the rest (0.02; paper: 2.5e-4)"
@@ -54,7 +73,9 @@ def add(commands: Commands) -> None:
     value("--seed", int, "of data and initialisation (0)")
     value("--validation-samples", positive(int), "size of the held-out set (512)")
     value("--validation-interval", positive(int), "samples between two validations (8000)")
-    value("--precision", str, "bf16-mixed, 16-mixed or 32-true (bf16-mixed; paper: 32-true)")
+    value(
+        "--precision", str, "auto, bf16-mixed, 16-mixed or 32-true (auto: bf16-mixed where it is fast; paper: 32-true)"
+    )
     value("--workers", int, "processes that make samples on the CPU; 0: the training one, on its device (0)")
     value("--dataset", str, f"train on a dataset: {', '.join(NAMES)}; see docs/datasets")
     value("--data", str, "the dataset's folder")
@@ -69,12 +90,21 @@ def add(commands: Commands) -> None:
     train_joints.add_options(sub)
 
 
+def _count(text: str) -> int:
+    """Argument type for whole numbers from zero on."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must not be negative, got {text}")
+    return value
+
+
 def run(options: argparse.Namespace) -> dict[str, Any] | None:
     if vars(options).get("network") == "joints":
         return train_joints.run(options)
     from pytorch_lightning.utilities import rank_zero_only
 
-    from ..training.config import TrainingConfig, make_config, read_config
+    from ..training.anneal import copy_run
+    from ..training.config import TrainingConfig, make_config, read_config, resumed_values
     from ..training.export import run_folder
     from ..training.train import train
 
@@ -82,6 +112,14 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
         raise CommandError("--from starts a new run and --resume goes on with one: choose one of them")
     if options.overwrite and options.resume:
         raise CommandError("--overwrite starts a new run and --resume goes on with one: choose one of them")
+    if options.anneal is not None and (options.start is not None or options.resume or options.config is not None):
+        raise CommandError("--anneal makes a copy of a run: leave --from, --resume and --config out")
+    if options.anneal is not None and (options.devices > 1 or options.nodes > 1 or "TORCHELASTIC_RUN_ID" in os.environ):
+        raise CommandError("--anneal is for one process, which takes the batch of all: start it without the others")
+    if options.threads:
+        import torch
+
+        torch.set_num_threads(options.threads)
     path = options.config
     own = run_folder(options.output) / "config.json"
     if path is None and options.resume and own.is_file():
@@ -89,12 +127,19 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
     given = {name: value for name, value in vars(options).items() if name in TrainingConfig.__dataclass_fields__}
     if {"samples", "epochs"} <= given.keys():
         raise CommandError("--samples and --epochs both say how long to train: choose one of them")
-    config = make_config({} if path is None else read_config(path), given)
+    if options.anneal is not None:
+        config = copy_run(options.anneal, options.output, given, overwrite=options.overwrite)
+    else:
+        values = {} if path is None else read_config(path)
+        config = make_config(resumed_values(values) if options.resume else values, given)
+        if options.resume and not given.keys() & {"samples", "epochs"} and config.can_be_endless:
+            config = replace(config, samples=0)
+    resume = options.resume or options.anneal is not None
     figures = train(
         config,
         options.output,
-        resume=options.resume,
-        overwrite=options.overwrite,
+        resume=resume,
+        overwrite=options.overwrite and not resume,
         start=options.start,
         devices=options.devices,
         nodes=options.nodes,

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..network import NetworkConfig
+from ..training.precision import AUTO, trains_in_bfloat16
 from .data import SKELETON
 
-PRECISIONS = ("bf16", "float32")
+PRECISIONS = (AUTO, "bf16", "float32")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class ComparisonConfig:
         coordinate_learning_rate: The same where coordinates come out.
         decay: Of the moving average of the weights, a step.
         clip: Largest norm of the gradient.
-        precision: ``bf16`` for mixed precision, or ``float32``.
+        precision: ``bf16`` for mixed precision, ``float32``, or ``auto`` for whichever the processor is fast at.
         held_out: Samples that the networks are judged on.
 
     Raises:
@@ -41,7 +42,7 @@ class ComparisonConfig:
     coordinate_learning_rate: float = 0.005
     decay: float = 0.999
     clip: float = 10.0
-    precision: str = "bf16"
+    precision: str = AUTO
     held_out: int = 1024
 
     def __post_init__(self) -> None:
@@ -57,6 +58,12 @@ class ComparisonConfig:
     def network(self) -> NetworkConfig:
         """Size of V2V-PoseNet."""
         return NetworkConfig(len(SKELETON.joint_names), self.grid, self.width, self.sigma)
+
+    def training_precision(self, device: str) -> tuple[str, str]:
+        """``bf16`` or ``float32`` for a kind of device, and what there is to say about it, or an empty string."""
+        asked = None if self.precision == AUTO else self.precision == "bf16"
+        mixed, note = trains_in_bfloat16(asked, self.grid, device)
+        return "bf16" if mixed else "float32", note
 
     @property
     def steps(self) -> int:

@@ -19,6 +19,7 @@ from ..evaluation.metrics import joint_errors, success_rate
 from ..files import write_atomically
 from ..heatmaps import decode, encode
 from ..training.data import batch_seed
+from ..training.finite import FiniteSteps
 from ..training.muon import Muon
 from ..training.schedule import learning_rate_factor, weight_average
 from .config import ComparisonConfig
@@ -59,6 +60,8 @@ class Run:
         rate = config.learning_rate if self.representation.heatmaps else config.coordinate_learning_rate
         self.optimizer = Muon(self.network, rate, adam_learning_rate=rate / 10)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, learning_rate_factor(config.steps))
+        self.finite = FiniteSteps(self.network, "try a lower --learning-rate, or --precision float32")
+        self.precision, _ = config.training_precision(self.device.type)
         self.step = 0
         self.curve: list[tuple[int, float]] = []
 
@@ -70,7 +73,7 @@ class Run:
 
         Raises:
             ValueError: The checkpoint is another configuration's.
-            RuntimeError: A gradient was not finite.
+            RuntimeError: The gradient was not finite for many steps in a row.
         """
         if self.checkpoint_file.is_file():
             self._restore()
@@ -92,11 +95,12 @@ class Run:
 
     def _train_step(self, samples: Samples) -> None:
         self.network.train()
-        output = apply(self.network, self.name, samples, self.config.precision)
+        self.finite.remember()
+        output = apply(self.network, self.name, samples, self.precision)
         loss = self.loss(output, samples.coordinates)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip, error_if_nonfinite=True)
+        self.finite.clip(self.optimizer, self.config.clip)
         self.optimizer.step()
         self.schedule.step()
         self.average.update_parameters(self.network)
@@ -115,7 +119,7 @@ class Run:
         with torch.inference_mode():
             for samples in _held_out(self.config.grid, self.config.held_out)[:batches]:
                 samples = Samples(*(part.to(self.device) for part in samples))
-                output = apply(network, self.name, samples, self.config.precision)
+                output = apply(network, self.name, samples, self.precision)
                 joints = decode(output, self.config.sigma)[0] if self.representation.heatmaps else output
                 errors.append(joint_errors(joints, samples.coordinates).cpu() * self.config.millimetres_per_cell)
         return torch.cat(errors)
@@ -130,6 +134,8 @@ class Run:
             "success_30mm": round(success_rate(errors, 30.0), 4),
             "held_out": len(errors),
             "samples": self.step * self.config.batch,
+            "precision": self.precision,
+            "skipped": self.finite.skipped,
             "curve": [{"samples": samples, "mean_mm": error} for samples, error in self.curve],
         }
 
@@ -139,6 +145,7 @@ class Run:
             "config": asdict(self.config),
             "step": self.step,
             "curve": self.curve,
+            "skipped": self.finite.skipped,
             **{name: part.state_dict() for name, part in self._parts().items()},
         }
         torch.save(state, content)
@@ -151,6 +158,7 @@ class Run:
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.step, self.curve = state["step"], state["curve"]
+        self.finite.skipped = state.get("skipped", 0)
 
     def _parts(self) -> dict[str, Any]:
         return {
@@ -162,7 +170,11 @@ class Run:
 
 
 def apply(network: nn.Module, name: str, samples: Samples, precision: str) -> torch.Tensor:
-    """What the network of a representation says of samples, float32: coordinates [B, J, 3] or heatmaps."""
+    """What the network of a representation says of samples, float32: coordinates [B, J, 3] or heatmaps.
+
+    Args:
+        precision: That it computes in, ``bf16`` or ``float32``.
+    """
     representation = REPRESENTATIONS[name]
     inputs = samples.pixels if representation.pixels else samples.grids.float()
     inputs = inputs.contiguous(memory_format=representation.memory_format)

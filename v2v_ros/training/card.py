@@ -105,6 +105,9 @@ def model_card(report: Report) -> str:
         else f"{len(skeleton.joint_names)} joints of a {skeleton.kind} (`{skeleton.name}`) from depth. V2V-PoseNet"
     )
     start = f", starting from `{report.start}`" if report.start else ""
+    if config.annealed:
+        at = f"{config.anneal_step * config.batch:,} samples"
+        start += f"; a copy of `{config.annealed}` at {at}, whose learning rate fell to zero from there on"
     code = commit()
     lines = [
         f"# {report.id}",

@@ -12,10 +12,12 @@ from ..datasets.specs import DatasetSpec, get_spec
 from ..network import CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
 from ..paper import PaperGeometry
 from ..skeletons import Skeleton, get_skeleton
+from .precision import AUTO
+from .schedule import SCHEDULES
 
 NETWORKS = ("pose", "center")
 RECIPES = ("ours", "paper")
-PRECISIONS = ("bf16-mixed", "16-mixed", "32-true")
+PRECISIONS = (AUTO, "bf16-mixed", "16-mixed", "32-true")
 _TRAINABLE = ("hand21", "body15")
 
 
@@ -28,7 +30,7 @@ class TrainingConfig:
         network: ``pose`` for a V2V-PoseNet, ``center`` for the network that refines its cube's centre.
         grid, width, depth, sigma: Of the network (:class:`~v2v_ros.network.NetworkConfig`,
             :class:`~v2v_ros.network.RefinerConfig`, which has neither depth nor sigma).
-        samples: Samples seen over the whole run, by all processes together; with ``epochs``, these count.
+        samples: Samples seen over the whole run, by all processes together; 0: no end. With ``epochs``, these count.
         batch: Samples a step in every process.
         learning_rate: Highest learning rate of the hidden layers' kernels; that of everything else is a tenth.
         decay: Of the exponential moving average of the weights; 0 trains without one.
@@ -36,7 +38,7 @@ class TrainingConfig:
         seed: Of the data and the initialisation.
         validation_samples: Size of the held-out set.
         validation_interval: Training samples between two validations.
-        precision: Of Lightning's trainer: one of :data:`PRECISIONS`.
+        precision: Of Lightning's trainer: one of :data:`PRECISIONS`; ``auto`` is what the processor is fast at.
         workers: Processes that render on the CPU; 0 renders in the training process, on the device that trains.
         half: Write the weights in half precision.
         dataset: Name of a dataset to train on; empty: synthetic data.
@@ -48,6 +50,9 @@ class TrainingConfig:
         centers: Where the cubes of a dataset are: ``released`` for centre files in its folder, ``truth`` for the
             labels' own, or another folder with centre files.
         cache: Folder of a dataset's cache; empty: images are read from the dataset itself.
+        schedule: Of the learning rate, one of :data:`~v2v_ros.training.schedule.SCHEDULES`.
+        anneal_step: Of the schedule ``anneal``: the step at which the learning rate begins to fall.
+        annealed: Name of the run whose copy this is, or an empty string.
 
     Raises:
         ValueError: A value is unknown or out of its range; the message names it.
@@ -67,7 +72,7 @@ class TrainingConfig:
     seed: int = 0
     validation_samples: int = 512
     validation_interval: int = 8_000
-    precision: str = "bf16-mixed"
+    precision: str = AUTO
     workers: int = 0
     half: bool = False
     dataset: str = ""
@@ -77,6 +82,9 @@ class TrainingConfig:
     epochs: int = 0
     centers: str = "released"
     cache: str = ""
+    schedule: str = "constant"
+    anneal_step: int = 0
+    annealed: str = ""
 
     def __post_init__(self) -> None:
         get_skeleton(self.skeleton)
@@ -84,18 +92,26 @@ class TrainingConfig:
             self._check_dataset(get_spec(self.dataset))
         else:
             self._check_synthetic()
-        for name, known in (("network", NETWORKS), ("precision", PRECISIONS), ("recipe", RECIPES)):
+        choices = {"network": NETWORKS, "precision": PRECISIONS, "recipe": RECIPES, "schedule": SCHEDULES}
+        for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"unknown {_option(name)} '{getattr(self, name)}'; choose one of: {', '.join(known)}")
-        for name in ("samples", "batch", "depth", "learning_rate", "clip", "validation_samples", "validation_interval"):
+        for name in ("batch", "depth", "learning_rate", "clip", "validation_samples", "validation_interval"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{_option(name)} must be above zero, got {getattr(self, name)}")
-        for name in ("seed", "workers", "epochs"):
+        for name in ("samples", "seed", "workers", "epochs", "anneal_step"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{_option(name)} must not be negative, got {getattr(self, name)}")
         if not 0 <= self.decay < 1:
             raise ValueError(f"--decay must be from 0 to below 1, got {self.decay}")
+        self._check_schedule()
         self.network_config()
+
+    def _check_schedule(self) -> None:
+        if self.endless and self.schedule != "constant":
+            raise ValueError(f"--samples 0 (no end) is for --schedule constant, not {self.schedule}")
+        if (self.schedule == "anneal") != (self.anneal_step > 0):
+            raise ValueError("--schedule anneal is for the copy of a run: make one with --anneal RUN")
 
     def _check_synthetic(self) -> None:
         if self.skeleton not in _TRAINABLE:
@@ -141,6 +157,16 @@ class TrainingConfig:
         return get_spec(self.dataset) if self.dataset else None
 
     @property
+    def endless(self) -> bool:
+        """Whether the run goes on until it is ended."""
+        return not self.samples and not self.epochs
+
+    @property
+    def can_be_endless(self) -> bool:
+        """Whether a run without a number of samples or epochs may go on for ever."""
+        return self.schedule == "constant" and self.recipe != "paper" and not self.epochs
+
+    @property
     def cube_edge(self) -> float:
         """Edge of the cubes, metres."""
         return self.subject.cube_edge if self.spec is None else self.spec.cube_edge
@@ -180,10 +206,10 @@ def _option(name: str) -> str:
 DEFAULTS: dict[str, dict[str, Any]] = {
     "pose": {},
     "center": {"grid": 32, "width": 16},
-    "dataset": {"epochs": 10},
+    "dataset": {"epochs": 10, "schedule": "cosine"},
     "dataset pose": {"grid": 88, "width": 16},
     "dataset center": {"centers": TRUTH},
-    "paper": {"learning_rate": 2.5e-4, "decay": 0.0, "clip": 1e12, "precision": "32-true"},
+    "paper": {"learning_rate": 2.5e-4, "decay": 0.0, "clip": 1e12, "precision": "32-true", "schedule": "constant"},
 }
 
 
@@ -208,6 +234,11 @@ def read_config(path: Path) -> dict[str, Any]:
         if type(value) is not known[name] and not (known[name] is float and type(value) is int):
             raise ValueError(f"configuration '{path}': '{name}' must be of type {known[name].__name__}, got {value!r}")
     return values
+
+
+def resumed_values(values: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a run that was begun: before it said so, all rates but the paper's fell as a cosine."""
+    return {"schedule": "constant" if values.get("recipe") == "paper" else "cosine", **values}
 
 
 def make_config(*sources: dict[str, Any]) -> TrainingConfig:

@@ -25,9 +25,10 @@ from .frames import frames_seen
 from .module import Training
 from .pace import Pace
 
+VALIDATIONS = "validations.json"
 # In the run's folder. The weights and the card beside it are replaced by the first validation.
 _LEFT_BEHIND = (
-    *("last.ckpt", "metrics.csv", "validations.json"),
+    *("last.ckpt", "metrics.csv", VALIDATIONS),
     *(f"epoch_*{weights.SUFFIX}", "resumed_*", "tensorboard"),
 )
 
@@ -57,7 +58,7 @@ class Export(Callback):
     ) -> None:
         self.config, self.path, self.average, self.pace, self.start = config, path, average, pace, start
         self.frames, self.steps_per_epoch = frames, steps_per_epoch
-        self.validations = run_folder(path) / "validations.json"
+        self.validations = run_folder(path) / VALIDATIONS
         self.started = time.monotonic()
         self.curve: list[dict[str, float]] = []
         self.exported_step = -1
@@ -125,7 +126,7 @@ class Export(Callback):
             minutes=minutes,
             device=device,
             rates=self.pace.rates,
-            skipped=module.skipped,
+            skipped=module.finite.skipped,
             figures=module.figures,
             joint_errors_mm=module.joint_errors_mm,
             curve=self.curve,

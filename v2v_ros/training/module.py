@@ -16,14 +16,13 @@ from ..heatmaps import decode, encode
 from ..paper import PaperGeometry, peak_coordinates
 from .config import TrainingConfig
 from .data import Batch, CenterBatch
+from .finite import FiniteSteps
 from .muon import Muon
-from .schedule import learning_rate_factor
-
-_LARGEST_SKIPS = 50  # in a row; float16's loss scale needs some at the start
+from .schedule import scheduled_factor
 
 
 class Training(lightning.LightningModule, ABC):
-    """Muon with a warm-up and a cosine schedule; a step whose gradient is not finite is left out.
+    """Muon with a warm-up and a schedule; a step whose gradient is not finite is left out.
 
     Args:
         config: Of the run.
@@ -34,7 +33,7 @@ class Training(lightning.LightningModule, ABC):
         network: What is trained.
         figures: Of the last validation, by name; the same in every process.
         joint_errors_mm: Mean error of every joint at the last validation, by name; empty where there are no joints.
-        skipped: Steps left out so far.
+        finite: Leaves steps out, and counts them.
     """
 
     def __init__(self, config: TrainingConfig, steps: int, processes: int = 1) -> None:
@@ -44,9 +43,10 @@ class Training(lightning.LightningModule, ABC):
         self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.figures: dict[str, float] = {}
         self.joint_errors_mm: dict[str, float] = {}
-        self.skipped = 0
-        self._skipped_in_a_row = 0
-        self._good_buffers: list[torch.Tensor] = []
+        self.finite = FiniteSteps(
+            self.network,
+            "lower --learning-rate, or train with --precision 32-true; the last checkpoint is from before",
+        )
         self._results: list[tuple[int, tuple[torch.Tensor, ...]]] = []
 
     def forward(self, grids: torch.Tensor) -> torch.Tensor:
@@ -65,20 +65,25 @@ class Training(lightning.LightningModule, ABC):
         """Figures of the whole held-out set, from all that :meth:`measure` kept."""
 
     def training_step(self, batch: Batch | CenterBatch, _: int) -> torch.Tensor:
-        # The forward pass itself writes the statistics of batch normalisation.
-        buffers = list(self.buffers())
-        if not self._good_buffers:
-            self._good_buffers = [buffer.clone() for buffer in buffers]
-        for good, buffer in zip(self._good_buffers, buffers, strict=True):
-            good.copy_(buffer)
+        self.finite.remember()
         loss = self.loss(batch)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.grids))
         return loss
 
+    def on_train_start(self) -> None:
+        """The learning rates of a resumed run are those of its configuration now, not those that it was cut with."""
+        for place in self.trainer.lr_scheduler_configs:
+            schedule = place.scheduler
+            assert isinstance(schedule, torch.optim.lr_scheduler.LambdaLR)
+            schedule.base_lrs = [self.config.learning_rate, self.config.learning_rate / 10]
+            rates = zip(schedule.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True)
+            for group, highest, factor in rates:
+                group["initial_lr"], group["lr"] = highest, highest * factor(schedule.last_epoch)
+
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self.log("train/learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
-            self.log("train/skipped", float(self.skipped))
+            self.log("train/skipped", float(self.finite.skipped))
 
     def configure_gradient_clipping(
         self,
@@ -87,33 +92,21 @@ class Training(lightning.LightningModule, ABC):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         """Clip the gradient, or leave the step out: gradients are the same in all processes, and so is the choice."""
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
-        if norm.isfinite():
-            self._skipped_in_a_row = 0
-            return
-        optimizer.zero_grad(set_to_none=True)  # the optimizer passes by parameters without a gradient
-        for good, buffer in zip(self._good_buffers, self.buffers(), strict=True):
-            buffer.copy_(good)
-        self.skipped += 1
-        self._skipped_in_a_row += 1
-        if self._skipped_in_a_row > _LARGEST_SKIPS:
-            raise RuntimeError(
-                f"the gradient was not finite in {self._skipped_in_a_row} steps in a row: lower --learning-rate, or "
-                "train with --precision 32-true; the last checkpoint is from before"
-            )
+        self.finite.clip(optimizer, self.config.clip)
 
     def configure_optimizers(self) -> Any:
         rate = self.config.learning_rate
         optimizer = Muon(self.network, rate, adam_learning_rate=rate / 10)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(self.steps))
+        factor = scheduled_factor(self.config.schedule, self.steps, self.config.anneal_step)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["skipped"] = self.skipped
+        checkpoint["skipped"] = self.finite.skipped
         checkpoint["run"] = {**asdict(self.config), "processes": self.processes}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.skipped = checkpoint["skipped"]
+        self.finite.skipped = checkpoint["skipped"]
 
     def on_validation_epoch_start(self) -> None:
         self._results.clear()

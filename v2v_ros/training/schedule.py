@@ -8,6 +8,9 @@ from typing import Any
 
 import torch
 
+# "constant" after a warm-up; "cosine", which falls to zero over the run; "anneal", constant at first and then falling
+# to zero along a line, for the copy of a run.
+SCHEDULES = ("constant", "cosine", "anneal")
 _WARMUP_STEPS = 200
 
 
@@ -18,6 +21,31 @@ def learning_rate_factor(steps: int) -> Callable[[int], float]:
     def factor(step: int) -> float:
         warm = min(1.0, (step + 1) / warmup)
         return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
+
+    return factor
+
+
+def constant_factor(step: int) -> float:
+    """Of the highest learning rate at a step: a linear warm-up, then all of it, however long the run will be."""
+    return min(1.0, (step + 1) / _WARMUP_STEPS)
+
+
+def scheduled_factor(schedule: str, steps: int, anneal_step: int = 0) -> Callable[[int], float]:
+    """Of the highest learning rate at every step of so many.
+
+    Args:
+        schedule: One of :data:`SCHEDULES`.
+        steps: Of the whole run.
+        anneal_step: Of ``anneal``: where the line down to zero begins.
+    """
+    if schedule == "cosine":
+        return learning_rate_factor(steps)
+    if schedule == "constant":
+        return constant_factor
+    length = max(1, steps - anneal_step)
+
+    def factor(step: int) -> float:
+        return constant_factor(step) if step < anneal_step else max(0.0, (steps - step) / length)
 
     return factor
 

@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
+import sys
 import warnings
-from dataclasses import asdict
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from .. import weights
 from ..datasets.frame_set import FrameSet
 from ..files import write_atomically
+from . import checkpoints
 from .averaging import MovingAverage
+from .checkpoints import AtomicCheckpoints, LastCheckpoint, read_checkpoint
 from .config import TrainingConfig
 from .data import Batch, CenterBatch, SyntheticData, held_out, held_out_parts
 from .denormals import flushed_denormals
 from .export import Export, check_new, clear, run_folder
 from .frames import FrameBatches, held_out_frame_parts, held_out_frames, open_frames, steps_per_epoch
+from .lock import held
 from .module import Training, make_training
 from .pace import Pace
 from .pictures import Pictures
+from .precision import choose_precision
 
 _LOG = logging.getLogger(__name__)
 _CHECKPOINT_STEPS = 500
@@ -73,37 +80,12 @@ class _Data(lightning.LightningDataModule):
         return DataLoader(self._held_out, batch_size=None)  # type: ignore[arg-type]
 
 
-class _Checkpoint(ModelCheckpoint):
-    """The last state of the run: every so many steps, and after each validation.
-
-    Not before a validation of the same step: a run that is cut during one goes on from before it, and its figures and
-    weights are not left out.
-
-    Args:
-        folder: Where it is written.
-        steps: Between two.
-        interval: Steps between two validations.
-    """
-
-    def __init__(self, folder: Path, steps: int, interval: int) -> None:
-        super().__init__(folder, filename="last", enable_version_counter=False, every_n_train_steps=steps)
-        self._interval = interval
-
-    def on_train_batch_end(self, trainer: lightning.Trainer, *others: Any) -> None:
-        if trainer.global_step % self._interval:
-            super().on_train_batch_end(trainer, *others)
-
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if not self._should_skip_saving_checkpoint(trainer):
-            self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
-
-
 class _Bar(TQDMProgressBar):
     """A progress bar over the whole run, which is one epoch without end."""
 
     @property
     def total_train_batches(self) -> int | float:
-        return self.trainer.max_steps
+        return self.trainer.max_steps if self.trainer.max_steps < sys.maxsize else math.inf
 
 
 def train(
@@ -137,8 +119,8 @@ def train(
 
     Raises:
         ValueError: A number is out of its range, the output has another suffix, an earlier run has left its files
-            there, there is no checkpoint to resume from or it is of another run, the weights to start from do not fit,
-            or the dataset cannot be used.
+            there, another process is at work there, there is no checkpoint to resume from or it is of another run, the
+            weights to start from do not fit, or the dataset cannot be used.
         RuntimeError: The gradient was not finite for many steps in a row.
     """
     if output.suffix != weights.SUFFIX:
@@ -148,7 +130,7 @@ def train(
         nodes = int(os.environ["WORLD_SIZE"]) // devices
     processes = devices * nodes
     folder = run_folder(output)
-    last = folder / "last.ckpt"
+    last = folder / checkpoints.NAME
     done = -1
     if resume:
         done = _check_checkpoint(last, config, processes)
@@ -156,7 +138,7 @@ def train(
         # In every process: none writes before all have come together.
         check_new(output)
     frames = open_frames(config) if config.dataset else None
-    steps = max(1, config.samples // (config.batch * processes))
+    steps = max(1, config.samples // (config.batch * processes)) if config.samples else sys.maxsize
     interval = max(1, min(steps, config.validation_interval // (config.batch * processes)))
     if frames is not None and config.epochs:
         interval = steps_per_epoch(config, frames[0], processes)
@@ -174,8 +156,9 @@ def train(
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     average, pace = MovingAverage(config.decay), Pace()
+    precision, note = choose_precision(config.precision, config.grid, "cuda" if _has_gpu() else "cpu")
     export = Export(
-        config,
+        replace(config, precision=precision),
         output,
         average,
         pace,
@@ -185,21 +168,27 @@ def train(
     )
     # The CSV logger empties its folder: a resumed run gets one of its own.
     version = f"resumed_{len(list(folder.glob('resumed_*'))) + 1}" if resume else ""
+    keeper = LastCheckpoint(folder, min(_CHECKPOINT_STEPS, interval), interval)
     trainer = lightning.Trainer(
         accelerator="gpu" if _has_gpu() else "cpu",
         devices=devices,
         num_nodes=nodes,
         strategy="ddp" if processes > 1 else "auto",
         use_distributed_sampler=False,
+        max_epochs=-1,
         max_steps=steps,
-        precision=config.precision,  # type: ignore[arg-type]
+        precision=precision,  # type: ignore[arg-type]
         val_check_interval=interval,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         log_every_n_steps=min(20, steps),
-        logger=[CSVLogger(folder, name=None, version=version), TensorBoardLogger(folder, "tensorboard", "")],
+        logger=[
+            CSVLogger(folder, name=None, version=version, flush_logs_every_n_steps=20),
+            TensorBoardLogger(folder, "tensorboard", ""),
+        ],
+        plugins=[AtomicCheckpoints()],
         callbacks=[
-            _Checkpoint(folder, min(_CHECKPOINT_STEPS, interval), interval),
+            keeper,
             pace,
             average,
             Pictures(),
@@ -209,16 +198,25 @@ def train(
         enable_progress_bar=progress,
         enable_model_summary=False,
     )
-    if trainer.is_global_zero:
-        if done >= steps:
-            more = "--epochs" if config.epochs else "--samples"
-            _LOG.warning("the run in '%s' was at its end, nothing was left to do: to go on, give more %s", folder, more)
-        if not resume:
-            clear(folder)
-        write_atomically(folder / "config.json", config.to_json().encode())
-    torch.set_float32_matmul_precision("high")
-    data = _Data(config, frames)
-    with warnings.catch_warnings(), flushed_denormals():
+    with ExitStack() as stack:
+        if trainer.is_global_zero:
+            stack.enter_context(held(folder, resumed=resume, samples_per_step=config.batch * processes))
+            if note:
+                _LOG.warning("%s", note)
+            if done >= steps:
+                more = "--epochs" if config.epochs else "--samples"
+                _LOG.warning(
+                    "the run in '%s' was at its end, nothing was left to do: to go on, give more %s", folder, more
+                )
+            if not resume:
+                clear(folder)
+            write_atomically(folder / "config.json", config.to_json().encode())
+        torch.set_float32_matmul_precision("high")
+        data = _Data(config, frames)
+        stack.enter_context(warnings.catch_warnings())
+        stack.enter_context(flushed_denormals())
+        if processes == 1:
+            stack.enter_context(keeper.ends_after_a_step())
         # Of folders that are not empty, since they are ours, and of Lightning's own future.
         warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric)\.")
         # Only our own checkpoint of this run is read, and it holds nothing but tensors and numbers.
@@ -259,8 +257,8 @@ def _check_checkpoint(path: Path, config: TrainingConfig, processes: int) -> int
     """The step that the run to resume has come to."""
     if not path.is_file():
         raise ValueError(f"there is no checkpoint to resume from at '{path}'; start without --resume")
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    run = checkpoint.get("run", {})
+    checkpoint = read_checkpoint(path)
+    run = checkpoint["run"]
     now = {**asdict(config), "processes": processes}
     for name in (*_KEPT, "processes"):
         if run.get(name) != now[name]:
