@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from .camera import Intrinsics
-from .detector_network import KINDS, OFFSET_UNIT, STRIDE, cell_depth, features
+from .detector_network import KINDS, OFFSET_UNIT, STRIDE, as_convolved, cell_depth, features
 from .shrink import blocks_for, shrink
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Detector:
 
     def __init__(self, weights: DetectorWeights, device: torch.device) -> None:
         self._device = device
-        self._network = weights.build().to(device, memory_format=torch.channels_last)
+        self._network = as_convolved(weights.build().to(device))
 
     @torch.inference_mode()
     def __call__(
@@ -151,6 +151,4 @@ def select(
         if all(np.linalg.norm(centers[candidate] - centers[other]) >= APART[kind] for other in chosen):
             chosen.append(int(candidate))
     scores = 1 / (1 + np.exp(-logits[chosen].clip(-60, 60).astype(np.float64)))
-    return Detections(
-        centers[chosen].astype(np.float64), scores.astype(np.float32), left[chosen].astype(np.float32)
-    )
+    return Detections(centers[chosen].astype(np.float64), scores.astype(np.float32), left[chosen].astype(np.float32))

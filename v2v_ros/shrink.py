@@ -67,7 +67,7 @@ def _nearest_parts(bits: NDArray[np.uint32], side: int, parts: int) -> NDArray[n
 
 
 def _reduced(values: NDArray[np.uint32], side: int, parts: int) -> NDArray[np.uint32]:
-    """The least of ``parts`` parts of every ``side`` rows: uint32 [parts, ceil(H / side), W]; the last may lack rows."""
+    """The least of ``parts`` parts of every ``side`` rows, the last may lack some: [parts, ceil(H / side), W]."""
     height, width = values.shape
     whole = height // side
     blocks = values[: whole * side].reshape(whole, side, width)

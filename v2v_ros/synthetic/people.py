@@ -176,9 +176,7 @@ def _with_hands(
         centers = joints[:, _HANDS] + 0.012 * shape.height[:, None, None] * normalize(along, dim=-1)
         nothing = Spheres(joints[:, :0], radii[:, :0])
         no_boxes = Boxes(joints[:, :0], joints.new_zeros(draw.batch, 0, 3, 3), joints[:, :0])
-        return People(
-            joints, body, (plain[0], plain[1]), centers, nothing, no_boxes, sits, shape.height, pose.yaw
-        )
+        return People(joints, body, (plain[0], plain[1]), centers, nothing, no_boxes, sits, shape.height, pose.yaw)
     hands, middles, palms, things, boxes = [], [], [], [], []
     for side in range(2):
         made = _detailed_hand(draw, shape.height, joints[:, _ELBOWS[side]], joints[:, _HANDS[side]], left=side == 1)

@@ -44,7 +44,7 @@ def rods_on(draw: Draw, points: torch.Tensor, size: float) -> Spheres:
 
 
 def chain_on(draw: Draw, point: torch.Tensor, size: float) -> Spheres:
-    """A chain of three links with a gripper or two fingers at its end, as robot arms and lamps are, on a point [B, 3]."""
+    """A chain of three links with two fingers at its end, as robot arms and lamps are, on a point [B, 3]."""
     parts = []
     direction = point.new_tensor(_UP).expand(draw.batch, 3)
     radius = size * draw.uniform(0.03, 0.09)
@@ -74,7 +74,9 @@ def plant_on(draw: Draw, point: torch.Tensor, size: float) -> Spheres:
         direction = normalize(point.new_tensor(_UP) + spread[:, None] * draw.normal(1.0, 3), dim=-1)
         thick = height * draw.uniform(0.012, 0.06)
         tip = thick * draw.uniform(0.3, 1.5)
-        parts.append(tapered_capsule(root, root + (height * draw.uniform(0.4, 1.0))[:, None] * direction, thick, tip, 12))
+        parts.append(
+            tapered_capsule(root, root + (height * draw.uniform(0.4, 1.0))[:, None] * direction, thick, tip, 12)
+        )
     return Spheres.join(parts)
 
 

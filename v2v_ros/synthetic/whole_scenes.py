@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 
 import torch
 
+from ..camera import Intrinsics
 from .chance import Draw
 from .hand import HandPose, pose_hand, sample_shape
 from .hand_poses import sample_families, sample_fingers, sample_pose
@@ -26,7 +27,7 @@ from .rotations import about_axis
 from .sensors import Draws, Sensors, sense
 from .spheres import Spheres
 from .things import scattered
-from .worlds import Boxes, Worlds
+from .worlds import Boxes, Worlds, image_cameras
 
 WIDTH, HEIGHT = 160, 120
 ABSENT, SEEN, UNCLEAR = 0, 1, 2
@@ -36,7 +37,7 @@ SETTINGS = {"toward": 5, "near": 2, "far": 3, "own": 1, "hand": 2, "room": 1, "f
 """Settings and how many of so many batches each has."""
 _TORSO, _HIPS = 8, slice(9, 11)  # joints of body15
 _HAND_RANGE, _BODY_RANGE = (0.12, 1.7), (0.5, 5.5)  # metres, in which subjects are to be found
-_SMALLEST = 6.0  # pixels that a hand to be found is wide
+_SMALLEST = 6.0  # pixels that the palm of a hand to be found is wide, of 160 that the image has
 _PALM = 0.09  # metres
 
 
@@ -45,7 +46,7 @@ class Scenes:
     """A batch of sensed scenes and what is in them; metres, in the camera's optical frame.
 
     Attributes:
-        depth: float32 [B, 120, 160], NaN where invalid.
+        depth: float32 [B, H, W], NaN where invalid; 120 x 160 for training.
         focal: float32 [B] pixels.
         principal: float32 [B, 2] pixels.
         hand_centers: float32 [B, 4, 3], means of the 21 joints.
@@ -65,6 +66,13 @@ class Scenes:
     body_centers: torch.Tensor
     body_anchors: torch.Tensor
     body_state: torch.Tensor
+
+    def subjects(self, kind: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return reference points and anchors float [B, K, 3], states uint8 [B, K] and left bool [B, K] of a kind."""
+        if kind == "hand":
+            return self.hand_centers, self.hand_centers, self.hand_state, self.hand_left
+        never = torch.zeros_like(self.body_state, dtype=torch.bool)
+        return self.body_centers, self.body_anchors, self.body_state, never
 
     @staticmethod
     def join(parts: list[Scenes]) -> Scenes:
@@ -104,11 +112,17 @@ class _Stage:
     level: bool = True
 
 
-def sample_scenes(batch: int, generator: torch.Generator, setting: str) -> Scenes:
+def sample_scenes(
+    batch: int, generator: torch.Generator, setting: str, camera: Intrinsics | None = None, sensor: str | None = None
+) -> Scenes:
     """Random scenes of a setting.
 
+    Args:
+        camera: The same for all; None: random ones of 160 x 120 pixels.
+        sensor: Name of the preset; None: random ones.
+
     Raises:
-        ValueError: There is no such setting.
+        ValueError: There is no such setting or sensor, or the camera's pixels are not square.
     """
     if setting not in SETTINGS:
         raise ValueError(f"unknown setting '{setting}'; choose one of: {', '.join(SETTINGS)}")
@@ -123,7 +137,7 @@ def sample_scenes(batch: int, generator: torch.Generator, setting: str) -> Scene
         stage = _empty_room(draw)
     else:
         stage = _bare_surface(draw, setting)
-    return _seen(draw, stage)
+    return _seen(draw, stage, _cameras(draw) if camera is None else image_cameras(batch, camera), sensor)
 
 
 def sample_mixture(count: int, generator: torch.Generator, batch: int = 32) -> Scenes:
@@ -170,9 +184,7 @@ def _people(draw: Draw, setting: str) -> _Stage:
     bare = draw.some(0.15) & present  # a removed background leaves the people alone
     place = Place(ground, floor, main.yaw, torch.zeros_like(bare))
     rods, stand_ins = decoys(draw, place, present)
-    loose_spheres, loose_boxes = scattered(
-        draw, floor, torch.full_like(floor, 0.8), distance + 1.5, 0.15, 1.0
-    )
+    loose_spheres, loose_boxes = scattered(draw, floor, torch.full_like(floor, 0.8), distance + 1.5, 0.15, 1.0)
     seat = chairs(draw, place, main.joints[:, _HIPS].mean(1), main.height, main.sits & present)
     table = _table_below(draw, main, share=0.22 if setting != "far" else 0.1)
     points, normals = room(draw, place)
@@ -218,7 +230,11 @@ def _table_below(draw: Draw, people: People, share: float) -> Boxes:
     gap = torch.where(draw.some(0.6), draw.uniform(-0.005, 0.01), draw.uniform(0.02, 0.15))
     # Mostly between the person and the camera.
     middle = torch.stack(
-        (hand[:, 0] + draw.normal(0.2), level + gap + halves[:, 1], hand[:, 2] - draw.uniform(-0.5, 1.0) * halves[:, 2]),
+        (
+            hand[:, 0] + draw.normal(0.2),
+            level + gap + halves[:, 1],
+            hand[:, 2] - draw.uniform(-0.5, 1.0) * halves[:, 2],
+        ),
         dim=-1,
     )
     turned = about_axis(1, draw.normal(0.15))
@@ -367,8 +383,12 @@ def _bare_surface(draw: Draw, setting: str) -> _Stage:
     spheres, boxes = scattered(draw, height, near, far, share, 0.25 if table else 0.9)
     more, more_boxes = scattered(draw, height, near, far, 0.3, 0.35 if table else 0.4)
     target = torch.stack((draw.normal(0.1), height, near + (far - near) * draw.rand()), dim=-1)
-    around, around_boxes = hand_decoys(draw, target - torch.tensor([0.0, 0.05, 0.0], device=draw.device), draw.some(0.4))
-    points, normals = room(draw, Place(target[:, [0, 2]], height, draw.uniform(-3, 3), torch.zeros_like(draw.some(0.5))))
+    around, around_boxes = hand_decoys(
+        draw, target - torch.tensor([0.0, 0.05, 0.0], device=draw.device), draw.some(0.4)
+    )
+    points, normals = room(
+        draw, Place(target[:, [0, 2]], height, draw.uniform(-3, 3), torch.zeros_like(draw.some(0.5)))
+    )
     return _nobody(
         draw,
         Spheres.join([spheres, more, around]),
@@ -405,9 +425,8 @@ def _nobody(
     )
 
 
-def _seen(draw: Draw, stage: _Stage) -> Scenes:
+def _seen(draw: Draw, stage: _Stage, cameras: Cameras, sensor: str | None) -> Scenes:
     """Turn the world into a camera's frame, render and sense it, and find out what can be seen of the subjects."""
-    cameras = _cameras(draw)
     turn = _view(draw, stage, cameras)
     back = turn.transpose(1, 2)
 
@@ -424,17 +443,17 @@ def _seen(draw: Draw, stage: _Stage) -> Scenes:
     depth = torch.minimum(depth, render_planes(points, normals, cameras))
     depth = torch.minimum(depth, render_boxes(boxes.centers, boxes.axes, boxes.halves, cameras))
     target = (turn @ stage.target[..., None])[:, 2, 0].clamp_min(0.2)
-    sensors = Sensors.sample(draw.batch, draw.generator, near_only=stage.is_near, distance=target)
-    sensed = sense(depth, cameras, sensors, Draws.draw(draw.batch, HEIGHT, WIDTH, draw.generator))
+    sensors = (
+        Sensors.sample(draw.batch, draw.generator, near_only=stage.is_near, distance=target)
+        if sensor is None
+        else Sensors.preset(sensor, draw.batch)
+    )
+    sensed = sense(depth, cameras, sensors, Draws.draw(draw.batch, cameras.height, cameras.width, draw.generator))
 
     centers = stage.hand_centers @ back
     joints = stage.body_joints @ back[:, None]
-    hand_state = [
-        _hand_state(hand, centers[:, index], depth, sensed, cameras) for index, hand in enumerate(hands)
-    ]
-    body_state = [
-        _body_state(body, joints[:, index], depth, sensed, cameras) for index, body in enumerate(bodies)
-    ]
+    hand_state = [_hand_state(hand, centers[:, index], depth, sensed, cameras) for index, hand in enumerate(hands)]
+    body_state = [_body_state(body, joints[:, index], depth, sensed, cameras) for index, body in enumerate(bodies)]
     return Scenes(
         sensed.float(),
         cameras.focal.float(),
@@ -474,8 +493,8 @@ def _view(draw: Draw, stage: _Stage, cameras: Cameras) -> torch.Tensor:
         return about_axis(2, roll)
     x, y, z = stage.target.unbind(-1)
     off = draw.uniform(-0.42, 0.42, 2) * torch.where(draw.some(0.75), 0.7, 1.1)[:, None]
-    across = (off[:, 0] * WIDTH / cameras.focal).atan()
-    down = (off[:, 1] * HEIGHT / cameras.focal).atan()
+    across = (off[:, 0] * cameras.width / cameras.focal).atan()
+    down = (off[:, 1] * cameras.height / cameras.focal).atan()
     # Turned to the target about the vertical, then about the camera's x axis, as cameras on stands are.
     yaw = -(torch.atan2(x, z) - across)
     pitch = torch.atan2(y, (x.square() + z.square()).sqrt()) - down
@@ -512,7 +531,7 @@ def _hand_state(
     exists = (hand.radii > 0).any(1)
     visible = _shares(part, depth, sensed, cameras, 0.06)
     z = center[:, 2]
-    wide = cameras.focal * _PALM / z.clamp_min(0.02)
+    wide = cameras.focal * (WIDTH / cameras.width) * _PALM / z.clamp_min(0.02)
     clear = (visible > 0.4) & (z > _HAND_RANGE[0]) & (z < _HAND_RANGE[1]) & (wide > _SMALLEST)
     return torch.where(exists, torch.where(clear, SEEN, UNCLEAR), ABSENT).to(torch.uint8)
 

@@ -14,7 +14,8 @@ import torch
 
 from .. import weights
 from ..detector import on_canvas
-from ..detector_network import DetectorConfig, DetectorNet, features
+from ..detector_network import DetectorConfig, DetectorNet, as_convolved, features
+from ..evaluation.detections import detector_figures
 from ..files import write_atomically
 from ..synthetic.whole_scenes import Scenes
 from ..weights import DetectorWeights, load_detector
@@ -22,8 +23,7 @@ from .data import batch_seed
 from .denormals import flushed_denormals
 from .detector_augment import augment
 from .detector_card import detector_card
-from .detector_figures import detector_figures
-from .detector_scenes import CHUNK, chunk_path, load_chunk, make_chunk
+from .detector_scenes import chunk_path, load_chunk, make_chunk
 from .detector_targets import losses, total
 from .export import run_folder
 from .muon import Muon
@@ -31,6 +31,7 @@ from .schedule import weight_average
 
 _STEP = 13  # place in the tree of seeds
 _WARMUP = 200  # steps
+_KEPT = 100  # steps between two checkpoints, at most
 _HARD = 0.5  # share of a batch drawn from the scenes by their highest false heat, the rest from all alike
 _FORGET = 0.3  # of a scene's false heat, each time it is seen
 
@@ -40,6 +41,7 @@ class DetectorTraining:
     """What a run does.
 
     Attributes:
+        network: ``detector``, which tells its configuration from that of other networks.
         samples: Seen in all.
         batch: Scenes a step.
         reuse: How often a scene is seen, on average, before the next ones are rendered.
@@ -50,6 +52,7 @@ class DetectorTraining:
         seed: Of data and initialisation.
         validation_samples: Size of the held-out set.
         validation_interval: Samples between two validations.
+        chunk: Scenes that are rendered at a time, into a file.
         chunks: The newest chunks of scenes that are kept in memory and drawn from.
         width, blocks: Of the network.
 
@@ -57,6 +60,7 @@ class DetectorTraining:
         ValueError: A value makes no sense.
     """
 
+    network: str = "detector"
     samples: int = 200_000
     batch: int = 32
     reuse: float = 4.0
@@ -67,12 +71,22 @@ class DetectorTraining:
     seed: int = 0
     validation_samples: int = 1024
     validation_interval: int = 16_000
+    chunk: int = 1024
     chunks: int = 128
     width: int = DetectorConfig.width
     blocks: int = DetectorConfig.blocks
 
     def __post_init__(self) -> None:
-        positive = ("samples", "batch", "learning_rate", "clip", "validation_samples", "validation_interval", "chunks")
+        positive = (
+            "samples",
+            "batch",
+            "learning_rate",
+            "clip",
+            "validation_samples",
+            "validation_interval",
+            "chunk",
+            "chunks",
+        )
         if not all(getattr(self, name) > 0 for name in positive) or self.reuse < 1:
             raise ValueError(f"{', '.join(positive)} must be positive, and reuse at least 1, got {self}")
         if not 0 <= self.cooling <= 1 or not 0 <= self.decay < 1:
@@ -88,6 +102,17 @@ class DetectorTraining:
         warm = min(1.0, (step + 1) / min(_WARMUP, max(1, self.steps // 10)))
         left = (self.steps - step) / max(1.0, self.cooling * self.steps)
         return warm * min(1.0, left)
+
+
+def network_of(path: Path | None) -> str:
+    """Which network the configuration in a file is for; ``pose`` where there is none or it does not say."""
+    if path is None or not path.is_file():
+        return "pose"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return "pose"
+    return str(content.get("network", "pose")) if isinstance(content, dict) else "pose"
 
 
 def read_run(path: Path) -> DetectorTraining:
@@ -120,13 +145,13 @@ class _Pool:
     def need(self, chunks: int) -> None:
         """Have at least so many chunks; more where files of more exist already."""
         while self.rendered < chunks or chunk_path(self._folder, self.rendered).is_file():
-            self._parts.append(load_chunk(self._folder, self._run.seed, self.rendered))
-            self._hardness = torch.cat((self._hardness, torch.full((CHUNK,), 0.5)))
+            self._parts.append(load_chunk(self._folder, self._run.seed, self.rendered, self._run.chunk))
+            self._hardness = torch.cat((self._hardness, torch.full((self._run.chunk,), 0.5)))
             self.rendered += 1
         extra = len(self._parts) - self._run.chunks
         if extra > 0:
             self._parts = self._parts[extra:]
-            self._hardness = self._hardness[extra * CHUNK :]
+            self._hardness = self._hardness[extra * self._run.chunk :]
 
     def draw(self, generator: torch.Generator) -> tuple[torch.Tensor, Scenes]:
         """Indices and scenes of a batch."""
@@ -136,7 +161,7 @@ class _Pool:
         many = torch.randint(len(self._hardness), (hard, 4), generator=generator)
         pick = torch.multinomial(self._hardness[many] + 0.02, 1, generator=generator)
         index = torch.cat((some, many.gather(1, pick)[:, 0]))
-        rows = [(int(i) // CHUNK, int(i) % CHUNK) for i in index]
+        rows = [divmod(int(i), self._run.chunk) for i in index]
         made = {f.name: torch.stack([getattr(self._parts[p], f.name)[r] for p, r in rows]) for f in fields(Scenes)}
         return index, Scenes(**made)
 
@@ -193,7 +218,7 @@ class _Run:
         if start:
             self.config = load_detector(start).config
             network = load_detector(start).build().train()
-        self.network = network.to(self.device, memory_format=torch.channels_last)
+        self.network = as_convolved(network.to(self.device))
         self.average = torch.optim.swa_utils.AveragedModel(
             self.network, multi_avg_fn=weight_average(run.decay), use_buffers=False
         )
@@ -218,7 +243,7 @@ class _Run:
         every = max(1, run.validation_interval // run.batch)
         with flushed_denormals():
             while self.step < run.steps:
-                self.pool.need(1 + int(self.step * run.batch / (CHUNK * run.reuse)))
+                self.pool.need(1 + int(self.step * run.batch / (run.chunk * run.reuse)))
                 generator.manual_seed(batch_seed(_STEP, run.seed, self.step))
                 parts = self._train_step(generator)
                 for name, value in parts.items():
@@ -230,12 +255,14 @@ class _Run:
                     means = " ".join(f"{name} {value / counted:.3f}" for name, value in sums.items())
                     rate = self.step * run.batch / max(self.seconds, 1e-9)
                     self.report(
-                        f"step {self.step} of {run.steps}, scenes {self.pool.rendered * CHUNK}, "
+                        f"step {self.step} of {run.steps}, scenes {self.pool.rendered * self.run.chunk}, "
                         f"{rate:.1f} samples/s: {means}"
                     )
                     sums, counted = {}, 0
                 if self.step % every == 0 or self.step == run.steps:
                     figures = self._validate()
+                    self._save()
+                elif self.step % _KEPT == 0:
                     self._save()
         return figures
 
@@ -252,7 +279,7 @@ class _Run:
         parts = losses(self.network(x), scenes, depth)
         loss = total(parts)
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.run.clip)
         if norm.isfinite():
             self.optimizer.step()
@@ -266,7 +293,7 @@ class _Run:
         state = self.network.state_dict()
         state.update({name: value for name, value in self.average.module.state_dict().items() if "running" not in name})
         network.load_state_dict(state)
-        return network.to(self.device, memory_format=torch.channels_last).eval()
+        return as_convolved(network.to(self.device)).eval()
 
     def _validate(self) -> dict[str, float]:
         network = self.averaged()
@@ -280,7 +307,7 @@ class _Run:
         training = {
             "data": "synthetic whole scenes",
             "samples": samples,
-            "scenes": self.pool.rendered * CHUNK,
+            "scenes": self.pool.rendered * self.run.chunk,
             "minutes": round(self.seconds / 60, 1),
             "device": str(self.device),
             "config": asdict(self.run),
@@ -334,5 +361,3 @@ class _Run:
 
 def _to(scenes: Scenes, device: torch.device) -> Scenes:
     return replace(scenes, **{f.name: getattr(scenes, f.name).to(device) for f in fields(Scenes)})
-
-

@@ -40,8 +40,8 @@ def detector_card(made: DetectorWeights, size: int, curve: list[dict[str, float]
     lines = [
         f"# {made.id}",
         "",
-        "Finds hands and bodies in a whole depth image: where their reference points are and, of hands, which side. A 2D "
-        f"network on at most 160 x 120 pixels: {parameters:,} parameters, {size / 1e6:.1f} MB in half precision. "
+        "Finds hands and bodies in a whole depth image: where their reference points are and, of hands, which side. "
+        f"A 2D network on at most 160 x 120 pixels: {parameters:,} parameters, {size / 1e6:.1f} MB in half precision. "
         "Apache-2.0, like the package.",
         "",
         f"**Trained on** {training['samples']:,} samples of {training['scenes']:,} synthetic whole scenes, changed at "
@@ -66,7 +66,15 @@ def detector_card(made: DetectorWeights, size: int, curve: list[dict[str, float]
         f"| {point['samples']:,.0f} | " + " | ".join(f"{point[name]:.3g}" for name in columns) + " |"
         for point in thin(curve)
     ]
-    lines += ["", "(Found where 1 in 100 images has a false alarm.)", "", "## How it was made", "", "| | |", "|---|---|"]
+    lines += [
+        "",
+        "(Found where 1 in 100 images has a false alarm.)",
+        "",
+        "## How it was made",
+        "",
+        "| | |",
+        "|---|---|",
+    ]
     lines += [f"| {name} | {value} |" for name, value in training["config"].items()]
     lines += [f"| commit | {code} |"] if code else []
     lines += [f"| versions | v2v_ros {__version__}, torch {torch.__version__}, Python {platform.python_version()} |"]

@@ -13,11 +13,10 @@ from ..files import write_atomically
 from ..synthetic.whole_scenes import Scenes, sample_mixture
 from .data import batch_seed
 
-CHUNK = 1024  # scenes in a file
 _SCENES, _HELD_OUT = 11, 12  # places in the tree of seeds
 
 
-def make_chunk(seed: int, index: int, count: int = CHUNK, held_out: bool = False) -> Scenes:
+def make_chunk(seed: int, index: int, count: int, held_out: bool = False) -> Scenes:
     """The scenes of a chunk, the same whenever they are made."""
     generator = torch.Generator().manual_seed(batch_seed(_HELD_OUT if held_out else _SCENES, seed, index))
     with torch.no_grad():
@@ -28,15 +27,17 @@ def chunk_path(folder: Path, index: int) -> Path:
     return folder / f"scenes_{index:04d}.npz"
 
 
-def load_chunk(folder: Path, seed: int, index: int) -> Scenes:
-    """A chunk from its file; made and written where it is missing or damaged."""
+def load_chunk(folder: Path, seed: int, index: int, count: int) -> Scenes:
+    """A chunk of ``count`` scenes from its file; made and written where it is missing, damaged or of another size."""
     path = chunk_path(folder, index)
     if path.is_file():
         try:
-            return read_scenes(path)
+            scenes = read_scenes(path)
+            if len(scenes.depth) == count:
+                return scenes
         except (OSError, ValueError, KeyError):
             path.unlink()
-    scenes = make_chunk(seed, index)
+    scenes = make_chunk(seed, index, count)
     write_scenes(scenes, path)
     return read_scenes(path)
 

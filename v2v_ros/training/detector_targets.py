@@ -1,4 +1,4 @@
-"""What a detector is to put out: heat about subjects, offsets to their reference points, sides; and how far off it is."""
+"""What a detector is to put out (heat about subjects, offsets to reference points, sides), and how far it is off."""
 
 from __future__ import annotations
 
@@ -37,21 +37,13 @@ class KindTargets:
     left: torch.Tensor
 
 
-def subjects(scenes: Scenes, kind: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Reference points and anchors float [B, K, 3], states uint8 [B, K] and left bool [B, K] of a kind."""
-    if kind == "hand":
-        return scenes.hand_centers, scenes.hand_centers, scenes.hand_state, scenes.hand_left
-    never = torch.zeros_like(scenes.body_state, dtype=torch.bool)
-    return scenes.body_centers, scenes.body_anchors, scenes.body_state, never
-
-
 def encode(scenes: Scenes, kind: str, surface: torch.Tensor) -> KindTargets:
     """Targets for scenes.
 
     Args:
         surface: float [B, h, w] metres, of :func:`~v2v_ros.detector_network.cell_depth`.
     """
-    centers, anchors, state, left = subjects(scenes, kind)
+    centers, anchors, state, left = scenes.subjects(kind)
     batch, rows, columns = surface.shape
     device = surface.device
     x = (torch.arange(columns, device=device) * STRIDE + (STRIDE - 1) / 2).view(1, 1, 1, -1)

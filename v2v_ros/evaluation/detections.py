@@ -12,13 +12,13 @@ from ..camera import Intrinsics
 from ..detector import Detections, decode, on_canvas, select
 from ..detector_network import KINDS, DetectorNet, features
 from ..synthetic.whole_scenes import ABSENT, SEEN, Scenes
-from .detector_targets import subjects
 
 WITHIN = {"hand": 0.10, "body": 0.40}
 """Metres from the reference point at which a subject counts as found."""
 ALARMS_PER_IMAGE = 0.01
 _LIMIT = 6
-_RANGES = {"hand": (0.1, 2.2), "body": (0.4, 7.0)}  # metres
+RANGES = {"hand": (0.1, 2.2), "body": (0.4, 7.0)}
+"""Metres from the camera in which a detector is asked for subjects."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def figures_of(kind: str, found: list[Detections], known: list[Known]) -> dict[s
 
 def known_subjects(scenes: Scenes, index: int, kind: str) -> Known:
     """What is known of one scene's subjects."""
-    centers, _, state, left = subjects(scenes, kind)
+    centers, _, state, left = scenes.subjects(kind)
     return Known(centers[index].double().numpy(), state[index].numpy(), left[index].numpy())
 
 
@@ -98,7 +98,8 @@ def detector_figures(
             camera = Intrinsics(f, f, cx, cy, scenes.depth.shape[2], scenes.depth.shape[1])
             for kind in KINDS:
                 peaks = decode(out[row : row + 1], depth[row : row + 1], camera, kind)
-                found[kind].append(select(*(p.cpu().numpy() for p in peaks), kind, _RANGES[kind], _LIMIT))
+                centers, logits, left = (each.cpu().numpy() for each in peaks)
+                found[kind].append(select(centers, logits, left, kind, RANGES[kind], _LIMIT))
     figures: dict[str, float] = {}
     for kind in KINDS:
         figures |= figures_of(kind, found[kind], [known_subjects(scenes, index, kind) for index in range(count)])
