@@ -123,6 +123,35 @@ def chair_on(draw: Draw, point: torch.Tensor, size: float = 1.0) -> Boxes:
     )
 
 
+def office_chair_on(draw: Draw, point: torch.Tensor) -> tuple[Spheres, Boxes]:
+    """A padded chair on a star of five feet over a point [B, 3], with a back and arms or without: boxes [B, 2]."""
+    heading = draw.uniform(-math.pi, math.pi)
+    turned = about_axis(1, heading)
+    up = point.new_tensor(_UP)
+    seat_height = draw.uniform(0.38, 0.55)
+    hub, seat = point + 0.09 * up, point + seat_height[:, None] * up
+    thin = torch.full_like(heading, 0.018)
+    parts = [tapered_capsule(hub, seat, 2 * thin, 2 * thin, 8)]
+    for foot in range(5):
+        angle = heading + foot * 2 * math.pi / 5
+        end = point + 0.3 * torch.stack((angle.sin(), 0 * angle, angle.cos()), dim=-1) + 0.04 * up
+        parts.append(tapered_capsule(hub, end, 1.5 * thin, thin, 8))
+    wide = draw.uniform(0.2, 0.27)
+    armed = draw.some(0.5)
+    right, back = turned[..., 0], turned[..., 2]
+    for sign in (-1.0, 1.0):
+        rest = seat + sign * (wide + 0.04)[:, None] * right + 0.2 * up
+        ends = rest - 0.13 * back, rest + 0.13 * back
+        parts.append(tapered_capsule(*ends, thin * armed, thin * armed, 7))
+    tall, lean = draw.uniform(0.15, 0.4), draw.normal(0.15)
+    middle = seat + (wide - 0.02)[:, None] * back + (0.12 + tall)[:, None] * up
+    parts.append(tapered_capsule(seat + wide[:, None] * back, middle, thin, thin, 6))
+    cushion = torch.stack((wide, draw.uniform(0.025, 0.05), wide), dim=-1)
+    rest = torch.stack((0.95 * wide, tall, draw.uniform(0.02, 0.05)), dim=-1)
+    axes = torch.stack((turned, turned @ about_axis(0, -lean)), dim=1)
+    return Spheres.join(parts), Boxes(torch.stack((seat, middle), 1), axes, torch.stack((cushion, rest), 1))
+
+
 def monitor_on(draw: Draw, point: torch.Tensor) -> Boxes:
     """A screen on a foot, or a laptop, over a point [B, 3]: boxes [B, 3]."""
     turned = about_axis(1, draw.normal(0.8)) @ about_axis(0, draw.normal(0.2))
@@ -183,4 +212,9 @@ def scattered(
     if size > 0.5:
         spheres.append(there(shoes_on(draw, points(1)[:, 0])))
         boxes.append(set_up(chair_on(draw, points(1)[:, 0])))
+        for _ in range(2):
+            office = draw.some(share)
+            rods, cushions = office_chair_on(draw, points(1)[:, 0])
+            spheres.append(Spheres(rods.centers, rods.radii * office[:, None]))
+            boxes.append(Boxes(cushions.centers, cushions.axes, cushions.halves * office[:, None, None]))
     return Spheres.join(spheres), Boxes.join(boxes)

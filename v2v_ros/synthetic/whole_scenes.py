@@ -184,7 +184,7 @@ def _people(draw: Draw, setting: str) -> _Stage:
     bare = draw.some(0.15) & present  # a removed background leaves the people alone
     place = Place(ground, floor, main.yaw, torch.zeros_like(bare))
     rods, stand_ins = decoys(draw, place, present)
-    loose_spheres, loose_boxes = scattered(draw, floor, torch.full_like(floor, 0.8), distance + 1.5, 0.15, 1.0)
+    loose_spheres, loose_boxes = scattered(draw, floor, torch.full_like(floor, 0.8), distance + 1.5, 0.25, 1.0)
     seat = chairs(draw, place, main.joints[:, _HIPS].mean(1), main.height, main.sits & present)
     table = _table_below(draw, main, share=0.22 if setting != "far" else 0.1)
     points, normals = room(draw, place)
