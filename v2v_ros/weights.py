@@ -21,6 +21,7 @@ from safetensors.torch import save as serialize
 from torch import nn
 
 from .calibration import Calibration
+from .detector_network import DetectorConfig, DetectorNet
 from .files import write_atomically
 from .joint_refiner import JointRefiner, JointRefinerConfig
 from .network import CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
@@ -28,6 +29,7 @@ from .skeletons import Skeleton, get_skeleton
 
 _FORMAT = "v2v_ros.weights.1"
 _CENTER_FORMAT = "v2v_ros.center.1"
+_DETECTOR_FORMAT = "v2v_ros.detector.1"
 _FOLDER = Path(__file__).parent / "weights"
 SUFFIX = ".safetensors"
 
@@ -133,18 +135,49 @@ class CenterWeights:
         return network.eval()
 
 
+@dataclass(frozen=True)
+class DetectorWeights:
+    """A detector's weights: for hands and bodies alike.
+
+    Attributes:
+        id: Short name, such as ``detector``.
+        config: Size of the network.
+        state: State dictionary of a :class:`~v2v_ros.detector_network.DetectorNet`, float32.
+        training: How they came to be: data, budget, figures.
+        hash: First 12 hexadecimal digits of the file's SHA-256; empty before saving.
+    """
+
+    id: str
+    config: DetectorConfig
+    state: dict[str, torch.Tensor]
+    training: dict[str, Any] = field(default_factory=dict)
+    hash: str = ""
+
+    def build(self) -> DetectorNet:
+        """The network with these weights, in evaluation mode, on the CPU."""
+        network = DetectorNet(self.config)
+        network.load_state_dict(self.state)
+        return network.eval()
+
+
 _CENTER = "_center"
+_DETECTOR = "detector"
 
 
 def shipped() -> list[str]:
     """Names of the pose weights that come with the package."""
     names = sorted(path.name.removesuffix(SUFFIX) for path in _FOLDER.glob(f"*{SUFFIX}"))
-    return [name for name in names if not name.endswith(_CENTER)]
+    return [name for name in names if not name.endswith((_CENTER, _DETECTOR))]
 
 
 def shipped_centers() -> list[str]:
     """Names of the centre refiners' weights that come with the package."""
     return sorted(path.name.removesuffix(SUFFIX) for path in _FOLDER.glob(f"*{_CENTER}{SUFFIX}"))
+
+
+def shipped_detectors() -> list[str]:
+    """Names of the detectors' weights that come with the package."""
+    return sorted(path.name.removesuffix(SUFFIX) for path in _FOLDER.glob(f"*{_DETECTOR}{SUFFIX}"))
 
 
 def center_for(skeleton: str) -> str | None:
@@ -285,6 +318,28 @@ def _load_refiner(file: _File) -> JointRefinerWeights | None:
     return refiner
 
 
+def load_detector(name: str | Path = _DETECTOR) -> DetectorWeights:
+    """Load the weights of a detector by name or path.
+
+    Raises:
+        WeightsError: The file is missing, damaged or of another format.
+    """
+    path = find(name)
+    file = _read(path, _DETECTOR_FORMAT, "detector weights", "v2v train --network detector")
+    metadata = file.metadata
+    with _damaged(path):
+        weights = DetectorWeights(
+            id=metadata["id"],
+            config=_config(DetectorConfig, metadata["network"]),
+            state=file.state,
+            training=dict(json.loads(metadata["training"])),
+            hash=file.hash,
+        )
+        with torch.device("meta"):
+            DetectorNet(weights.config).load_state_dict(weights.state, assign=True)
+    return weights
+
+
 @contextmanager
 def _damaged(path: Path) -> Iterator[None]:
     """What goes wrong while a file's content is made sense of is the file's fault."""
@@ -295,7 +350,7 @@ def _damaged(path: Path) -> Iterator[None]:
         raise WeightsError(f"weights file '{path}' is damaged: {str(error)[:1000]}; fetch it again") from error
 
 
-_Config = TypeVar("_Config", NetworkConfig, RefinerConfig, JointRefinerConfig)
+_Config = TypeVar("_Config", NetworkConfig, RefinerConfig, JointRefinerConfig, DetectorConfig)
 
 
 def _config(kind: type[_Config], text: str) -> _Config:
@@ -355,21 +410,22 @@ def _check_skeleton(path: Path, found: Skeleton, wanted: str | None) -> None:
         )
 
 
-def save(weights: Weights | CenterWeights, path: Path, *, half: bool = False) -> None:
+def save(weights: Weights | CenterWeights | DetectorWeights, path: Path, *, half: bool = False) -> None:
     """Write a weights file; a reader never sees half of it.
 
     Args:
         half: Store convolutions and matrices in half precision. The statistics of batch normalisation, some of which
             half precision cannot hold, stay as they are.
     """
+    formats = {Weights: _FORMAT, CenterWeights: _CENTER_FORMAT, DetectorWeights: _DETECTOR_FORMAT}
     metadata = {
-        "format": _FORMAT if isinstance(weights, Weights) else _CENTER_FORMAT,
+        "format": formats[type(weights)],
         "id": weights.id,
-        "skeleton": weights.skeleton.name,
         "network": json.dumps(weights.config.to_dict()),
-        "cube_edge": str(weights.cube_edge),
         "training": json.dumps(weights.training),
     }
+    if not isinstance(weights, DetectorWeights):
+        metadata |= {"skeleton": weights.skeleton.name, "cube_edge": str(weights.cube_edge)}
     if isinstance(weights, Weights) and weights.calibration is not None:
         metadata["calibration"] = json.dumps(weights.calibration.to_dict())
     if isinstance(weights, Weights) and weights.heatmap_offset:

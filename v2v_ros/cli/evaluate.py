@@ -41,6 +41,9 @@ def add(commands: Commands) -> None:
     mode.add_argument("--frames", type=Path, nargs="+", metavar="FRAMES.json", help="lists of recorded frames instead")
     mode.add_argument("--calibrate", action="store_true", help="fit scores and covariances, into the weights' file")
     mode.add_argument("--write", type=Path, metavar="FOLDER", help="only write the test sets as frame lists")
+    mode.add_argument(
+        "--detector", nargs="?", const="detector", metavar="WEIGHTS", help="a detector on the whole images of scenes_1"
+    )
     mode.add_argument("--record", action="store_true", help="only put the sets' hashes on record (for maintainers)")
     sub.add_argument(
         "--center-weights",
@@ -70,6 +73,8 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
         return predictions.run_predictions(options)
     if options.data is not None or options.dataset is not None:
         return evaluate_dataset.run_dataset(options)
+    if options.detector is not None:
+        return _detector(options)
     options.weights = _one(options.weights)
     if options.write is not None or options.record:
         return _test_sets(options)
@@ -78,6 +83,28 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
     if options.frames is not None:
         return _frames(options)
     return _evaluate(options)
+
+
+def _detector(options: argparse.Namespace) -> dict[str, Any]:
+    import torch
+
+    from ..detector import Detector
+    from ..evaluation import scenes
+    from ..weights import load_detector
+    from .common import print_rows
+
+    loaded = load_detector(options.detector)
+    device = "cpu" if options.device == "auto" else options.device
+    judged = scenes.SceneFigures(Detector(loaded, torch.device(device)))
+    samples = options.samples or scenes.SAMPLES
+    with Progress(samples, "images", quiet=options.quiet) as bar:
+        for part in scenes.generate(samples):
+            judged.add(part)
+            for _ in part.units:
+                bar.step()
+    figures = judged.figures()
+    print_rows([(name, f"{value:.3f}" if isinstance(value, float) else str(value)) for name, value in figures.items()])
+    return {"weights": {"id": loaded.id, "hash": loaded.hash}, scenes.NAME: figures}
 
 
 def _one(weights: list[str] | None) -> str | None:

@@ -27,6 +27,7 @@ def add(commands: Commands) -> None:
         "  v2v train --output shipped.safetensors --anneal hand21_lite.safetensors --samples 8000\n"
         "  v2v train --output hand21_center.safetensors --network center\n"
         f"  {train_joints.EXAMPLE}\n"
+        "  v2v train --output detector.safetensors --network detector\n"
         "  v2v train --output nyu.safetensors --dataset nyu --data NYU/ --recipe paper\n"
         "  v2v train --output msra3.safetensors --dataset msra --data MSRA/ --subject 3\n"
         "  torchrun --nproc_per_node 4 -m v2v_ros.cli train --output hand21.safetensors --grid 88 --width 16",
@@ -52,7 +53,12 @@ def add(commands: Commands) -> None:
     def value(name: str, kind: Any, text: str, **more: Any) -> None:
         sub.add_argument(name, type=kind, default=argparse.SUPPRESS, help=text, **more)
 
-    value("--network", str, "pose; center: refines a cube's centre; joints: refines the joints of --weights (pose)")
+    value(
+        "--network",
+        str,
+        "pose; center: refines a cube's centre; joints: refines the joints of --weights; detector: finds hands and "
+        "bodies (pose)",
+    )
     value("--skeleton", str, "what to estimate: hand21 or body15 (hand21; the dataset's)")
     value("--grid", positive(int), "cells per axis; the paper's 88 (48; on a dataset: 88; center: 32)")
     value("--width", positive(int), "channels at the front; the paper's 16 (8; on a dataset: 16; center: 16)")
@@ -105,6 +111,7 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
 
     from ..training.anneal import copy_run
     from ..training.config import TrainingConfig, make_config, read_config, resumed_values
+    from ..training.detector import network_of
     from ..training.export import run_folder
     from ..training.train import train
 
@@ -125,6 +132,8 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
     if path is None and options.resume and own.is_file():
         path = own
     given = {name: value for name, value in vars(options).items() if name in TrainingConfig.__dataclass_fields__}
+    if given.get("network", network_of(path)) == "detector":
+        return _run_detector(options, path)
     if {"samples", "epochs"} <= given.keys():
         raise CommandError("--samples and --epochs both say how long to train: choose one of them")
     if options.anneal is not None:
@@ -150,3 +159,45 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
     print_rows([(name.removeprefix("val/"), f"{value:.3f}") for name, value in figures.items()])
     print(f"weights: {options.output}")
     return figures
+
+
+def _run_detector(options: argparse.Namespace, path: Path | None) -> dict[str, Any]:
+    """Train a detector; its loop is its own, since its scenes are kept and seen several times."""
+    from dataclasses import asdict
+
+    from ..training.detector import DetectorTraining, read_run, train_detector
+    from ..training.export import check_new, clear, run_folder
+
+    known = DetectorTraining.__dataclass_fields__
+    given = {name: value for name, value in vars(options).items() if name in known}
+    others = {"skeleton", "grid", "depth", "sigma", "precision", "workers", "dataset", "data", "recipe", "epochs"}
+    useless = sorted(others & vars(options).keys())
+    if useless:
+        raise CommandError(f"a detector is not trained with --{useless[0].replace('_', '-')}: leave it out")
+    run = DetectorTraining(**{**({} if path is None else asdict(read_run(path))), **given})
+    if options.overwrite:
+        clear(run_folder(options.output))
+        for left in ("last.pt", "scenes"):
+            _remove(run_folder(options.output) / left)
+    elif not options.resume:
+        check_new(options.output)
+    figures = train_detector(
+        run,
+        options.output,
+        resume=options.resume,
+        start=options.start or "",
+        report=(lambda line: None) if options.quiet else print,
+    )
+    print_rows([(name, f"{value:.3f}") for name, value in figures.items()])
+    print(f"weights: {options.output}")
+    return figures
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder, if there is one."""
+    import shutil
+
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

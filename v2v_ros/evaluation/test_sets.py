@@ -172,7 +172,7 @@ def part_count(test_set: SyntheticSet, samples: int | None = None) -> int:
 def make(test_set: SyntheticSet, index: int, samples: int | None = None) -> Part:
     """Make a part of the first samples of a set (all by default), on the CPU."""
     wanted = _wanted(test_set, samples)
-    with _float64():
+    with as_float64():
         part = _make(test_set, index)
     return part.first(wanted - index * PART) if wanted < (index + 1) * PART else part
 
@@ -208,7 +208,8 @@ def _record() -> dict[str, Any]:
 
 
 @contextmanager
-def _float64() -> Iterator[None]:
+def as_float64() -> Iterator[None]:
+    """Compute in float64 meanwhile."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
@@ -253,7 +254,7 @@ def _make(test_set: SyntheticSet, index: int) -> Part:
     )
     draws = Draws.draw(PART, cameras.height, cameras.width, generator)
     return Part(
-        units=_quantize(sense(render_worlds(worlds, cameras), cameras, sensors, draws)),
+        units=quantize(sense(render_worlds(worlds, cameras), cameras, sensors, draws)),
         cameras=Cameras(cameras.focal.float(), cameras.principal.float(), cameras.width, cameras.height),
         joints=worlds.joints.float(),
         centers=worlds.centers.float(),
@@ -291,7 +292,8 @@ def _merge(parts: list[Any], choices: list[torch.Tensor]) -> Any:
     return type(first)(**{f.name: _merge([getattr(part, f.name) for part in parts], choices) for f in fields(first)})
 
 
-def _quantize(depth: torch.Tensor) -> NDArray[np.uint16]:
+def quantize(depth: torch.Tensor) -> NDArray[np.uint16]:
+    """Metres to tenths of a millimetre, 0 where that cannot be."""
     units = (depth * (1000 / MM_PER_UNIT)).round()
     usable = units.isfinite() & (units > 0) & (units < 2**16)
     return torch.where(usable, units, 0).to(torch.int32).numpy().astype(np.uint16)

@@ -55,7 +55,7 @@ def sample_hand_worlds(
     centers = joints.mean(1)
     present = ~draw.some(empty)
 
-    thing_spheres, thing_boxes = _held(draw, shape, pose, family)
+    thing_spheres, thing_boxes = held_things(draw, shape, pose, family)
     second = _second_hand(draw, centers, shape)
     person = _person(draw, centers, elbow(shape, pose), ~present)
     decoy_spheres, decoy_boxes = decoys(draw, centers, ~present)
@@ -89,7 +89,7 @@ def mirrored(worlds: Worlds, which: torch.Tensor) -> Worlds:
     rows = flip[:, None]
     return Worlds(
         Spheres(worlds.spheres.centers * rows, worlds.spheres.radii),
-        Boxes(worlds.boxes.centers * rows, worlds.boxes.axes * rows[..., None], worlds.boxes.halves),
+        mirrored_boxes(worlds.boxes, flip),
         worlds.plane_points * rows,
         worlds.plane_normals * rows,
         worlds.joints * rows,
@@ -98,7 +98,13 @@ def mirrored(worlds: Worlds, which: torch.Tensor) -> Worlds:
     )
 
 
-def _held(
+def mirrored_boxes(boxes: Boxes, flip: torch.Tensor) -> Boxes:
+    """Boxes with their coordinates times the signs flip [3] or [B, 3]."""
+    rows = flip.expand(boxes.centers.shape[0], 3)[:, None]
+    return Boxes(boxes.centers * rows, boxes.axes * rows[..., None], boxes.halves)
+
+
+def held_things(
     draw: Draw, shape: HandShape, pose: HandPose, family: torch.Tensor, share: float = 0.75, mismatched: float = 0.06
 ) -> tuple[Spheres, Boxes]:
     """Things between the palm and the fingers: rods and balls as spheres, boxes and flat things as boxes."""

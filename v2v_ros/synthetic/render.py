@@ -90,13 +90,20 @@ def _splat(depth: torch.Tensor, spheres: Spheres, cameras: Cameras, squares: _Sq
     """Draw spheres into depth [B, H, W]."""
     batch, height, width = depth.shape
     step = torch.arange(-squares.half, squares.half + 1, device=depth.device)
+    whole = step.shape[0] ** 2 > width * height  # the image is less work than the square
+    pixels = width * height if whole else step.shape[0] ** 2
     # One column and one row more than the image take what falls outside.
     padded = depth.new_full((batch * (height + 1) * (width + 1),), torch.inf)
-    chunk = max(1, 1_000_000 // step.shape[0] ** 2)  # bounds the memory of large squares
+    chunk = max(1, 1_000_000 // pixels)  # bounds the memory of large squares
     for first in range(0, squares.sample.shape[0], chunk):
         part = slice(first, first + chunk)
         b, s = squares.sample[part], squares.sphere[part]
-        u, v = squares.u[part, None] + step, squares.v[part, None] + step
+        middle_u, middle_v = squares.u[part, None], squares.v[part, None]
+        if whole:
+            u = torch.arange(width, device=depth.device).expand(len(b), -1)
+            v = torch.arange(height, device=depth.device).expand(len(b), -1)
+        else:
+            u, v = middle_u + step, middle_v + step
         focal, principal = cameras.focal[b, None], cameras.principal[b]
         x, y = (u - principal[:, :1]) / focal, (v - principal[:, 1:]) / focal
         cx, cy, cz = spheres.centers[b, s].unbind(-1)
@@ -104,10 +111,14 @@ def _splat(depth: torch.Tensor, spheres: Spheres, cameras: Cameras, squares: _Sq
         c = cx**2 + cy**2 + cz**2 - spheres.radii[b, s] ** 2
         a = (x**2)[:, None, :] + (y**2 + 1)[:, :, None]
         half_b = (x * cx[:, None])[:, None, :] + (y * cy[:, None] + cz[:, None])[:, :, None]
-        root = torch.addcmul(half_b**2, a, c[:, None, None], value=-1).sqrt_()  # NaN where the ray passes by
-        t = half_b.sub_(root).div_(a).nan_to_num_(torch.inf)
-        column = torch.where((u >= 0) & (u < width), u, width)
-        row = torch.where((v >= 0) & (v < height), v, height) + b[:, None] * (height + 1)
+        square = torch.addcmul(half_b**2, a, c[:, None, None], value=-1)
+        passes_by = square < 0
+        # Roots of negative numbers are many times slower than others on CPUs.
+        t = half_b.sub_(square.clamp_min_(0).sqrt_()).div_(a).masked_fill_(passes_by, torch.inf)
+        u_reached = (u >= 0) & (u < width) & ((u - middle_u).abs() <= squares.half)
+        v_reached = (v >= 0) & (v < height) & ((v - middle_v).abs() <= squares.half)
+        column = torch.where(u_reached, u, width)
+        row = torch.where(v_reached, v, height) + b[:, None] * (height + 1)
         index = (row * (width + 1))[:, :, None] + column[:, None, :]
         padded.scatter_reduce_(0, index.flatten(), t.flatten(), "amin")
     torch.minimum(depth, padded.view(batch, height + 1, width + 1)[:, :height, :width], out=depth)

@@ -1,0 +1,60 @@
+"""Rendered scenes on disk: rendering a scene costs as much as training on it, so every one serves several times."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..files import write_atomically
+from ..synthetic.whole_scenes import Scenes, sample_mixture
+from .data import batch_seed
+
+_SCENES, _HELD_OUT = 11, 12  # places in the tree of seeds
+
+
+def make_chunk(seed: int, index: int, count: int, held_out: bool = False) -> Scenes:
+    """The scenes of a chunk, the same whenever they are made."""
+    generator = torch.Generator().manual_seed(batch_seed(_HELD_OUT if held_out else _SCENES, seed, index))
+    with torch.no_grad():
+        return sample_mixture(count, generator)
+
+
+def chunk_path(folder: Path, index: int) -> Path:
+    return folder / f"scenes_{index:04d}.npz"
+
+
+def load_chunk(folder: Path, seed: int, index: int, count: int) -> Scenes:
+    """A chunk of ``count`` scenes from its file; made and written where it is missing, damaged or of another size."""
+    path = chunk_path(folder, index)
+    if path.is_file():
+        try:
+            scenes = read_scenes(path)
+            if len(scenes.depth) == count:
+                return scenes
+        except (OSError, ValueError, KeyError):
+            path.unlink()
+    scenes = make_chunk(seed, index, count)
+    write_scenes(scenes, path)
+    return read_scenes(path)
+
+
+def write_scenes(scenes: Scenes, path: Path) -> None:
+    """Write scenes, their depth in half precision: 0.5 mm at a metre."""
+    content = BytesIO()
+    arrays = {f.name: getattr(scenes, f.name).numpy() for f in fields(Scenes)}
+    np.savez(content, **{**arrays, "depth": arrays["depth"].astype(np.float16)})
+    write_atomically(path, content.getvalue())
+
+
+def read_scenes(path: Path) -> Scenes:
+    """Read scenes; their depth stays in half precision.
+
+    Raises:
+        OSError, ValueError, KeyError: The file is missing or damaged.
+    """
+    with np.load(path) as stored:
+        return Scenes(**{f.name: torch.from_numpy(stored[f.name]) for f in fields(Scenes)})
