@@ -216,14 +216,17 @@ class Bench:
         return Header(stamp=now.to_msg(), frame_id="camera_optical")
 
     def send(self, seconds: float | None = None, **changes: Any) -> Any:
-        """Publish camera_info and a good image, with some fields changed; returns the image's header."""
+        """Publish camera_info and a good image, with some fields changed; returns the image's header.
+
+        Fields of camera_info are named with ``_of_info``, but for k and p.
+        """
         from v2v_ros.nodes.synthetic_camera_node import camera_info, image_message
 
         header = self.header(seconds)
         info = camera_info(header, CAMERA)
         image = image_message(header, depth_picture(), "16UC1")
         for name, value in changes.items():
-            message = info if name in ("k", "p", "width_of_info") else image
+            message = info if name in ("k", "p") or name.endswith("_of_info") else image
             setattr(message, name.removesuffix("_of_info"), value)
         self.infos.publish(info)
         self.images.publish(image)

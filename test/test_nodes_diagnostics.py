@@ -437,6 +437,7 @@ def refused_frames() -> list[str]:
         lambda: intrinsics(CameraInfo(**good), (60, 80), "/camera_info"),
         lambda: intrinsics(CameraInfo(**good, k=[math.nan] * 9), (60, 80), "/camera_info"),
         lambda: intrinsics(CameraInfo(width=640, height=480), (60, 80), "/camera_info"),
+        lambda: intrinsics(CameraInfo(**good, k=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]), (60, 80), "/info"),
         lambda: decode(Image(encoding="rgb8"), "/image"),
     ]
     texts = []
