@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 pytest.importorskip("rosbags", reason="rosbags is not installed")
 
-from recordings import cut, errors, predict, rendered, shots, write
+from recordings import START, Shot, cut, errors, predict, rendered, shots, time_of, write
 
 ROI = (80, 60, 480, 360)
 
@@ -26,3 +27,43 @@ ROI = (80, 60, 480, 360)
 def test_regions_of_interest_and_binning(tmp_path: Path, step: int, info: dict[str, Any]) -> None:
     recording = [cut(shot, info.get("roi", (0, 0, 640, 480)), step, info) for shot in shots(2)]
     assert np.nanmean(errors(predict(write(tmp_path / "bag", recording)), rendered(2))) < 12
+
+
+FRAMES = 12
+
+
+def faulty(stamps: str) -> list[Shot]:
+    """A recording whose stamps do not advance, in one of the ways that drivers and simulators have."""
+
+    def stamp(index: int, shot: Shot) -> int:
+        since = shot.stamp - START
+        return {
+            "zero": 0,
+            "equal": START,
+            "in pairs": time_of(index // 2 * 2),
+            "every third zero": 0 if index % 3 == 2 else shot.stamp,
+            "milliseconds as seconds": START + 1000 * since,
+            "microseconds as nanoseconds": START + since // 1000,
+        }[stamps]
+
+    return [replace(shot, stamp=stamp(index, shot)) for index, shot in enumerate(shots(FRAMES))]
+
+
+@pytest.mark.parametrize(
+    ("stamps", "said"),
+    [
+        ("zero", "the stamps of 12 of 12 images do not advance: the time of recording is taken for all of them"),
+        ("in pairs", "the stamps of 6 of 12 images do not advance: the time of recording"),
+        ("every third zero", "the stamps of 4 of 12 images do not advance: the time of recording"),
+        ("milliseconds as seconds", "the stamps of all 12 images advance 1e+03 times as fast as the recording"),
+    ],
+)
+def test_a_filter_does_not_freeze_where_stamps_do_not_advance(
+    tmp_path: Path, stamps: str, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    messages = predict(write(tmp_path / "bag", faulty(stamps)), "--filter", "kalman")
+    assert errors(messages, rendered(FRAMES)).max() < 16
+    assert caplog.text.count(said) == 1
+    assert [message.header.stamp.sec * 10**9 + message.header.stamp.nanosec for message in messages] == [
+        time_of(index) for index in range(FRAMES)
+    ]
