@@ -67,3 +67,27 @@ def test_a_filter_does_not_freeze_where_stamps_do_not_advance(
     assert [message.header.stamp.sec * 10**9 + message.header.stamp.nanosec for message in messages] == [
         time_of(index) for index in range(FRAMES)
     ]
+
+
+def test_two_cameras_on_one_topic_are_not_taken_for_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    both = [
+        replace(shot, frame_id=name) for shot, name in zip(shots(4), ("/left", "left", "right", "left"), strict=True)
+    ]
+    messages = predict(write(tmp_path / "bag", both))
+    assert [message.skeletons[0].id for message in messages] == ["hand_1", "hand_1", "hand_2", "hand_3"]
+    assert [message.header.frame_id for message in messages] == ["left", "left", "right", "left"]
+    assert caplog.text.count("change from frame 'left' to 'right': where they do, all tracks are forgotten") == 1
+    assert "the frame of the images changed 2 times" in caplog.text
+
+
+def test_camera_info_of_another_frame_serves_only_where_there_is_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = shots(2)
+    colour = {"k": np.array([900.0, 0, 320, 0, 900, 240, 0, 0, 1]), "p": np.zeros(12)}
+    recording = [first, replace(second, info=colour, info_frame_id="colour")]
+    assert np.nanmax(errors(predict(write(tmp_path / "both", recording)), rendered(2))) < 12
+    assert not caplog.records
+    predict(write(tmp_path / "one", [replace(second, info=colour, info_frame_id="colour", frame_id="")]))
+    assert "it is of frame 'colour', but the images on /camera/depth/image_rect are of ''" in caplog.text
+    assert "the images have no frame_id" in caplog.text

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 
 from .camera import Intrinsics, from_camera_info
 from .depth import decode_compressed_depth, decode_image
+from .headers import Times, choose_times, frame_name
 from .skeletons import get_skeleton
-from .stamps import Times, choose_times
 
 if TYPE_CHECKING:
     from rosbags.interfaces import Connection
@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+
+_MOST_TOLD = 20  # different warnings about the headers of a bag
 
 
 class BagError(ValueError):
@@ -62,7 +64,7 @@ class BagFrame:
 
     Attributes:
         stamp: Seconds and nanoseconds of the image's header, or of the recording where the bag's stamps do not advance.
-        frame_id: The optical frame, from the image's header.
+        frame_id: The optical frame, from the image's header, without a leading slash.
         depth: float32 [H, W] metres, NaN where invalid.
         intrinsics: Of the camera info that belongs to the image.
     """
@@ -87,9 +89,9 @@ def iter_depth(bag: str | Path, depth_topic: str, info_topic: str) -> Iterator[B
     """The depth images of a bag, in the order of the recording.
 
     Where the stamps of the images do not advance, the time of recording takes their place for all of them
-    (:mod:`v2v_ros.stamps`). An image takes the camera info of its own stamp, else the latest one before it, else (when
-    all are later) the first. Repeated images and those out of order are left out, those that cannot be used are
-    skipped: each new reason is logged, and numbers at the end.
+    (:mod:`v2v_ros.headers`). An image takes a camera info of its own frame, if there is any: the one of its stamp, else
+    the latest one before it, else (when all are later) the first. Repeated images and those out of order are left out,
+    those that cannot be used are skipped: each new reason is logged, and numbers at the end.
 
     Args:
         bag: Directory with metadata.yaml, or a single .mcap or .db3 file.
@@ -107,6 +109,13 @@ def iter_depth(bag: str | Path, depth_topic: str, info_topic: str) -> Iterator[B
             log.warning("%s: %s: %s", bag, depth_topic, times.problem)
         used = 0
         problems: Counter[str] = Counter()
+        told: set[str] = set()
+
+        def tell_once(text: str) -> None:
+            if text not in told and len(told) < _MOST_TOLD:
+                told.add(text)
+                log.warning("%s: %s", bag, text)
+
         known = iter(enumerate(times.nanoseconds))
         for index, (message_type, _, raw) in enumerate(reader.messages(images)):
             if index in repeated:
@@ -117,7 +126,8 @@ def iter_depth(bag: str | Path, depth_topic: str, info_topic: str) -> Iterator[B
             try:
                 image = reader.deserialize(raw, message_type)
                 depth = _decode(image, message_type)
-                info = infos.find(time, times.recorded)
+                frame_id = frame_name(image.header.frame_id)
+                info = infos.find(time, times.recorded, frame_id)
                 intrinsics = from_camera_info(info, depth.shape)
             except ValueError as problem:
                 if str(problem) not in problems:
@@ -125,7 +135,14 @@ def iter_depth(bag: str | Path, depth_topic: str, info_topic: str) -> Iterator[B
                 problems[str(problem)] += 1
                 continue
             used += 1
-            yield BagFrame(divmod(time, 10**9), image.header.frame_id, depth, intrinsics)
+            if not frame_id:
+                tell_once(f"{depth_topic}: the images have no frame_id: TF cannot place the skeletons made from them")
+            if (other := frame_name(info.header.frame_id)) not in ("", frame_id):
+                tell_once(
+                    f"{info_topic}: it is of frame '{other}', but the images on {depth_topic} are of '{frame_id}': "
+                    "joints are misplaced if that is another camera"
+                )
+            yield BagFrame(divmod(time, 10**9), frame_id, depth, intrinsics)
         if not used:
             raise BagError(f"{bag}: no usable image on {depth_topic}: {next(iter(problems), 'it has no messages')}")
         for count, what in ((len(repeated), "repeated"), (len(times.late), "out of order")):
@@ -288,14 +305,19 @@ class _Infos:
                 log.warning("%s: %s: skipping a camera info: %s", reader.path, topic, problem)
         if not found:
             raise BagError(f"{reader.path}: no camera info on {topic}: it has no readable message")
-        by_stamp = sorted(((_nanoseconds(info), info) for _, info in found), key=itemgetter(0))
-        by_recording = sorted(found, key=itemgetter(0))
-        self._sorted = [([time for time, _ in pairs], pairs) for pairs in (by_stamp, by_recording)]
+        self._sorted: dict[tuple[bool, str | None], tuple[list[int], list[Any]]] = {}
+        for recorded in (False, True):
+            timed = [(time if recorded else _nanoseconds(info), info) for time, info in found]
+            timed.sort(key=itemgetter(0))
+            for frame_id in {None, *(frame_name(info.header.frame_id) for _, info in found)}:
+                own = [pair for pair in timed if frame_id is None or frame_name(pair[1].header.frame_id) == frame_id]
+                self._sorted[recorded, frame_id] = [time for time, _ in own], [info for _, info in own]
 
-    def find(self, time: int, recorded: bool) -> Any:
-        """The latest up to a time, of its stamp or of its recording; else the first."""
-        times, pairs = self._sorted[recorded]
-        return pairs[max(0, bisect_right(times, time) - 1)][1]
+    def find(self, time: int, recorded: bool, frame_id: str) -> Any:
+        """The latest up to a time, of its stamp or of its recording, else the first: of this frame, if there is any."""
+        of_all = self._sorted[recorded, None]
+        times, infos = self._sorted.get((recorded, frame_id), of_all)
+        return infos[max(0, bisect_right(times, time) - 1)]
 
 
 def _nanoseconds(message: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Iterator
@@ -13,7 +14,10 @@ import numpy as np
 from . import bags, frames
 from .camera import Intrinsics
 from .estimator import Estimate, PoseEstimator
+from .headers import FrameWatch
 from .progress import Progress
+
+log = logging.getLogger(__name__)
 
 FRAME_SECONDS = 1 / 30  # between the frames of a list, which has no stamps
 _LONGEST_NAME = 200  # bytes; file systems take 255, with the suffix of a file in the making
@@ -81,12 +85,27 @@ class Predictor:
 
         def predictions() -> Iterator[tuple[tuple[int, int], str, Estimate]]:
             with Progress(total, "frame", quiet=self.quiet) as progress:
+                watch, changes = FrameWatch(), 0
                 for frame in bags.iter_depth(path, depth_topic, info_topic):
+                    if (left := watch.left(frame.frame_id)) is not None:
+                        self.estimator.reset()
+                        changes += 1
+                        if changes == 1:
+                            log.warning(
+                                "%s: the images on %s change from frame '%s' to '%s': where they do, all tracks are "
+                                "forgotten; record each camera on a topic of its own",
+                                path,
+                                depth_topic,
+                                left,
+                                frame.frame_id,
+                            )
                     seconds, nanoseconds = frame.stamp
                     name = f"{seconds}.{nanoseconds:09d}"
                     stamp = seconds + nanoseconds * 1e-9
                     yield frame.stamp, frame.frame_id, self._predict(name, frame.depth, frame.intrinsics, stamp)
                     progress.step()
+                if changes > 1:
+                    log.warning("%s: the frame of the images changed %d times", path, changes)
 
         bags.write_skeletons(output, self.estimator.skeleton.name, predictions())
 

@@ -1,4 +1,7 @@
-"""When recorded images were taken: the stamps of their headers, or the time of recording where those cannot be true."""
+"""What the headers of images say: in which frame they are, and when they were taken.
+
+The stamps of recorded images give way to the time of recording where they cannot be true.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,23 @@ _MANY_LATE = 0.1  # share of the images from which on it is not their order that
 _PLAUSIBLE = (10**6, 10**10)  # nanoseconds between images of a depth camera
 _OTHER_UNIT = 50  # times as fast as the recording, or as slow: no bag is played so when it is recorded again
 _RATE = 30  # images a second, where nothing is known
+
+
+def frame_name(frame_id: str) -> str:
+    """A frame_id as TF takes it: without the leading slash that frames had in ROS 1."""
+    return frame_id.lstrip("/")
+
+
+class FrameWatch:
+    """Watches in which frames images come, one after the other: where it changes, it is another camera."""
+
+    def __init__(self) -> None:
+        self._last: str | None = None
+
+    def left(self, frame_id: str) -> str | None:
+        """The frame of the image before when it was another one, else None."""
+        last, self._last = self._last, frame_id
+        return None if last is None or last == frame_id else last
 
 
 @dataclass(frozen=True)
