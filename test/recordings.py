@@ -111,7 +111,7 @@ def camera_info(types: dict[str, Any], header: Any, camera: Intrinsics, **change
     return types[INFO](**values, roi=region)
 
 
-def predict(bag: Path, *options: str) -> list[Any]:
+def predict(bag: Path, *options: str, code: int = 0) -> list[Any]:
     """The messages that ``v2v predict`` makes of a bag."""
     from rosbags.rosbag2 import Reader
 
@@ -119,7 +119,7 @@ def predict(bag: Path, *options: str) -> list[Any]:
 
     output = bag.with_name(f"{bag.name}_skeletons.mcap")
     topics = ["--depth-topic", DEPTH_TOPIC, "--info-topic", INFO_TOPIC]
-    assert main(["predict", str(bag), *topics, "--output", str(output), "--quiet", *options]) == 0
+    assert main(["predict", str(bag), *topics, "--output", str(output), "--quiet", *options]) == code
     store = typestore()
     with Reader(output) as reader:
         return [store.deserialize_cdr(raw, SKELETON_ARRAY) for _, _, raw in reader.messages()]

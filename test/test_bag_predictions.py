@@ -11,7 +11,10 @@ import pytest
 
 pytest.importorskip("rosbags", reason="rosbags is not installed")
 
-from recordings import START, Shot, cut, errors, predict, rendered, shots, time_of, write
+from recordings import DEPTH_TOPIC, INFO_TOPIC, START, Shot, cut, errors, predict, rendered, shots, time_of, write
+
+from v2v_ros.bags import BagError, iter_depth
+from v2v_ros.depth import encode_compressed_depth
 
 ROI = (80, 60, 480, 360)
 
@@ -91,3 +94,39 @@ def test_camera_info_of_another_frame_serves_only_where_there_is_no_other(
     predict(write(tmp_path / "one", [replace(second, info=colour, info_frame_id="colour", frame_id="")]))
     assert "it is of frame 'colour', but the images on /camera/depth/image_rect are of ''" in caplog.text
     assert "the images have no frame_id" in caplog.text
+
+
+def test_an_interrupt_keeps_what_is_done(
+    tmp_path: Path, untrained_weights: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from v2v_ros.estimator import PoseEstimator
+
+    estimate, calls = PoseEstimator.estimate, []
+
+    def interrupted(self: PoseEstimator, *arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) > 2:
+            raise KeyboardInterrupt
+        return estimate(self, *arguments)
+
+    monkeypatch.setattr(PoseEstimator, "estimate", interrupted)
+    bag = write(tmp_path / "bag", shots(4))
+    assert len(predict(bag, "--weights", str(untrained_weights), code=130)) == 2
+    assert "interrupted: the first 2 frames are in " in caplog.text
+
+
+@pytest.mark.parametrize("text", ["16UC1; png compressed ", "16UC1; png compressed 16UC1", "png"])
+def test_png_of_the_transport_compressed(tmp_path: Path, text: str) -> None:
+    def compress(pixels: np.ndarray) -> tuple[str, bytes]:
+        return text, encode_compressed_depth(pixels)[1][12:]  # without the header of compressedDepth
+
+    bag = write(tmp_path / "bag", shots(2), compress)
+    (first, second) = iter_depth(bag, DEPTH_TOPIC, INFO_TOPIC)
+    for frame, shot in zip((first, second), shots(2), strict=True):
+        np.testing.assert_allclose(frame.depth, shot.depth, atol=0.0006)
+
+
+def test_jpeg_is_refused_with_what_to_take(tmp_path: Path) -> None:
+    bag = write(tmp_path / "bag", shots(1), lambda pixels: ("16UC1; jpeg compressed ", b"\xff\xd8"))
+    with pytest.raises(BagError, match="nor a PNG of 16 bits: use the depth topic that ends in /compressedDepth"):
+        list(iter_depth(bag, DEPTH_TOPIC, INFO_TOPIC))

@@ -87,7 +87,7 @@ def load_frame_list(path: str | Path) -> list[FrameRecord]:
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))  # as some editors begin a file
     except OSError as error:
         raise FrameListError(f"{path}: cannot read the frame list: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
