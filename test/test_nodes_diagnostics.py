@@ -758,3 +758,24 @@ def test_statistics_tell_for_how_long_the_stamp_has_stood_still() -> None:
     assert statistics.figures().standstill == pytest.approx(2.0)
     statistics.processed(0.0, {}, subjects=0)
     assert statistics.figures().standstill == 0
+
+
+def test_a_slow_camera_is_not_silent_between_its_images() -> None:
+    clock = Clock()
+    statistics = Statistics(clock)
+    statistics.info_received()
+    for _ in range(4):
+        clock.now += 5.0
+        statistics.image_received(100, 0.0)
+    clock.now += 5.0
+    assert statistics.figures().image_period == 5.0
+    assert not must_look(statistics.figures(), 1.0)
+    clock.now += 8.0
+    assert must_look(statistics.figures(), 1.0)
+    for _ in range(4):
+        clock.now += 100.0
+        statistics.image_received(100, 0.0)
+    clock.now += 30.0  # a camera that sends hardly anything is silent
+    assert must_look(statistics.figures(), 1.0)
+    assert diagnose(state({"image_silence": 3.0, "image_period": 2.0}))[0] == OK
+    assert diagnose(state({"image_rate": 0.0, "info_rate": 0.2}))[0] == OK  # one more of five seconds proves nothing

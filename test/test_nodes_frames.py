@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +38,14 @@ def ids(bench: Bench) -> list[str]:
 
 def send(bench: Bench, count: int, *frame_ids: str) -> None:
     """Images one after the other, each answered before the next."""
+
+    def more_than(before: int) -> bool:
+        return len(bench.skeletons) > before
+
     for index in range(count):
         before = len(bench.skeletons)
         bench.send(frame_id=frame_ids[index % len(frame_ids)])
-        bench.ros.wait(lambda before=before: len(bench.skeletons) > before)
+        bench.ros.wait(partial(more_than, before))
 
 
 def test_another_frame_is_another_camera(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
@@ -74,10 +79,15 @@ def test_camera_info_of_the_same_frame_goes_before_one_of_the_same_stamp(bench: 
 
     colour = camera_info(bench.header(5.0, "colour"), bench.camera)
     colour.p[0] = 99.0
+
+    def heard(key: Any) -> bool:
+        processing = bench.node._processing
+        return processing is not None and key in processing.infos._by_stamp
+
     for info in (camera_info(bench.header(4.9, "depth"), bench.camera), colour):
         bench.infos.publish(info)
         key = info.header.stamp.sec, info.header.stamp.nanosec, info.header.frame_id
-        bench.ros.wait(lambda key=key: key in bench.node._processing.infos._by_stamp)
+        bench.ros.wait(partial(heard, key))
     image = bench.make_image(bench.header(5.0, "depth"))
     bench.images.publish(image)
     bench.ros.wait(lambda: bench.skeletons)
@@ -106,7 +116,9 @@ def test_a_leading_slash_is_taken_off_all_that_goes_out(bench: Bench) -> None:
     bench.ros.wait(lambda: markers)
     header = bench.header(frame_id="cam")
     centers.publish(PointStamped(header=header))
-    bench.ros.wait(lambda: bench.node._processing.hint)
+    processing = bench.node._processing
+    assert processing is not None
+    bench.ros.wait(lambda: processing.hint)
     bench.send(frame_id="/cam")
     bench.ros.wait(lambda: bench.estimator.hints[-1] is not None)
     assert {one.header.frame_id for one in bench.skeletons} == {"cam"}

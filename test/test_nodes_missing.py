@@ -273,9 +273,9 @@ def test_the_graph_is_not_asked_while_images_come(bench: Bench, monkeypatch: pyt
 
 def test_an_error_is_not_hidden_by_a_throttled_topic(make_bench: MakeBench) -> None:
     bench = make_bench()
-    large = {"width": 640, "height": 480, "step": 1280, "data": array.array("B", bytes(640 * 480 * 2))}
+    large: dict[str, Any] = {"width": 640, "height": 480, "step": 1280, "data": array.array("B", bytes(640 * 480 * 2))}
     p = [480.0, 0.0, 319.5, 0.0, 0.0, 480.0, 239.5, 0.0, 0.0, 0.0, 1.0, 0.0]
-    sizes = {"width_of_info": 640, "height_of_info": 480, "p": p}
+    sizes: dict[str, Any] = {"width_of_info": 640, "height_of_info": 480, "p": p}
     sent, due = 0, time.monotonic()
     level, message = b"", ""
 

@@ -26,6 +26,9 @@ OK, WARN, ERROR, STALE = (
 )
 
 _FUTURE = 0.5  # seconds that a stamp may lie ahead of the clock: /clock often ticks slowly
+_PERIODS = 2.5  # of the images, for which they may stay away
+_SLOWEST = 10.0  # seconds between images
+_COUNTED = 5  # camera_info messages in the window from which on rates can be compared
 _FEW = 0.8  # share of the images below which many are taken for lost
 _RECENT = 5.0  # seconds that a failure is worth a warning
 _LASTING = 10.0  # seconds that the node must be behind the camera to be worth a warning
@@ -181,9 +184,14 @@ def must_look(figures: Figures, patience: float) -> bool:
     """Whether an input is missing for so long, or so mixed, that the graph of topics is needed to say why."""
     return (
         figures.frame_since < _RECENT
-        or figures.image_silence > patience
+        or _is_silent(figures, patience)
         or (not figures.infos and figures.info_silence > patience)
     )
+
+
+def _is_silent(figures: Figures, patience: float) -> bool:
+    """Whether images stay away for longer than is normal, also for a camera of less than an image a second."""
+    return figures.image_silence > max(patience, _PERIODS * min(figures.image_period, _SLOWEST))
 
 
 def input_problem(state: NodeState) -> tuple[bytes, str] | None:
@@ -194,7 +202,7 @@ def input_problem(state: NodeState) -> tuple[bytes, str] | None:
 
 def _input_problems(state: NodeState) -> Iterator[tuple[bytes, str]]:
     figures = state.figures
-    if figures.image_silence > state.patience:
+    if _is_silent(figures, state.patience):
         yield ERROR, f"no depth images on {state.image_topic} for {figures.image_silence:.1f} s: {_missing(state)}"
     if _few_arrive(state):
         why = _fast_dds(state)
@@ -278,6 +286,7 @@ def _few_arrive(state: NodeState) -> bool:
         "fastrtps" in state.middleware
         and figures.since > WINDOW
         and figures.image_bytes >= LARGE_MESSAGE
+        and figures.info_rate * WINDOW > _COUNTED
         and figures.image_rate < _FEW * figures.info_rate
     )
 

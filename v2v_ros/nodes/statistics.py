@@ -12,6 +12,7 @@ from itertools import pairwise
 
 WINDOW = 5.0  # seconds that rates and medians look back
 _LENGTH = 600  # entries kept; enough for the window at 120 Hz
+_LAST = 6  # images from which their period is taken
 _PROOF = 3  # images that came one after the other, and gaps where several are missing
 _FEW = 0.8  # share of the images below which the node is behind the camera
 
@@ -27,6 +28,7 @@ class Figures:
         stale: Images not processed because they were older than ``max_age`` or came out of order.
         duplicates: Images not processed because the one before had the same stamp.
         image_rate, info_rate, output_rate: Over the last seconds.
+        image_period: Median time between the last images; 0 before the second.
         image_silence, info_silence: Time since the last message, or since the beginning.
         image_bytes: Size of the last image's data; 0 before the first.
         transport: p50, p90 and p99 of the ages of the images when they arrived, processed or not.
@@ -55,6 +57,7 @@ class Figures:
     image_rate: float = 0.0
     info_rate: float = 0.0
     output_rate: float = 0.0
+    image_period: float = 0.0
     image_silence: float = 0.0
     info_silence: float = 0.0
     image_bytes: int = 0
@@ -183,6 +186,9 @@ class Statistics:
                 image_rate=image_rate,
                 info_rate=_rate(self._infos, now, window),
                 output_rate=output_rate,
+                image_period=_median([later - one for one, later in pairwise(arrived[-_LAST:])])
+                if len(arrived) > 1
+                else 0.0,
                 image_silence=now - (arrived[-1] if arrived else self._start),
                 info_silence=now - (self._infos[-1] if self._infos else self._start),
                 image_bytes=self._image_bytes,

@@ -16,7 +16,7 @@ from rclpy.subscription import Subscription
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks
 except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks  # type: ignore[import-not-found, no-redef]
+    from rclpy.qos_event import SubscriptionEventCallbacks
 
 _MOST_NAMED = 3  # overrides; the log has no room for a whole file
 
