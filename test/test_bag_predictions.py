@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from recordings import DEPTH_TOPIC, INFO_TOPIC, START, Shot, cut, errors, predic
 
 from v2v_ros.bags import BagError, iter_depth
 from v2v_ros.depth import encode_compressed_depth
+from v2v_ros.mcap_salvage import MAGIC, zstd
 
 ROI = (80, 60, 480, 360)
 
@@ -130,3 +133,74 @@ def test_jpeg_is_refused_with_what_to_take(tmp_path: Path) -> None:
     bag = write(tmp_path / "bag", shots(1), lambda pixels: ("16UC1; jpeg compressed ", b"\xff\xd8"))
     with pytest.raises(BagError, match="nor a PNG of 16 bits: use the depth topic that ends in /compressedDepth"):
         list(iter_depth(bag, DEPTH_TOPIC, INFO_TOPIC))
+
+
+def frames_of(bag: Path) -> int:
+    return len(list(iter_depth(bag, DEPTH_TOPIC, INFO_TOPIC)))
+
+
+@pytest.mark.parametrize("damage", ["missing", "without a storage", "empty"])
+def test_the_file_in_a_folder_without_usable_metadata_is_read(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bag = write(tmp_path / "bag", shots(2))
+    metadata = bag / "metadata.yaml"
+    if damage == "without a storage":
+        metadata.write_text(metadata.read_text().replace("storage_identifier: mcap", "storage_identifier: ''"))
+    elif damage == "empty":
+        metadata.write_text("")
+    else:
+        metadata.unlink()
+    assert frames_of(bag) == 2
+    assert f"{bag}: no usable metadata.yaml: reading bag.mcap" in caplog.text
+    (bag / "bag_1.mcap").write_bytes((bag / "bag.mcap").read_bytes())
+    with pytest.raises(BagError, match=r"it has 2 files: write its metadata anew with 'ros2 bag reindex "):
+        frames_of(bag)
+
+
+@pytest.mark.parametrize("compressed", [None, "zstd"])
+def test_a_recording_without_an_end_is_read_as_far_as_it_is_whole(
+    tmp_path: Path, compressed: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = (write(tmp_path / "bag", shots(4)) / "bag.mcap").read_bytes()
+    # As ros2 bag writes it: chunks, each of them of one image here.
+    parts = [whole[: len(MAGIC)]]
+    for opcode, content in records(whole):
+        if opcode == 0x0F:
+            break  # what follows repeats topics and types
+        if opcode == 0x06:
+            parts += [chunk(inner, compressed) for inner in messages_of(content)]
+        elif opcode in (0x03, 0x04, 0x05):
+            parts.append(chunk([(opcode, content)], compressed))
+    path = tmp_path / "killed.mcap"
+    path.write_bytes(b"".join(parts)[:-1000])
+    assert frames_of(path) == 3
+    assert f"'mcap recover {path} -o NEW.mcap'" in caplog.text
+    path.write_bytes(b"".join(parts)[:40])
+    with pytest.raises(BagError, match="not a readable rosbag2"):
+        frames_of(path)
+
+
+def records(content: bytes) -> Iterator[tuple[int, bytes]]:
+    at = len(MAGIC)
+    while at + 9 <= len(content):
+        opcode, length = struct.unpack_from("<BQ", content, at)
+        yield opcode, content[at + 9 : at + 9 + length]
+        at += 9 + length
+
+
+def messages_of(content: bytes) -> list[list[tuple[int, bytes]]]:
+    """The records of an uncompressed chunk, each for itself."""
+    (size,) = struct.unpack_from("<I", content, 28)
+    assert size == 0
+    return [[record] for record in records(MAGIC + content[40:])]
+
+
+def chunk(inner: list[tuple[int, bytes]], compressed: str | None) -> bytes:
+    data = b"".join(struct.pack("<BQ", opcode, len(content)) + content for opcode, content in inner)
+    packed, kind = data, (compressed or "").encode()
+    if compressed:
+        packed = zstd().compress(data)
+    body = struct.pack("<QQQI", 0, 0, len(data), 0) + struct.pack("<I", len(kind)) + kind
+    body += struct.pack("<Q", len(packed)) + packed
+    return struct.pack("<BQ", 0x06, len(body)) + body

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from .camera import Intrinsics, from_camera_info
 from .depth import decode_compressed_depth, decode_image
 from .headers import Times, choose_times, frame_name
+from .mcap_salvage import SalvagedMcap
 from .skeletons import get_skeleton
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 
+_STORAGES = (".mcap", ".db3")
 _MOST_TOLD = 20  # different warnings about the headers of a bag
 
 
@@ -222,7 +224,7 @@ def write_skeletons(
 class _BagReader:
     """An open bag. The definitions of its messages are not read: those of sensor_msgs never changed."""
 
-    def __init__(self, path: str | Path, reader: Reader, store: Typestore) -> None:
+    def __init__(self, path: str | Path, reader: Reader | SalvagedMcap, store: Typestore) -> None:
         self.path = path
         self._reader = reader
         self._store = store
@@ -271,17 +273,61 @@ def _open(path: str | Path) -> Generator[_BagReader, None, None]:
     path = Path(path)
     if path.suffix == ".bag":
         raise BagError(f"{path}: a bag of ROS 1; convert it: rosbags-convert --src {path} --dst {path.stem}")
+    reader: Any
     try:
         reader = Reader(path)
         reader.open()
-        opened = _BagReader(path, reader, typestore())
     except Exception as error:  # rosbags lets errors of its storages and values of any type through
-        wanted = "a directory with metadata.yaml, or a .mcap or .db3 file"
-        raise BagError(f"{path}: not a readable rosbag2 ({wanted}): {error}") from error
+        reader = _reopened(path, error)
+    try:
+        opened = _BagReader(path, reader, typestore())
+    except Exception as error:
+        raise BagError(_unreadable(path, error)) from error
     try:
         yield opened
     finally:
         reader.close()
+
+
+def _reopened(path: Path, problem: Exception) -> Any:
+    """A reader of what is left of a bag: of the file in a folder without usable metadata, or of one without an end.
+
+    Raises:
+        BagError: Nothing of it can be read.
+    """
+    from rosbags.rosbag2 import Reader
+
+    inside = sorted(file for file in path.glob("*") if file.suffix in _STORAGES) if path.is_dir() else []
+    if len(inside) > 1:
+        raise BagError(
+            f"{_unreadable(path, problem)}; it has {len(inside)} files: write its metadata anew with "
+            f"'ros2 bag reindex {path}', or name one of the files"
+        ) from problem
+    file = inside[0] if inside else path
+    if inside:
+        try:
+            reader = Reader(file)
+            reader.open()
+        except Exception as error:
+            problem = error
+        else:
+            log.warning("%s: no usable metadata.yaml: reading %s", path, file.name)
+            return reader
+    try:
+        salvaged = SalvagedMcap(file)
+    except (OSError, ValueError):
+        raise BagError(_unreadable(path, problem)) from problem
+    log.warning(
+        "%s: the recording has no end: reading the messages that are whole; 'mcap recover %s -o NEW.mcap' makes a file "
+        "that other programs read as well",
+        path,
+        file,
+    )
+    return salvaged
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    return f"{path}: not a readable rosbag2 (a directory with metadata.yaml, or a .mcap or .db3 file): {error}"
 
 
 def _require_rosbags() -> None:
