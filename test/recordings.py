@@ -59,9 +59,17 @@ def shots(frames: int, seed: int = 4) -> list[Shot]:
 
 
 def write(
-    path: Path, recording: Sequence[Shot], compressed: Callable[[np.ndarray], tuple[str, bytes]] | None = None
+    path: Path,
+    recording: Sequence[Shot],
+    compressed: Callable[[np.ndarray], tuple[str, bytes]] | None = None,
+    topic: str = DEPTH_TOPIC,
 ) -> Path:
-    """A bag of the recording, in the order in which it is given."""
+    """A bag of the recording, in the order in which it is given.
+
+    Args:
+        compressed: Makes format and data of a sensor_msgs/CompressedImage from uint16 millimetres; None: raw images.
+        topic: Of the images.
+    """
     from rosbags.rosbag2 import StoragePlugin, Writer
     from rosbags.typesys import Stores, get_typestore
 
@@ -73,7 +81,7 @@ def write(
         return types["std_msgs/msg/Header"](types["builtin_interfaces/msg/Time"](*divmod(stamp, 10**9)), frame_id)
 
     with Writer(path, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
-        images = writer.add_connection(DEPTH_TOPIC, image_type, typestore=store)
+        images = writer.add_connection(topic, image_type, typestore=store)
         infos = writer.add_connection(INFO_TOPIC, INFO, typestore=store)
         for shot in recording:
             if shot.info is not None:

@@ -181,6 +181,18 @@ def test_a_recording_without_an_end_is_read_as_far_as_it_is_whole(
         frames_of(path)
 
 
+def test_a_lens_that_bends_the_image_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    bag = write(tmp_path / "bag", [replace(shot, info={"d": np.array([0.1, 0, 0, 0, 0])}) for shot in shots(2)])
+    assert frames_of(bag) == 2
+    assert not caplog.records  # the topic says that it is rectified
+    raw = "/camera/depth/image_raw"
+    bag = write(
+        tmp_path / "raw", [replace(shot, info={"d": np.array([0.1, 0, 0, 0, 0])}) for shot in shots(2)], None, raw
+    )
+    assert len(list(iter_depth(bag, raw, INFO_TOPIC))) == 2
+    assert caplog.text.count(f"nothing in the name of {raw} says that the image is rectified") == 1
+
+
 def records(content: bytes) -> Iterator[tuple[int, bytes]]:
     at = len(MAGIC)
     while at + 9 <= len(content):

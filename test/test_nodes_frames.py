@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,3 +152,22 @@ def test_a_prefix_that_tf_would_not_take_is_refused(bench: Bench) -> None:
         result = change(bad)
         assert not result.successful
         assert f"parameter 'frame_prefix' cannot be '{bad}'" in result.reason and f"use '{better}'" in result.reason
+
+
+def test_a_lens_that_bends_an_image_of_which_nothing_says_it_is_rectified_is_a_hint(ros: Ros) -> None:
+    from ros_bench import Bench
+
+    bench = Bench(ros)
+    bench.send(d_of_info=[0.1, 0.0, 0.0, 0.0, 0.0])
+    bench.wait_values(lambda values: values["images processed"] == "1")
+    assert "hint (distortion)" not in bench.wait_diagnosis()[2]  # the topic is depth/image_rect
+    processing = bench.node._processing
+    assert processing is not None
+    processing._topics = replace(processing._topics, image="/camera/depth/image_raw")
+    bench.send(d_of_info=[0.1, 0.0, 0.0, 0.0, 0.0])
+    _, _, values = bench.wait_values(lambda values: "hint (distortion)" in values)
+    assert (
+        "nothing in the name of /camera/depth/image_raw says that the image is rectified" in values["hint (distortion)"]
+    )
+    bench.send()
+    bench.wait_values(lambda values: "hint (distortion)" not in values)

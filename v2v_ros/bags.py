@@ -25,14 +25,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .camera import Intrinsics, from_camera_info
+from .camera import Intrinsics, distortion_hint, from_camera_info
 from .depth import decode_compressed_depth, decode_image
 from .headers import Times, choose_times, frame_name
 from .mcap_salvage import SalvagedMcap
 from .skeletons import get_skeleton
 
 if TYPE_CHECKING:
-    from rosbags.interfaces import Connection
     from rosbags.rosbag2 import Reader
     from rosbags.typesys.store import Typestore
 
@@ -137,6 +136,8 @@ def iter_depth(bag: str | Path, depth_topic: str, info_topic: str) -> Iterator[B
                 problems[str(problem)] += 1
                 continue
             used += 1
+            if hint := distortion_hint(info, depth_topic):
+                tell_once(f"{info_topic}: {hint}")
             if not frame_id:
                 tell_once(f"{depth_topic}: the images have no frame_id: TF cannot place the skeletons made from them")
             if (other := frame_name(info.header.frame_id)) not in ("", frame_id):
@@ -154,7 +155,7 @@ def iter_depth(bag: str | Path, depth_topic: str, info_topic: str) -> Iterator[B
             log.warning("%s: %s: skipped %d of %d images", bag, depth_topic, problems.total(), used + problems.total())
 
 
-def _times(reader: _BagReader, images: list[Connection]) -> tuple[Times, set[int]]:
+def _times(reader: _BagReader, images: list[Any]) -> tuple[Times, set[int]]:
     """When the images of a bag were taken, without the repeated ones; and the indices of those among all."""
     stamps, recorded, repeated, last = array("q"), array("q"), set(), b""
     for index, (_, time, raw) in enumerate(reader.messages(images)):
@@ -233,7 +234,7 @@ class _BagReader:
             counts[connection.topic, connection.msgtype] += connection.msgcount
         self.topics = [Topic(*key, counts[key]) for key in sorted(counts)]
 
-    def find(self, name: str, types: tuple[str, ...]) -> list[Connection]:
+    def find(self, name: str, types: tuple[str, ...]) -> list[Any]:
         """The connections of a topic of one of the types."""
         found = [c for c in self._reader.connections if c.topic == name]
         if any(c.msgtype in types for c in found):
@@ -248,7 +249,7 @@ class _BagReader:
             problem += f"; did you mean {near[0]}?" if near else ""
         raise BagError(f"{self.path}: {problem} (topics of type {wanted}: {', '.join(names) or 'none'})")
 
-    def messages(self, connections: list[Connection]) -> Generator[tuple[str, int, bytes], None, None]:
+    def messages(self, connections: list[Any]) -> Generator[tuple[str, int, bytes], None, None]:
         """Type, time of recording in nanoseconds and serialized data of the messages, in the order of the recording."""
         try:
             for connection, time, raw in self._reader.messages(connections):

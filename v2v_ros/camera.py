@@ -38,6 +38,8 @@ class Intrinsics:
             raise ValueError(f"the image size must be positive, got {self.width}x{self.height}")
 
 
+_STRAIGHT = 1e-6  # distortion coefficients below it bend nothing
+
 WIDEST_VIEW = 150.0
 """Degrees: no depth camera has a wider field of view once its image is rectified."""
 
@@ -96,6 +98,24 @@ def from_camera_info(info: Any, shape: tuple[int, ...]) -> Intrinsics:
         raise ValueError(
             f"no usable intrinsics ({error}): the camera must be calibrated, and its driver must fill K or P"
         ) from error
+
+
+def distortion_hint(info: Any, topic: str) -> str:
+    """What to say about a lens that bends the image, where no name says that it is rectified; or empty.
+
+    Only a hint: after the rectification, too, most drivers publish the coefficients of the lens.
+
+    Args:
+        info: A sensor_msgs/msg/CameraInfo, of whatever library.
+        topic: Of the image.
+    """
+    if "rect" in topic.lower() or not any(abs(float(value)) > _STRAIGHT for value in info.d):
+        return ""
+    return (
+        f"camera_info has distortion coefficients, and nothing in the name of {topic} says that the image is "
+        "rectified: if it is not, joints away from the middle are misplaced; take the rectified image, or image_proc's "
+        "(rectify:=true)"
+    )
 
 
 def _window(info: Any, image: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -130,9 +130,7 @@ def _unpacked(chunk: bytes) -> bytes:
         if kind == "zstd":
             return bytes(zstd().ZstdDecompressor().decompress(packed, max_length=size))
         if kind == "lz4":
-            import lz4.frame
-
-            return bytes(lz4.frame.LZ4FrameDecompressor().decompress(packed, max_length=size))
+            return bytes(import_module("lz4.frame").LZ4FrameDecompressor().decompress(packed, max_length=size))
     except Exception:  # every library has errors of its own
         return b""
     return packed if not kind else b""

@@ -360,6 +360,8 @@ def values(state: NodeState) -> dict[str, str]:
         "camera_info topic": f"{state.info_topic} (publishers: {state.info_publishers})",
     }
     pairs |= {f"{stage} p50 (ms)": _milliseconds(seconds) for stage, seconds in figures.seconds.items()}
+    if figures.distortion:
+        pairs["hint (distortion)"] = figures.distortion
     if state.graph is not None:
         proposals = image_proposals(state.image_topic, state.image_input.type, state.graph.topics)
         pairs["other depth topics"] = ", ".join(one.topic for one in proposals)

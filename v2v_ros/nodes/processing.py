@@ -15,6 +15,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from v2v_ros.camera import distortion_hint
 from v2v_ros.estimator import Estimate, PoseEstimator, Side
 from v2v_ros.headers import FrameWatch, frame_name
 from v2v_ros.msg import InferenceStats
@@ -107,7 +108,8 @@ class Processing:
             )
         depth = decode(message, self._topics.image)
         camera = intrinsics(info, depth.shape, self._topics.info)
-        self._statistics.info_of(frame_name(info.header.frame_id), header.frame_id)
+        hint = distortion_hint(info, self._topics.image)
+        self._statistics.info_of(frame_name(info.header.frame_id), header.frame_id, hint)
         decoded = time.perf_counter()
         estimator = self._ready(settings.on_runtime_error)
         configure(estimator, settings)

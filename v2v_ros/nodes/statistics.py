@@ -45,6 +45,7 @@ class Figures:
         frames: The frame_id that the images had, and the one to which it last changed.
         frame_since: Time since then; infinite when it never changed.
         info_frame, image_frame: Of the camera_info and of the image processed last, where they differ.
+        distortion: A hint about the lens; empty where there is none.
         losing: The stamps prove that images are lost on the way.
     """
 
@@ -76,6 +77,7 @@ class Figures:
     frame_since: float = math.inf
     info_frame: str = ""
     image_frame: str = ""
+    distortion: str = ""
     losing: bool = False
 
 
@@ -94,7 +96,7 @@ class Statistics:
         )  # of images and infos: when they came, and their stamps
         self._frame_names = ("", "")
         self._frame_at = -math.inf
-        self._info_frame = self._image_frame = ""
+        self._info_frame = self._image_frame = self._distortion = ""
         self._frames: deque[tuple[float, float, Mapping[str, float]]] = deque(maxlen=_LENGTH)
         self._counts = {"images": 0, "infos": 0, "processed": 0, "stale": 0, "duplicates": 0}
         self._image_bytes = 0
@@ -126,9 +128,10 @@ class Statistics:
         with self._lock:
             self._counts["infos"] = max(self._counts["infos"], 1)
 
-    def info_of(self, info_frame: str, image_frame: str) -> None:
-        """A camera_info with this frame_id was taken for an image with that one."""
+    def info_of(self, info_frame: str, image_frame: str, distortion: str = "") -> None:
+        """A camera_info with this frame_id was taken for an image with that one; what to say about its distortion."""
         with self._lock:
+            self._distortion = distortion
             other = info_frame not in ("", image_frame)
             self._info_frame, self._image_frame = (info_frame, image_frame) if other else ("", "")
 
@@ -207,6 +210,7 @@ class Statistics:
                 frame_since=now - self._frame_at,
                 info_frame=self._info_frame,
                 image_frame=self._image_frame,
+                distortion=self._distortion,
                 losing=_losing(*([stamp for at, stamp in one if at > now - WINDOW] for one in self._stamps)),
             )
 
