@@ -203,7 +203,9 @@ class TestCompressed:
     @pytest.mark.parametrize(
         ("format", "message"),
         [
-            ("16UC1; png compressed ", "/compressedDepth"),
+            ("16UC1; png compressed ", "the data is not a PNG"),
+            ("16UC1; jpeg compressed ", "/compressedDepth"),
+            ("32FC1; png compressed ", "/compressedDepth"),
             ("rgb8; jpeg compressed bgr8", "/compressedDepth"),
             ("16UC1; compressedDepth zstd", "/compressedDepth"),
             ("jpeg", "'jpeg' is not an encoding of depth"),
@@ -214,6 +216,11 @@ class TestCompressed:
     def test_other_formats(self, format: str, message: str) -> None:
         with pytest.raises(DepthError, match=message):
             decode_compressed_depth(format, bytes(100))
+
+    @pytest.mark.parametrize("format", ["16UC1; png compressed ", "mono16; PNG compressed mono16", "16UC1;png", "png"])
+    def test_png_of_the_transport_compressed(self, format: str) -> None:
+        _, data = encode_compressed_depth(millimetres([[1000, 0]]), "16UC1", "png")
+        np.testing.assert_array_equal(decode_compressed_depth(format, data[12:]), metres([[1, np.nan]]))
 
     def test_png_of_another_kind(self) -> None:
         header = struct.pack(">IIBBBBB", 2, 1, 8, 2, 0, 0, 0)
