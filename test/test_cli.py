@@ -19,7 +19,7 @@ from v2v_ros import __version__, filters
 from v2v_ros.cli import main, predict
 from v2v_ros.synthetic.scene import SyntheticScene
 from v2v_ros.synthetic.sequence import CAMERA, SyntheticSequence
-from v2v_ros.weights import shipped_centers
+from v2v_ros.weights import shipped_detectors
 
 
 @pytest.fixture
@@ -250,5 +250,5 @@ def test_info_lists_skeletons_and_weights(
     assert "hand21" in printed and "body15" in printed and shipped_weights in printed
     assert content["version"] == __version__
     assert all(1 < entry["held_out_error_mm"] < 25 for entry in content["weights"] if entry["skeleton"] == "hand21")
-    assert [entry["name"] for entry in content["center_weights"]] == shipped_centers()
-    assert all(entry["name"] in printed and 0 < entry["found_share"] <= 1 for entry in content["center_weights"])
+    assert [entry["name"] for entry in content["detector_weights"]] == shipped_detectors() == ["detector"]
+    assert all(0 < entry["hand_recall"] <= 1 and 0 < entry["body_recall"] <= 1 for entry in content["detector_weights"])

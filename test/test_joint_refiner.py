@@ -192,7 +192,8 @@ def test_the_score_of_a_skeleton_is_the_probability_of_a_subject(refined_weights
     from v2v_ros.synthetic.sequence import CAMERA, SyntheticSequence
 
     frame = SyntheticSequence("hand", seed=2).frame(0.0)
-    estimator = PoseEstimator(refined_weights, device="cpu", runtime="torch", score_threshold=1e-6, center_weights=None)
+    estimator = PoseEstimator(refined_weights, device="cpu", runtime="torch", detector_weights=None)
+    estimator.score_threshold = 1e-6
     (hand,) = estimator.estimate(frame.depth, CAMERA, 0.0, center=frame.joints.mean(0)).skeletons
     assert hand.score != pytest.approx(hand.scores.mean(), abs=1e-4)
     assert np.isfinite(hand.points).all() and 0 < hand.score < 1

@@ -24,9 +24,9 @@ POSE_PARAMETERS = (
         read_only=True,
     ),
     Spec(
-        "center_weights",
+        "detector_weights",
         "",
-        "Name or path of the centre refiner's weights; empty: those shipped for the skeleton; none: no refiner.",
+        "Name or path of the detector's weights; empty: those shipped; none: the nearest things are looked at.",
         read_only=True,
     ),
     Spec(

@@ -33,8 +33,8 @@ class JointTraining:
     """
 
     draws: int = 2_000_000
-    batch: int = 256
-    learning_rate: float = 2e-3
+    batch: int = 128
+    learning_rate: float = 1.5e-3
     decay: float = 0.998
     seed: int = 0
     weight_decay: float = 0.05
