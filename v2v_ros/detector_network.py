@@ -106,7 +106,7 @@ class DetectorNet(nn.Module):
 
 def as_convolved(network: DetectorNet) -> DetectorNet:
     """The network with its kernels in the order in which convolutions are fastest."""
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _twice(x: torch.Tensor) -> torch.Tensor:

@@ -48,7 +48,7 @@ def shrink(depth: NDArray[np.float32], intrinsics: Intrinsics, side: int) -> tup
         count += near
         np.add(total, plane, out=total, where=near)
     with np.errstate(invalid="ignore"):
-        small = total / count  # NaN where there is none
+        small = (total / count).astype(np.float32, copy=False)  # NaN where there is none
     return small, Intrinsics(
         fx=intrinsics.fx / side,
         fy=intrinsics.fy / side,
