@@ -363,7 +363,7 @@ def test_a_run_leaves_weights_and_goes_on_where_it_was_cut(tmp_path: Path, monke
     from v2v_ros.training import detector
 
     monkeypatch.setattr(
-        detector, "make_chunk", lambda *_, **__: sample_scenes(8, torch.Generator().manual_seed(1), "hand")
+        detector, "load_held_out", lambda *_: sample_scenes(8, torch.Generator().manual_seed(1), "hand")
     )
     run = detector.DetectorTraining(
         samples=32,
