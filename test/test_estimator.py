@@ -427,24 +427,27 @@ def test_a_hint_wins_over_a_better_candidate(estimator: PoseEstimator, monkeypat
     seen: list[np.ndarray] = []
 
     def observe(
-        image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: Stopwatch
+        image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: Stopwatch, evidence: list[float]
     ) -> list[Observation]:
         seen.append(centers)
-        if len(centers) == 1:
-            return [observation(float(centers[0][0]), 0.5)]
-        return [observation(float(center[0]), 0.4 + 0.1 * index) for index, center in enumerate(centers)]
+        looks = []
+        for center in centers:
+            one = observation(float(center[0]), 0.5 if center[0] < 0 else 0.9)
+            one.points[:] = center + np.array([0.06 if len(seen) % 2 else 0.0, 0.0, 0.0])  # off the middle at first
+            looks.append(replace(one, center=center))
+        return looks
 
     monkeypatch.setattr(estimator, "_observe", observe)
     estimator.score_threshold = 0.4
     depth = rendered([(-0.2, 0.0, 0.9, 0.05), (0.2, 0.0, 0.5, 0.05)], wall=1.4)
-    estimator.estimate(depth, CAMERA, 0.0, np.array([-0.2, 0.0, 0.87]))
-    assert len(seen[0]) == 3 and len(seen) == 2 and seen[1][0][0] == pytest.approx(-0.2, abs=0.02)
+    (found,) = estimator.estimate(depth, CAMERA, 0.0, np.array([-0.2, 0.0, 0.87])).skeletons
+    assert [len(each) for each in seen] == [1, 1] and found.points[0, 0] == pytest.approx(-0.14, abs=0.02)
     estimator.reset()
     seen.clear()
     (found,) = estimator.estimate(depth, CAMERA, 1.0).skeletons
-    # Every plausible one is looked at again, and the surest then is taken.
-    np.testing.assert_allclose(seen[1][:, 0], seen[0][:, 0], atol=1e-6)
-    assert found.points[0, 0] == pytest.approx(seen[0][1][0], abs=1e-6)
+    # All are looked at again where they seem to be, and the surest then is taken.
+    np.testing.assert_allclose(seen[1][:, 0], seen[0][:, 0] + 0.06, atol=1e-6)
+    assert found.score == pytest.approx(0.9) and found.points[0, 0] > 0
 
 
 @pytest.mark.parametrize("hint", [[np.nan, 0.0, 0.5], [0.0, np.inf, 0.5], [0.0, 0.5]])
@@ -586,12 +589,12 @@ def test_a_track_on_nobody_is_given_up_when_the_detector_sees_somebody_elsewhere
         return [one.id for stamp in stamps for one in estimator.estimate(frame.depth, CAMERA, stamp).skeletons]
 
     assert set(ids(np.arange(0, 1, 0.05))) == {"hand_1"}
-    assert len(detector.limits) < 12  # every other frame at the most
+    assert len(detector.limits) < 6  # three times a second
     detector.found = Detections(middle[None] + 0.4, np.ones(1, np.float32), np.zeros(1, np.float32))
     ids(np.arange(1, 1.35, 0.05))
     assert not any(track.lost for track in estimator._tracker.tracks), "one search can be wrong"
-    ids(np.arange(1.35, 2, 0.05))
-    assert any(track.lost or track.doubts for track in estimator._tracker.tracks) or not estimator._tracker.tracks
+    # Then the place is given up, though the network, which is a stand-in here, would go on seeing it.
+    assert "hand_1" not in ids(np.arange(2.5, 3, 0.05))
 
 
 def look(side: Side, score: float) -> Observation:

@@ -204,6 +204,8 @@ def test_one_command_trains_a_refiner_and_evaluation_compares_both_read_outs(
 ) -> None:
     pytest.importorskip("pytorch_lightning")
     monkeypatch.setattr("v2v_ros.training.peak_sets.FILE_SAMPLES", 32)
+    monkeypatch.setattr("v2v_ros.training.peak_sets._OTHERS", 1.0)
+    monkeypatch.setattr("v2v_ros.training.peak_sets._AMONG_PEOPLE", 0.0)
     monkeypatch.setattr("v2v_ros.training.joint_run.HELD_OUT", 32)
     source = make_weights("pose", grid=16, width=2)
     output = tmp_path / "refined.safetensors"

@@ -30,10 +30,11 @@ SCORE_THRESHOLD = {"hand": 0.6, "body": 0.4}
 _FIRST_LOOK = 0.5  # share of the threshold that a candidate must reach, whose cube may be off by much of a hand
 _CENTERED = 0.12  # cube edges between a cube and its subject from which on it is looked at again, in the middle
 _BIRTH_MARGIN = 0.5  # of what is above the threshold; while somebody is seen, others must be surer
-_SEARCH_SECONDS = 0.1  # between two searches while some subjects are seen
+_SEARCH_SECONDS = 0.1  # between two searches while some subjects are seen and there is room for more
+_CHECK_SECONDS = 0.3  # the same without room, to see whether the tracks are on subjects
 _DETECTED_SIDE = 1.0  # largest logit that a detection says of the side
 _STRONG = 0.3  # score of a detection that may be what a track has lost
-_DOUBTS = 4  # searches in a row that find no subject at a track, but one elsewhere, after which it is given up
+_DOUBTS = 3  # searches in a row that find no subject at a track, but one elsewhere, after which it is given up
 
 _STAGES = ("locate", "voxelize", "network", "joints", "track")
 
@@ -281,8 +282,10 @@ class PoseEstimator:
             self._leads = [_Lead(*each, True) for each in zip(others.centers, others.left.tolist(), strict=True)]
 
     def _is_due(self, stamp: float) -> bool:
-        """Whether it is time to search for more subjects, also after time has gone back."""
-        return not 0 <= stamp - self._searched < _SEARCH_SECONDS
+        """Whether it is time to search beside the tracks, also after time has gone back."""
+        if not self._tracker.has_room and not self._search.knows_subjects:
+            return False
+        return not 0 <= stamp - self._searched < (_SEARCH_SECONDS if self._tracker.has_room else _CHECK_SECONDS)
 
     def _follow(self, image: torch.Tensor, intrinsics: Intrinsics, stamp: float, clock: Stopwatch) -> None:
         """Look at where tracked subjects should be, and at what the last search proposed."""

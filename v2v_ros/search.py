@@ -53,6 +53,11 @@ class Search:
         self._kind, self._edge, self._detector = kind, edge, detector
         self.separation = APART[kind]
 
+    @property
+    def knows_subjects(self) -> bool:
+        """Whether it tells subjects from other things."""
+        return self._detector is not None
+
     def __call__(
         self,
         depth: NDArray[np.float32],

@@ -85,7 +85,7 @@ class ProposalCubes:
                 labels.append(label)
                 if kind == "hand":  # and as the other hand
                     grids.append(cube.flip(-1))
-                    labels.append(_OTHER_HAND[label])
+                    labels.append(_OTHER_HAND[Label(label)])
         if not grids:
             return None
         joints = torch.full((len(grids), self._weights.config.joints, 3), torch.nan)
