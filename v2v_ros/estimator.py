@@ -277,7 +277,7 @@ class PoseEstimator:
             elsewhere = len(others.centers) > 0 and proposals.best >= _STRONG
             track.doubts = track.doubts + 1 if elsewhere and not seen else 0
             if track.doubts >= _DOUBTS:
-                track.lost = True
+                tracker.forget(track)
         if tracker.has_room and not self._leads:
             self._leads = [_Lead(*each, True) for each in zip(others.centers, others.left.tolist(), strict=True)]
 

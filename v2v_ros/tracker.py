@@ -60,6 +60,10 @@ class Tracker:
         """Forget all subjects; identities are not used again."""
         self.tracks = []
 
+    def forget(self, track: Track) -> None:
+        """Forget a track: it was not on a subject."""
+        self.tracks = [each for each in self.tracks if each is not track]
+
     def begin(self, stamp: float) -> None:
         """Begin a frame: who was not seen for too long is lost, or forgotten; so is everybody when time goes back.
 
