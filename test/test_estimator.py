@@ -593,6 +593,7 @@ def test_a_track_on_nobody_is_given_up_when_the_detector_sees_somebody_elsewhere
     detector.found = Detections(middle[None] + 0.4, np.ones(1, np.float32), np.zeros(1, np.float32))
     ids(np.arange(1, 1.35, 0.05))
     assert not any(track.lost for track in estimator._tracker.tracks), "one search can be wrong"
+    ids(np.arange(1.35, 2.5, 0.05))
     # Then the place is given up, though the network, which is a stand-in here, would go on seeing it.
     assert "hand_1" not in ids(np.arange(2.5, 3, 0.05))
 
