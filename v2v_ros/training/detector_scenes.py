@@ -64,5 +64,5 @@ def read_scenes(path: Path) -> Scenes:
     Raises:
         OSError, ValueError, KeyError: The file is missing or damaged.
     """
-    with np.load(path) as stored:
+    with np.load(path, allow_pickle=False) as stored:
         return Scenes(**{f.name: torch.from_numpy(stored[f.name]) for f in fields(Scenes)})
