@@ -216,7 +216,7 @@ def test_one_command_trains_a_refiner_and_evaluation_compares_both_read_outs(
     for text in ("mean_mm", "peaks_mean_mm", "false_alarms", "side_right"):
         assert text in printed
     made, plain = weights.load(output), weights.load(source)
-    assert made.refiner is not None and made.refiner.training["samples"] == 64 and made.id == "refined"
+    assert made.refiner is not None and made.refiner.training["samples"] == 96 and made.id == "refined"
     assert all(torch.allclose(made.state[key], value, atol=1e-3) for key, value in plain.state.items())
     card = (tmp_path / "refined_joints.md").read_text()
     assert "The joint refiner of pose" in card and "| with the refiner | the highest peaks |" in card
@@ -250,6 +250,8 @@ def test_one_command_trains_a_refiner_and_evaluation_compares_both_read_outs(
     [
         ([], "needs the weights whose joints"),
         (["--weights", "hand21_lite", "--grid", "48"], "--grid is not for --network joints"),
+        (["--weights", "hand21_lite", "--resume"], "--resume is not for --network joints"),
+        (["--weights", "hand21_lite", "--from", "hand21_lite"], "--from is not for --network joints"),
         (["--weights", "nothing"], "no weights named 'nothing'"),
     ],
 )

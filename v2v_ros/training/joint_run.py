@@ -23,9 +23,11 @@ from .config import TrainingConfig
 from .data import batch_seed
 from .frames import open_frames
 from .joints import JointTraining, train_refiner
-from .peak_sets import FILE_SAMPLES, Cubes, FrameCubes, Label, PeakSet, SyntheticCubes, write_peak_set
+from .peak_sets import FILE_SAMPLES, Cubes, FrameCubes, Label, PeakSet, SyntheticCubes, join, write_peak_set
+from .proposal_cubes import ProposalCubes
 
 HELD_OUT = 2_048  # samples that calibrate and judge a refiner, and are not trained on
+_SAMPLES_A_PROPOSAL = 6  # samples for each cube that a detector proposes in a whole scene
 _HELD_OUT_SEED = batch_seed(2)  # of samples that no run trains on
 
 
@@ -86,6 +88,10 @@ def train_joints(
 
     judged = computed(to_judge, "held_out", HELD_OUT)
     data = computed(to_train, "training", samples)
+    if dataset is None:
+        detector = weights_files.load_detector()
+        proposals = ProposalCubes(loaded, detector, training.seed)
+        data = join([data, computed(proposals, f"proposals_{detector.hash}", samples // _SAMPLES_A_PROPOSAL)])
     ready = time.monotonic()
     curve: list[dict[str, float]] = []
 
