@@ -28,6 +28,13 @@ def add(commands: Commands) -> None:
     sub.add_argument("--skeleton", help=f"what to estimate (default: that of the weights, else {DEFAULT_SKELETON})")
     sub.add_argument("--side", choices=("either", "right", "left"), default="either", help="which hand (either)")
     sub.add_argument("--score-threshold", type=float, help="report skeletons from this score on")
+    sub.add_argument(
+        "--camera-roll",
+        type=int,
+        choices=(0, 90, 180, 270),
+        default=0,
+        help="the camera was mounted turned clockwise, as seen from behind it, by so many degrees (0)",
+    )
     sub.add_argument("--sequence", action="store_true", help="keep tracks from frame to frame (bags: always)")
     sub.add_argument(
         "--max-subjects", type=positive(int), default=1, metavar="N", help="hands or bodies in a frame (1)"
@@ -71,6 +78,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         side=side,
         max_subjects=options.max_subjects,
         filter=options.filter,
+        camera_roll=options.camera_roll,
     )
     if options.score_threshold is not None:
         estimator.score_threshold = options.score_threshold
