@@ -8,6 +8,7 @@ from typing import Any
 
 from .common import DEFAULT_SKELETON, CommandError, Commands, command, network_options, positive
 
+ROLLS = (0, 90, 180, 270)  # as in v2v_ros.camera_roll
 FILTERS = ("none", "kalman", "one_euro")  # as in v2v_ros.filters, which takes longer to import
 
 
@@ -31,7 +32,7 @@ def add(commands: Commands) -> None:
     sub.add_argument(
         "--camera-roll",
         type=int,
-        choices=(0, 90, 180, 270),
+        choices=ROLLS,
         default=0,
         help="the camera was mounted turned clockwise, as seen from behind it, by so many degrees (0)",
     )
