@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -32,6 +32,9 @@ from v2v_ros.nodes.diagnostics import (
 from v2v_ros.nodes.graph import COMPRESSED, IMAGE, INFO, End, Graph
 from v2v_ros.nodes.statistics import Figures, Statistics
 from v2v_ros.nodes.transport import large_message_remedy
+
+if TYPE_CHECKING:
+    from ros_bench import Bench
 
 HEALTHY = NodeState(
     node="/v2v_pose",
@@ -795,3 +798,25 @@ def test_statistics_tell_for_how_long_the_stamp_has_stood_still() -> None:
     assert statistics.figures().standstill == pytest.approx(2.0)
     statistics.processed(0.0, {}, subjects=0)
     assert statistics.figures().standstill == 0
+
+
+def test_the_node_says_what_its_images_show(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("v2v_ros.nodes.diagnostics._LASTING", 0.3)  # seconds
+    bench.send()
+    _, _, found = bench.wait_values(lambda values: values["valid pixels (%)"] != "")
+    share = 100 * 20 * 20 / (60 * 80)
+    assert float(found["valid pixels (%)"]) == pytest.approx(share, abs=1)
+    assert float(found["pixels in range (%)"]) == pytest.approx(share, abs=1)
+    assert float(found["median distance (m)"]) == pytest.approx(0.45, abs=0.01)
+    assert (found["min_depth (m)"], found["max_depth (m)"], found["best detection score"]) == ("0.15", "1.50", "")
+
+    def warned() -> bool:
+        bench.send(data=bench.blank())
+        bench.ros.wait(lambda: bench.wait_diagnosis()[2]["images received"] != "0")
+        return bench.wait_diagnosis()[1].startswith("nobody can be found")
+
+    bench.ros.wait(warned)
+    level, message, found = bench.wait_diagnosis("nobody can be found")
+    assert level == WARN and "hardly any pixel has a depth at all (0.0 %); uncover" in message
+    assert (found["valid pixels (%)"], found["median distance (m)"]) == ("0.0", "")
+    bench.assert_recovers()
