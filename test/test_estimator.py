@@ -393,6 +393,60 @@ def test_a_hint_is_taken_where_nothing_stands_out(estimator: PoseEstimator, monk
     assert np.abs(found.points - truth.joints).max() < 1e-4
 
 
+@pytest.mark.parametrize("hinted", [False, True])
+def test_nobody_is_reported_whose_middle_is_out_of_range(
+    estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch, hinted: bool
+) -> None:
+    truth = with_truth(estimator, monkeypatch)
+    frame = SyntheticSequence("hand", seed=2, noise=0.0).frame(0.0)
+    truth.joints = frame.joints
+    middle = frame.joints.mean(0).astype(float)
+    hint = middle if hinted else None
+    for stamp, (least, most) in enumerate(((0.15, middle[2] - 0.001), (middle[2] + 0.001, 1.5))):
+        estimator.reset()
+        estimator.min_depth, estimator.max_depth = least, most  # the image has pixels in range all the same
+        assert estimator.estimate(frame.depth, CAMERA, stamp, hint).skeletons == ()
+    estimator.min_depth, estimator.max_depth = middle[2] - 0.001, middle[2] + 0.001
+    assert len(estimator.estimate(frame.depth, CAMERA, 3.0, middle).skeletons) == 1
+
+
+def test_a_hint_out_of_range_does_not_keep_others_from_being_found(
+    estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    depth = rendered([(-0.2, 0.0, 1.2, 0.05), (0.2, 0.0, 0.5, 0.05)])
+
+    def observe(
+        image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: Stopwatch
+    ) -> list[Observation]:
+        return [replace(observation(0.0, 0.9), points=np.tile(np.float32(center), (21, 1))) for center in centers]
+
+    monkeypatch.setattr(estimator, "_observe", observe)
+    estimator.max_depth = 1.0
+    (found,) = estimator.estimate(depth, CAMERA, 0.0, np.array([-0.2, 0.0, 1.2])).skeletons
+    assert found.points[0, 2] < 0.6
+
+
+def test_a_subject_that_leaves_the_range_is_nobody_until_it_is_back(
+    estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = with_truth(estimator, monkeypatch)
+    frame = SyntheticSequence("hand", seed=2, noise=0.0).frame(0.0)
+    distance = float(frame.joints[:, 2].mean())
+    estimator.max_depth = distance + 0.05
+    reported = []
+    offsets = np.concatenate((np.arange(0.0, 0.18, 0.02), np.arange(0.18, -0.01, -0.02)))
+    for index, offset in enumerate(offsets):
+        truth.joints = frame.joints * np.float32(1 + offset / distance)
+        image = frame.depth * np.float32(1 + offset / distance)
+        skeletons = estimator.estimate(image, CAMERA, index / 10).skeletons
+        assert all(one.id == "hand_1" for one in skeletons)
+        assert all(one.points[:, 2].mean() <= 1.1 * estimator.max_depth for one in skeletons)
+        reported.append(bool(skeletons))
+    outside = distance + offsets > 1.1 * estimator.max_depth
+    assert outside.sum() > 3 and not any(np.array(reported)[outside])
+    assert reported[:3] == [True] * 3 and reported[-2:] == [True] * 2
+
+
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf, 7.0])
 def test_images_with_nothing_in_them_give_nobody(estimator: PoseEstimator, value: float) -> None:
     depth = np.full((480, 640), np.nan if value == 0 else value, np.float32)

@@ -44,9 +44,10 @@ class Estimate:
     """What was found in one frame.
 
     Attributes:
-        skeletons: In the order in which they were first seen.
+        skeletons: In the order in which the subjects were first seen.
         seconds: That every stage took.
-        best_detection: Highest score of the detector, in [0, 1]; NaN in frames that were not searched.
+        best_detection: Highest score in [0, 1] of all places where the search saw a subject, whether one was found
+            there or not; NaN when the frame was not searched, or by something that gives no scores.
     """
 
     skeletons: tuple[SkeletonEstimate, ...]

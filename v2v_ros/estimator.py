@@ -10,6 +10,7 @@ import torch
 
 from . import weights as weights_files
 from .camera import Intrinsics
+from .camera_roll import CameraRoll
 from .detector import Detector
 from .estimate import Estimate, SkeletonEstimate
 from .filters import NAMES, make_filter
@@ -75,18 +76,22 @@ class PoseEstimator:
         side: Which hand to expect; UNKNOWN: either, and always for bodies. The networks know right hands and see left
             ones mirrored.
         score_threshold: Skeletons with a lower score are not reported; None: by the kind of subject.
-        min_depth, max_depth: Range in which a new subject is looked for, metres; None: by the kind of subject.
+        min_depth, max_depth: Range of distances along z, metres, in which a new subject, the middle of its joints, is
+            taken in; one who is followed is lost a tenth beyond. None: by the kind of subject.
         max_subjects: How many are followed at once: those found first, or that a hint points at.
         filter: Of the joints over time, one of :data:`v2v_ros.filters.NAMES`.
         confirmation: Frames in which a subject must have been seen before it is reported.
         hold_seconds: For how long a subject that is not seen is still reported, as predicted.
         memory_seconds: For how long it then keeps its identity.
+        camera_roll: The camera is mounted turned clockwise about its optical axis, as seen from behind it, by 0, 90,
+            180 or 270 degrees. Images are turned upright before anything else; hints and results are in the frame of
+            the image as it came.
 
     All but the first seven can be changed between frames as attributes.
 
     Raises:
         WeightsError: The weights cannot be used.
-        ValueError: There is no such device, runtime, read-out or filter.
+        ValueError: There is no such device, runtime, read-out, filter or camera roll.
     """
 
     def __init__(
@@ -108,6 +113,7 @@ class PoseEstimator:
         confirmation: int = 1,
         hold_seconds: float = 0.25,
         memory_seconds: float = 5.0,
+        camera_roll: int = 0,
     ) -> None:
         torch_device = choose_device(device)
         loaded = weights_files.load(weights, skeleton)
@@ -131,6 +137,7 @@ class PoseEstimator:
         self.read_out = self._pipeline.read_out.name
         self.device = str(torch_device)
         nearest, farthest = DEPTH_RANGE[self.skeleton.kind]
+        self._roll = CameraRoll(camera_roll)
         self.side = side
         kind = self.skeleton.kind
         self.score_threshold = SCORE_THRESHOLD[kind] if score_threshold is None else score_threshold
@@ -208,6 +215,17 @@ class PoseEstimator:
     def memory_seconds(self, seconds: float) -> None:
         self._tracker.memory = seconds
 
+    @property
+    def camera_roll(self) -> int:
+        """By how many degrees the camera is turned; another value forgets all subjects."""
+        return self._roll.degrees
+
+    @camera_roll.setter
+    def camera_roll(self, degrees: int) -> None:
+        if degrees != self._roll.degrees:
+            self._roll = CameraRoll(degrees)
+            self.reset()
+
     def reset(self) -> None:
         """Forget all subjects; the next ones get new ids."""
         self._tracker.clear()
@@ -223,7 +241,8 @@ class PoseEstimator:
             depth: float [H, W] metres along z, NaN where invalid.
             intrinsics: Of the image.
             stamp: Seconds; differences to the frames before drive the prediction.
-            center: float [3] metres, a hint where a subject is; used while one is looked for.
+            center: float [3] metres, a hint where a subject is; used while one is looked for, and as any other place
+                between ``min_depth`` and ``max_depth`` only.
 
         Raises:
             ValueError: The image is not of floats or not of the intrinsics' size, or the hint is not finite.
@@ -237,10 +256,14 @@ class PoseEstimator:
                 f"the depth image is {depth.shape[1]}x{depth.shape[0]} but the intrinsics are for "
                 f"{intrinsics.width}x{intrinsics.height}"
             )
+        roll = self._roll
+        depth, intrinsics = roll.upright_image(depth), roll.upright_intrinsics(intrinsics)
+        center = None if center is None else roll.upright_points(np.asarray(center))
         depth = np.require(depth, np.float32, ["C", "W"])  # PyTorch takes neither views backwards nor read-only ones
         clock = Stopwatch(self._device, _STAGES)
         image = self._pipeline.upload(depth)
         tracker = self._tracker
+        tracker.nearest, tracker.farthest = self.min_depth, self.max_depth
         tracker.begin(stamp)
         self._follow(image, intrinsics, stamp, clock)
 
@@ -257,7 +280,7 @@ class PoseEstimator:
             self._compare(proposals, stamp)
         with clock.stage("track"):
             skeletons = self._report(stamp)
-        return Estimate(skeletons, clock.seconds, best)
+        return roll.camera_estimate(Estimate(skeletons, clock.seconds, best))
 
     def _propose(self, depth: np.ndarray, intrinsics: Intrinsics, stamp: float, clock: Stopwatch) -> Proposals:
         """Search the whole image."""
@@ -345,7 +368,7 @@ class PoseEstimator:
                 middles = np.array([look.centroid for look in off])
                 again = self._observe(image, intrinsics, middles, clock, [look.left for look in off])
                 sure += [look for look in again if look is not None]
-            sure = [look for look in sure if self._is_sure(look)]
+            sure = [look for look in sure if self._is_sure(look) and self._tracker.reaches(look)]
             if sure:
                 return sure
         return []

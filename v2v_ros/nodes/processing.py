@@ -18,6 +18,7 @@ from std_msgs.msg import Header
 from v2v_ros.estimator import Estimate, PoseEstimator, Side
 from v2v_ros.msg import InferenceStats
 
+from .depth_summary import summarize
 from .diagnostics import too_old
 from .inputs import CameraInfos, FrameError, MissingInfo, Order, age, decode, intrinsics, to_seconds
 from .outputs import Frame, Outputs
@@ -103,6 +104,8 @@ class Processing:
             )
         depth = decode(message, self._topics.image)
         camera = intrinsics(info, depth.shape, self._topics.info)
+        if self._statistics.summary_is_due:
+            self._statistics.summarized(summarize(depth, settings.min_depth, settings.max_depth))
         decoded = time.perf_counter()
         estimator = self._ready(settings.on_runtime_error)
         configure(estimator, settings)
@@ -120,7 +123,7 @@ class Processing:
             "publish": began + total - estimated,
             "total": total,
         }
-        self._statistics.processed(old, seconds, len(estimate.skeletons))
+        self._statistics.processed(old, seconds, len(estimate.skeletons), estimate.best_detection)
         self._outputs.publish_stats(lambda: self._stats(message.header, old, seconds))
 
     def _moved_to_now(self, header: Header, estimate: Estimate) -> tuple[Header, Estimate]:
@@ -196,6 +199,7 @@ def configure(estimator: PoseEstimator, settings: PoseSettings) -> None:
     estimator.score_threshold = settings.score_threshold
     estimator.min_depth = settings.min_depth
     estimator.max_depth = settings.max_depth
+    estimator.camera_roll = settings.camera_roll
     estimator.max_subjects = settings.max_subjects
     estimator.confirmation = settings.confirmation
     estimator.hold_seconds = settings.hold_seconds
