@@ -22,7 +22,7 @@ from .detections import RANGES, Known, figures_of, known_subjects
 from .test_sets import INTRINSICS, MM_PER_UNIT, RECORD, as_float64, quantize
 
 NAME = "scenes_1"
-SAMPLES = 320
+SAMPLES = 84
 PART = 4  # images of the same setting and sensor
 LIMIT = 6  # detections an image
 _FIRST_SEED = 2**31 + 1000 + 100_000 * 20
