@@ -27,7 +27,7 @@ NO_CAMERA: dict[str, Any] = {
     "rectify": False,
 }
 AS_IN_FILE = "; empty: as in params_file"
-SWITCH = ["true", "false"]
+SWITCH = ["true", "false", "True", "False"]
 TRANSPORT_VARIABLES = (
     "FASTDDS_BUILTIN_TRANSPORTS",
     "FASTDDS_DEFAULT_PROFILES_FILE",
@@ -235,7 +235,8 @@ def given_parameters(value: Callable[[str], str]) -> dict[str, Any]:
 
 def nodes(context: LaunchContext) -> list[Node]:
     def value(name: str) -> str:
-        return LaunchConfiguration(name, default="").perform(context)
+        text = LaunchConfiguration(name, default="").perform(context)
+        return text.lower() if text in SWITCH else text
 
     params_file = value("params_file")
     if not Path(params_file).is_file():

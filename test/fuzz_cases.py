@@ -205,7 +205,11 @@ class Cameras:
                 if rng.random() < 0.2:
                     values[index] = odd.real(rng)
         height, width = (8, 10) if rng.random() < 0.8 else (odd.size(rng), odd.size(rng))
-        info = SimpleNamespace(height=height, width=width, k=np.array(k), p=np.array(p))
+        region = dict.fromkeys(("x_offset", "y_offset", "width", "height"), 0)
+        if rng.random() < 0.3:
+            region = {name: odd.size(rng) for name in region}
+        info = SimpleNamespace(height=height, width=width, k=np.array(k), p=np.array(p), roi=SimpleNamespace(**region))
+        info.binning_x, info.binning_y = rng.choice((0, 1, 2)), rng.choice((0, 1, odd.size(rng)))
         center = (rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(-0.5, 2))
         edge = rng.uniform(0.01, 2)
 

@@ -207,28 +207,36 @@ class Bench:
         self.ros.wait(lambda: self.images.get_subscription_count() and self.infos.get_subscription_count())
         self.ros.wait(lambda: self.ros.node.count_publishers("/v2v_pose/skeletons"))
 
-    def header(self, seconds: float | None = None) -> Any:
+    def header(self, seconds: float | None = None, frame_id: str = "camera_optical") -> Any:
         """At a time in seconds, or now."""
         from rclpy.time import Time
         from std_msgs.msg import Header
 
         now = self.ros.node.get_clock().now() if seconds is None else Time(nanoseconds=round(1e9 * seconds))
-        return Header(stamp=now.to_msg(), frame_id="camera_optical")
+        return Header(stamp=now.to_msg(), frame_id=frame_id)
 
-    def send(self, seconds: float | None = None, **changes: Any) -> Any:
-        """Publish camera_info and a good image, with some fields changed; returns the image's header."""
+    def send(self, seconds: float | None = None, frame_id: str = "camera_optical", **changes: Any) -> Any:
+        """Publish camera_info and a good image, with some fields changed; returns the image's header.
+
+        Fields of camera_info are named with ``_of_info``, but for k and p.
+        """
         from v2v_ros.nodes.synthetic_camera_node import camera_info, image_message
 
-        header = self.header(seconds)
+        header = self.header(seconds, frame_id)
         info = camera_info(header, CAMERA)
         image = image_message(header, depth_picture(), "16UC1")
         for name, value in changes.items():
-            message = info if name in ("k", "p", "width_of_info") else image
+            message = info if name in ("k", "p") or name.endswith("_of_info") else image
             setattr(message, name.removesuffix("_of_info"), value)
         self.infos.publish(info)
         self.images.publish(image)
         self._sent += 1
         return image.header
+
+    def make_image(self, header: Any) -> Any:
+        from v2v_ros.nodes.synthetic_camera_node import image_message
+
+        return image_message(header, depth_picture(), "16UC1")
 
     def blank(self) -> Any:
         """Data of an image without any depth."""

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from v2v_ros import __version__, filters
 from v2v_ros.cli import main, predict
 from v2v_ros.synthetic.scene import SyntheticScene
 from v2v_ros.synthetic.sequence import CAMERA, SyntheticSequence
-from v2v_ros.weights import shipped_detectors
+from v2v_ros.weights import find, shipped_detectors
 
 
 @pytest.fixture
@@ -101,6 +102,63 @@ def test_predict_writes_skeletons_pictures_and_figures(
     assert json.loads(figures.read_text())["frames"] == 4
     assert sorted(path.name for path in pictures.iterdir()) == [f"frame{i}.png" for i in range(4)]
     assert "4 frames, a hand in 3 of them" in capsys.readouterr().out
+
+
+def test_a_bad_image_is_named_counted_and_left_out(
+    frame_list: Path, tmp_path: Path, shipped_weights: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    output, figures = tmp_path / "out.json", tmp_path / "figures.json"
+    (tmp_path / "1.png").write_bytes(b"no picture")
+    content = json.loads(frame_list.read_text())
+    content["frames"][3]["K"]["fx"] = 1.0
+    frame_list.write_bytes(b"\xef\xbb\xbf" + json.dumps(content).encode())  # as some editors begin a file
+    options = ["--output", str(output), "--weights", shipped_weights, "--json", str(figures), "--quiet"]
+    assert main(["predict", str(frame_list), *options]) == 0
+    assert [frame["id"] for frame in json.loads(output.read_text())["frames"]] == ["frame0", "frame2"]
+    written = json.loads(figures.read_text())
+    assert (written["frames"], written["skipped"]) == (2, 2)
+    assert "1.png: frame 'frame1': the data is not a PNG" in caplog.text
+    assert "frame 'frame3': K: with fx=1" in caplog.text and "skipped 2 of 4 frames" in caplog.text
+
+
+def test_a_list_without_a_usable_image_is_an_error(
+    frame_list: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(4):
+        (tmp_path / f"{index}.png").write_bytes(b"no picture")
+    assert main(["predict", str(frame_list), "--output", str(tmp_path / "out.json")]) == 1
+    assert "frame 'frame0': the data is not a PNG" in capsys.readouterr().err
+    assert not (tmp_path / "out.json").exists()
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_an_interrupt_keeps_what_is_done(
+    frame_list: Path,
+    tmp_path: Path,
+    untrained_weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    after: int,
+) -> None:
+    from v2v_ros.estimator import PoseEstimator
+
+    estimate, calls = PoseEstimator.estimate, []
+
+    def interrupted(self: PoseEstimator, *arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) > after:
+            raise KeyboardInterrupt
+        return estimate(self, *arguments)
+
+    monkeypatch.setattr(PoseEstimator, "estimate", interrupted)
+    output = tmp_path / "out.json"
+    output.write_text("old")
+    assert main(["predict", str(frame_list), "--output", str(output), "--weights", str(untrained_weights)]) == 130
+    if after:
+        assert [frame["id"] for frame in json.loads(output.read_text())["frames"]] == ["frame0", "frame1"]
+        assert f"interrupted: the first 2 frames are in {output}" in caplog.text
+    else:
+        assert output.read_text() == "old"
 
 
 def test_every_frame_stands_alone_without_sequence(frame_list: Path, tmp_path: Path, shipped_weights: str) -> None:
@@ -282,3 +340,34 @@ def test_info_lists_skeletons_and_weights(
     assert all(1 < entry["held_out_error_mm"] < 25 for entry in content["weights"] if entry["skeleton"] == "hand21")
     assert [entry["name"] for entry in content["detector_weights"]] == shipped_detectors() == ["detector"]
     assert all(0 < entry["hand_recall"] <= 1 and 0 < entry["body_recall"] <= 1 for entry in content["detector_weights"])
+
+
+def test_weights_are_named_as_parameter_files_name_them(
+    untrained_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def info(name: str) -> tuple[int, str]:
+        output = str(tmp_path / "out.json")
+        code = main(["predict", str(tmp_path / "none.json"), "--output", output, "--weights", name])
+        return code, capsys.readouterr().err
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert "none.json: cannot read the frame list" in info("~/untrained.safetensors")[1]  # the weights were read
+    assert f"weights '{tmp_path}' are a folder; name a file in it: untrained.safetensors" in info("~")[1]
+    (tmp_path / "empty").mkdir()
+    assert "are a folder; there is no .safetensors file in it" in info(str(tmp_path / "empty"))[1]
+    text = info("package://no_such_package/x.safetensors")[1]
+    assert "no package 'no_such_package' is installed or sourced" in text or "needs ROS 2" in text
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hand21_lite").mkdir()  # a folder of the name of shipped weights
+    assert find("hand21_lite").name == "hand21_lite.safetensors"
+
+
+def test_weights_of_a_package(untrained_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ament_index_python")
+    index = tmp_path / "share" / "ament_index" / "resource_index" / "packages"
+    index.mkdir(parents=True)
+    (index / "my_robot").touch()
+    (tmp_path / "share" / "my_robot").mkdir()
+    untrained_weights.rename(tmp_path / "share" / "my_robot" / "x.safetensors")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
+    assert find("package://my_robot/x.safetensors").read_bytes()[8:9] == b"{"

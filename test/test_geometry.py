@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -278,21 +279,113 @@ def test_images_are_taken_in_any_layout_of_rows() -> None:
     assert grids.any() and torch.equal(grids, cube_occupancy(part.contiguous(), CAMERA, center, 0.25, 48))
 
 
-class Info:
-    """As much of a sensor_msgs/msg/CameraInfo as is read."""
+K = (500.0, 0.0, 320.0, 0.0, 501.0, 240.0, 0.0, 0.0, 1.0)
+P = (475.0, 0.0, 319.0, 0.0, 0.0, 476.0, 239.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+UNIT = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
-    width, height = 640, 480
-    k = (500.0, 0.0, 320.0, 0.0, 501.0, 240.0, 0.0, 0.0, 1.0)
-    p = (475.0, 0.0, 319.0, 0.0, 0.0, 476.0, 239.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+def camera_info(
+    width: int = 640,
+    height: int = 480,
+    roi: tuple[int, int, int, int] = (0, 0, 0, 0),
+    binning: tuple[int, int] = (0, 0),
+    k: tuple[float, ...] = K,
+    p: tuple[float, ...] = P,
+) -> SimpleNamespace:
+    """As much of a sensor_msgs/msg/CameraInfo as is read; a region is x_offset, y_offset, width, height."""
+    region = SimpleNamespace(**dict(zip(("x_offset", "y_offset", "width", "height"), roi, strict=True)))
+    return SimpleNamespace(width=width, height=height, k=k, p=p, roi=region, binning_x=binning[0], binning_y=binning[1])
 
 
 def test_intrinsics_come_from_p_or_from_k_when_p_is_empty() -> None:
-    info = Info()
-    assert from_camera_info(info, (480, 640)) == Intrinsics(475.0, 476.0, 319.0, 239.0, 640, 480)
-    info.p = (0.0,) * 12
+    assert from_camera_info(camera_info(), (480, 640)) == Intrinsics(475.0, 476.0, 319.0, 239.0, 640, 480)
+    info = camera_info(p=(0.0,) * 12)
     assert from_camera_info(info, (480, 640)) == Intrinsics(500.0, 501.0, 320.0, 240.0, 640, 480)
-    with pytest.raises(ValueError, match=r"640x480, but the depth image has 320x240"):
+    with pytest.raises(ValueError, match=r"^it is for images of 640x480, but the depth image has 320x240"):
         from_camera_info(info, (240, 320))
     info.k = (0.0,) * 9
     with pytest.raises(ValueError, match=r"no usable intrinsics .*calibrated"):
         from_camera_info(info, (480, 640))
+
+
+def test_a_unit_matrix_is_no_camera() -> None:
+    info = camera_info(p=UNIT)
+    assert from_camera_info(info, (480, 640)).fx == 500.0
+    info.k = (0.0,) * 9
+    with pytest.raises(ValueError, match=r"with fx=1, fy=1 its 640x480 pixels reach 90 degrees from the"):
+        from_camera_info(info, (480, 640))
+    wide = camera_info(k=(100.0, 0.0, 320.0, 0.0, 100.0, 240.0, 0.0, 0.0, 1.0), p=(0.0,) * 12)
+    assert from_camera_info(wide, (480, 640)).fx == 100.0  # 145 degrees
+    wide.k = (80.0, 0.0, 320.0, 0.0, 80.0, 240.0, 0.0, 0.0, 1.0)
+    with pytest.raises(ValueError, match=r"reach 76 degrees"):
+        from_camera_info(wide, (480, 640))
+
+
+ROI = (80, 60, 480, 360)
+CUT = (475.0, 476.0, 239.0, 179.0)
+HALF = (237.5, 238.0, 159.5, 119.5)
+
+
+@pytest.mark.parametrize(
+    ("size", "roi", "binning", "image", "expected"),
+    [
+        *[((w, h), ROI, (0, 0), (480, 360), CUT) for w, h in ((640, 480), (480, 360), (0, 0))],
+        *[((w, h), (0, 0, 0, 0), (2, 2), (320, 240), HALF) for w, h in ((640, 480), (320, 240), (0, 0))],
+        *[
+            ((w, h), ROI, (2, 2), (240, 180), (237.5, 238.0, 119.5, 89.5))
+            for w, h in ((640, 480), (480, 360), (240, 180), (320, 240), (0, 0))
+        ],
+        ((640, 480), (0, 0, 640, 480), (1, 1), (640, 480), (475.0, 476.0, 319.0, 239.0)),
+        ((640, 480), ROI, (2, 1), (240, 360), (237.5, 476.0, 119.5, 179.0)),
+        ((640, 480), (0, 0, 0, 0), (1, 0), (640, 480), (475.0, 476.0, 319.0, 239.0)),
+        # A pixel is lost where binning does not divide the size.
+        ((641, 481), (0, 0, 0, 0), (2, 2), (320, 240), HALF),
+        ((641, 481), (0, 0, 0, 0), (2, 2), (321, 241), HALF),
+        ((0, 0), (80, 60, 481, 361), (2, 2), (240, 180), (237.5, 238.0, 119.5, 89.5)),
+        # A region a pixel short, as some drivers give it.
+        ((1280, 1024), (0, 0, 1279, 1023), (0, 0), (1280, 1024), (475.0, 476.0, 319.0, 239.0)),
+        # A region that is not that of the image, which shows all of the sensor.
+        ((640, 480), ROI, (0, 0), (640, 480), (475.0, 476.0, 319.0, 239.0)),
+        ((640, 480), ROI, (2, 2), (320, 240), HALF),
+        # A corner without a size: the rest of the sensor.
+        ((640, 480), (80, 60, 0, 0), (0, 0), (560, 420), CUT),
+        ((560, 420), (80, 60, 0, 0), (0, 0), (560, 420), CUT),
+    ],
+)
+def test_a_region_of_interest_moves_and_binning_divides(
+    size: tuple[int, int],
+    roi: tuple[int, int, int, int],
+    binning: tuple[int, int],
+    image: tuple[int, int],
+    expected: tuple[float, float, float, float],
+) -> None:
+    width, height = image
+    fx, fy, cx, cy = expected
+    camera = Intrinsics(fx, fy, cx, cy, width, height)
+    assert from_camera_info(camera_info(*size, roi, binning), (height, width)) == camera
+    k = (475.0, 0.0, 319.0, 0.0, 476.0, 239.0, 0.0, 0.0, 1.0)
+    alone = camera_info(*size, roi, binning, k, (0.0,) * 12)
+    assert from_camera_info(alone, (height, width)) == camera
+
+
+@pytest.mark.parametrize(
+    ("size", "roi", "binning", "text"),
+    [
+        (
+            (640, 480),
+            ROI,
+            (2, 2),
+            "240x180 (its roi of 480x360 at (80, 60), binned 2x2) or 320x240 (its width and height, binned 2x2), ",
+        ),
+        ((640, 480), ROI, (0, 0), "480x360 (its roi of 480x360 at (80, 60)) or 640x480 (its width and height), "),
+        ((0, 0), ROI, (1, 1), "480x360 (its roi of 480x360 at (80, 60)), "),
+        ((1280, 960), (0, 0, 0, 0), (2, 2), "640x480 (its width and height, binned 2x2), "),
+        ((0, 480), (0, 0, 0, 0), (0, 0), "0x480, "),
+    ],
+)
+def test_a_size_that_nothing_explains_is_refused_with_what_region_and_binning_make_of_it(
+    size: tuple[int, int], roi: tuple[int, int, int, int], binning: tuple[int, int], text: str
+) -> None:
+    with pytest.raises(ValueError) as caught:
+        from_camera_info(camera_info(*size, roi, binning), (100, 100))
+    assert str(caught.value).startswith(f"it is for images of {text}but the depth image has 100x100: take the ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -136,6 +137,28 @@ def test_p_goes_before_k_and_k_serves_when_p_is_empty(bench: Bench) -> None:
     first, second = bench.estimator.cameras
     assert (first.fx, first.fy, first.cx, first.cy) == (70.0, 71.0, 40.0, 30.0)
     assert (second.fx, second.fy, second.cx, second.cy) == (60.0, 60.0, 39.5, 29.5)
+
+
+def test_a_region_of_interest_moves_the_camera_and_binning_shrinks_it(bench: Bench) -> None:
+    from sensor_msgs.msg import RegionOfInterest
+
+    def came(count: int) -> bool:
+        return len(bench.skeletons) == count
+
+    roi = RegionOfInterest(x_offset=20, y_offset=10, width=160, height=120)
+    p = [120.0, 0.0, 99.0, 0.0, 0.0, 122.0, 69.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    sizes = ((320, 240), (80, 60), (0, 0))
+    for count, (width, height) in enumerate(sizes, start=1):
+        size: dict[str, Any] = {"width_of_info": width, "height_of_info": height}
+        bench.send(p=p, roi_of_info=roi, binning_x_of_info=2, binning_y_of_info=2, **size)
+        bench.ros.wait(partial(came, count))
+    for camera in bench.estimator.cameras:
+        assert (camera.fx, camera.fy, camera.cx, camera.cy) == (60.0, 61.0, 39.5, 29.5)
+    bench.send(p=p, roi_of_info=RegionOfInterest(width=70, height=60), binning_x_of_info=2, width_of_info=320)
+    bench.wait_diagnosis(
+        "/depth/camera_info: it is for images of 35x60 (its roi of 70x60 at (0, 0), binned 2x1) or "
+        "160x60 (its width and height, binned 2x1), but the depth image has 80x60"
+    )
 
 
 def test_missing_camera_info_is_named_and_its_arrival_heals(make_bench: Callable[..., Bench]) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 pytest.importorskip("rclpy")
 
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
 
 from v2v_ros.camera import Intrinsics
 from v2v_ros.msg import SkeletonArray, SkeletonInfo
@@ -189,6 +189,25 @@ def test_the_overlay_draws_on_the_image_of_the_same_stamp(bench: Bench, overlay:
     pixels = np.frombuffer(picture.data, np.uint8).reshape(60, 80, 3)
     assert (pixels[25, 35] > 0).all()  # depth
     assert (np.ptp(pixels.astype(int), axis=-1) > 60).any()  # colours of fingers
+
+
+def test_the_overlay_draws_where_the_region_of_interest_is(bench: Bench, overlay: OverlayNode) -> None:
+    ros = bench.ros
+    pictures = ros.collect(Image, "v2v_overlay/image")
+    ros.wait(lambda: ros.node.count_subscribers("/v2v_pose/info"))
+    ros.wait(lambda: bench.images.get_subscription_count() == 2)
+    roi = RegionOfInterest(x_offset=100, y_offset=70, width=80, height=60)
+    p = [60.0, 0.0, 139.5, 0.0, 0.0, 60.0, 99.5, 0.0, 0.0, 0.0, 1.0, 0.0]
+
+    def send() -> bool:
+        bench.send(p=p, roi_of_info=roi, width_of_info=240, height_of_info=180)
+        bench.idle()
+        return len(pictures) >= 2
+
+    ros.wait(send)
+    pixels = np.frombuffer(pictures[-1].data, np.uint8).reshape(60, 80, 3).astype(int)
+    rows, columns = np.nonzero(np.ptp(pixels, axis=-1) > 60)
+    assert rows.size and 36 < columns.mean() < 48 and 26 < rows.mean() < 38  # the skeleton is in the middle
 
 
 def test_the_overlay_lets_go_when_nobody_looks(bench: Bench, overlay: OverlayNode) -> None:

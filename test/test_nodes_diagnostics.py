@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -70,6 +71,10 @@ def state(figures: dict[str, Any] | None = None, **changes: Any) -> NodeState:
 LARGE_MEMORY = "Fast DDS loses large messages; set LARGE_MEMORY for the camera's process"
 
 SEES_BOTH = Graph((End(IMAGE, node="/cam"),), (End(INFO, node="/cam"),))
+TWO_CAMERAS = Graph((End(IMAGE, node="/cam_b"), End(IMAGE, node="/cam_a")))
+POLICIES = (
+    "; a topic is named in full, after remapping, and the policies are history, depth, reliability and durability"
+)
 NO_IMAGES = {"images": 0, "image_silence": 3.0, "image_bytes": 0, "image_rate": 0.0, "processed": 0}
 NO_INFOS = {"infos": 0, "info_silence": 3.0, "info_rate": 0.0}
 BOTH_MISSING = NO_IMAGES | NO_INFOS
@@ -224,11 +229,82 @@ CASES: dict[str, tuple[NodeState, bytes, tuple[str, ...]]] = {
         (NO_IMAGES_ON + "but camera_info arrives on /camera/depth/camera_info (30.0 Hz): ", LARGE_MEMORY),
     ),
     "many large images lost": (
-        state({"image_rate": 14.0}),
+        state({"image_rate": 14.0, "losing": True}),
         WARN,
         (
             "only 14.0 of 30.0 images per second arrive on /camera/depth/image_rect",
             LARGE_MEMORY,
+        ),
+    ),
+    "fewer images than camera_info": (
+        state({"image_rate": 5.0}),
+        WARN,
+        (
+            "only 5.0 of 30.0 images per second arrive on /camera/depth/image_rect",
+            "they are lost, or throttled on the way; if nothing throttles them, set LARGE_MEMORY for the camera's",
+        ),
+    ),
+    "a failure behind a throttled topic": (
+        state({"image_rate": 5.0, "failing": True, "error": "bad"}),
+        ERROR,
+        ("the last image could not be processed: bad",),
+    ),
+    "a failure without a clock": (
+        state({"failing": True, "error": "bad"}, clock_missing=True),
+        ERROR,
+        ("the last image could not be processed: bad",),
+    ),
+    "no camera_info, and few images": (
+        state(NO_INFOS | {"image_rate": 5.0, "info_rate": 30.0}),
+        ERROR,
+        (NO_INFO_ON,),
+    ),
+    "another frame": (
+        state({"frames": ("left", "right"), "frame_since": 1.0}, graph=SEES_BOTH),
+        WARN,
+        (
+            "images on /camera/depth/image_rect come in frame 'left' and in frame 'right': with each change all tracks "
+            "are forgotten; give each camera a topic of its own, and a node",
+        ),
+    ),
+    "another frame, some time ago": (state({"frames": ("left", "right"), "frame_since": 9.0}), OK, ("29.5 Hz",)),
+    "two cameras": (
+        state({"frames": ("left", "right"), "frame_since": 0.1}, graph=TWO_CAMERAS),
+        WARN,
+        ("in frame 'left' and in frame 'right' from 2 publishers (/cam_a, /cam_b): ",),
+    ),
+    "two cameras with one frame": (
+        state(image_publishers=2, graph=TWO_CAMERAS),
+        WARN,
+        (
+            "images on /camera/depth/image_rect come from 2 publishers (/cam_a, /cam_b): skeletons of one are taken "
+            "for those of the other; give each camera a topic of its own, and a node",
+        ),
+    ),
+    "a publisher of something else": (
+        state(image_publishers=2, graph=Graph((End(IMAGE, node="/cam"), End(CLOUD, node="/other")))),
+        OK,
+        ("29.5 Hz",),
+    ),
+    "camera_info of another frame": (
+        state({"info_frame": "color", "image_frame": "depth"}),
+        WARN,
+        (
+            "camera_info on /camera/depth/camera_info is of frame 'color', but the images on /camera/depth/image_rect "
+            "are of 'depth': joints are misplaced if that is another camera; remap depth/camera_info",
+        ),
+    ),
+    "overrides without effect": (
+        state(untaken=f"given at the start, but without effect: 'qos_overrides.x'{POLICIES}"),
+        WARN,
+        ("without effect: 'qos_overrides.x'",),
+    ),
+    "durable": (
+        replace(without_infos(End(INFO, "reliable", "/cam")), info_input=End(INFO, durability="transient_local")),
+        ERROR,
+        (
+            NO_INFO_ON + "its QoS is incompatible: durability is volatile at /cam, transient_local at this node; ",
+            "qos_overrides./camera/depth/camera_info.subscription.durability:=volatile, or make the publisher tran",
         ),
     ),
     "small images are slower": (state({"image_rate": 14.0, "image_bytes": 9600}), OK, ("14.0 Hz",)),
@@ -495,6 +571,7 @@ def refused_frames() -> list[str]:
         lambda: intrinsics(CameraInfo(**good), (60, 80), "/camera_info"),
         lambda: intrinsics(CameraInfo(**good, k=[math.nan] * 9), (60, 80), "/camera_info"),
         lambda: intrinsics(CameraInfo(width=640, height=480), (60, 80), "/camera_info"),
+        lambda: intrinsics(CameraInfo(**good, k=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]), (60, 80), "/info"),
         lambda: decode(Image(encoding="rgb8"), "/image"),
     ]
     texts = []
@@ -515,8 +592,11 @@ def test_the_page_on_troubles_lists_every_message_with_its_level() -> None:
     assert len(listed) > 30
     said = [diagnose(given) for given, _, _ in CASES.values() if not given.failure]  # a failure has any text
     said.append(diagnose(state(lifecycle="finalized")))
-    stampless = "/image: the images have no time stamp (it is 0): the driver must set it"  # see test_nodes_bad_inputs
-    said += [diagnose(state({"failing": True, "error": text})) for text in (*refused_frames(), stampless)]
+    headers = (  # see test_nodes_bad_inputs
+        "/image: the images have no time stamp (it is 0): the driver must set it",
+        "/image: the images have no frame_id (it is empty): the driver must set it",
+    )
+    said += [diagnose(state({"failing": True, "error": text})) for text in (*refused_frames(), *headers)]
     for level, message in said:
         assert any(level in those and re.fullmatch(text, message) for those, text in listed), (level, message)
     for those, text in listed:
@@ -558,6 +638,7 @@ def test_unknown_figures_are_empty_not_nan() -> None:
 def test_the_graph_is_needed_only_when_something_is_missing() -> None:
     assert not must_look(HEALTHY.figures, 1.0)
     assert must_look(replace(HEALTHY.figures, image_silence=1.1), 1.0)
+    assert must_look(replace(HEALTHY.figures, frame_since=1.1), 1.0)
     assert must_look(replace(HEALTHY.figures, infos=0, info_silence=1.1), 1.0)
     assert not must_look(replace(HEALTHY.figures, info_silence=60.0), 1.0)  # it came once, which serves
 
@@ -721,6 +802,29 @@ def test_statistics_keep_the_score_of_the_last_search_for_a_while() -> None:
     assert math.isnan(statistics.figures().best_detection)
 
 
+@pytest.mark.parametrize(
+    ("sent", "losing"),
+    [
+        (lambda index: True, False),
+        (lambda index: index % 6 == 0, False),  # throttled to 5 Hz
+        (lambda index: index % 3 != 0, False),  # to 20 Hz
+        (lambda index: int(index / 3.7) != int((index - 1) / 3.7), False),  # to 8.1 Hz
+        (lambda index: random.Random(index).random() < 0.28, True),  # 72 % lost, by chance
+        (lambda index: random.Random(index).random() < 0.7, True),
+        (lambda index: index % 75 == 0, False),  # too few to tell
+    ],
+)
+def test_only_stamps_prove_that_images_are_lost(sent: Callable[[int], bool], losing: bool) -> None:
+    clock = Clock()
+    statistics = Statistics(clock)
+    for index in range(300):
+        clock.now += 1 / 30
+        statistics.info_received(clock.now)
+        if sent(index):
+            statistics.image_received(100, 0.0, clock.now)
+    assert statistics.figures().losing is losing
+
+
 def test_statistics_remember_the_last_failure() -> None:
     clock = Clock()
     statistics = Statistics(clock)
@@ -820,3 +924,24 @@ def test_the_node_says_what_its_images_show(bench: Bench, monkeypatch: pytest.Mo
     assert level == WARN and "hardly any pixel has a depth at all (0.0 %); uncover" in message
     assert (found["valid pixels (%)"], found["median distance (m)"]) == ("0.0", "")
     bench.assert_recovers()
+
+
+def test_a_slow_camera_is_not_silent_between_its_images() -> None:
+    clock = Clock()
+    statistics = Statistics(clock)
+    statistics.info_received()
+    for _ in range(4):
+        clock.now += 5.0
+        statistics.image_received(100, 0.0)
+    clock.now += 5.0
+    assert statistics.figures().image_period == 5.0
+    assert not must_look(statistics.figures(), 1.0)
+    clock.now += 8.0
+    assert must_look(statistics.figures(), 1.0)
+    for _ in range(4):
+        clock.now += 100.0
+        statistics.image_received(100, 0.0)
+    clock.now += 30.0  # a camera that sends hardly anything is silent
+    assert must_look(statistics.figures(), 1.0)
+    assert diagnose(state({"image_silence": 3.0, "image_period": 2.0}))[0] == OK
+    assert diagnose(state({"image_rate": 0.0, "info_rate": 0.2}))[0] == OK  # one more of five seconds proves nothing

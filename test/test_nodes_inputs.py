@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +20,7 @@ from sensor_msgs.msg import CameraInfo
 
 from v2v_ros.nodes.inputs import CameraInfos, Order
 from v2v_ros.nodes.parameters import declare
-from v2v_ros.nodes.pose_parameters import POSE_PARAMETERS
+from v2v_ros.nodes.pose_parameters import POSE_PARAMETERS, check_pose
 from v2v_ros.nodes.synthetic_camera_node import PARAMETERS
 
 if TYPE_CHECKING:
@@ -108,3 +112,24 @@ def test_integer_limits(ros: Ros) -> None:
 
     with pytest.raises(InvalidParameterValueException, match="out of range"):
         declare(Node("small", context=ros.context, parameter_overrides=[Parameter("width", value=1)]), PARAMETERS)
+
+
+def test_null_and_an_empty_list_in_a_file_leave_parameters_as_they_are(ros: Ros, tmp_path: Path) -> None:
+    from rclpy.node import Node
+
+    path = tmp_path / "parameters.yaml"
+    values = ("max_subjects: 2", "pose_array_joints: []", "weights: null", "frame_prefix: null")
+    text = "/**:\n  ros__parameters:\n" + "".join(f"    {value}\n" for value in values)
+    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    node = Node("filed", context=ros.context, cli_args=["--ros-args", "--params-file", str(path)])
+    declare(node, POSE_PARAMETERS, check_pose)
+    names = ("max_subjects", "pose_array_joints", "weights", "frame_prefix")
+    assert [node.get_parameter(name).value for name in names] == [2, [""], "", ""]
+
+
+def test_without_a_home_the_remedy_is_named() -> None:
+    environment = {key: value for key, value in os.environ.items() if key not in ("HOME", "ROS_HOME", "ROS_LOG_DIR")}
+    command = [sys.executable, "-c", "from v2v_ros.nodes.overlay_node import main; main()"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "ROS cannot write its log: set HOME, or ROS_LOG_DIR to a folder that can be written to" in done.stderr

@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 pytest.importorskip("rclpy")
 
+from rclpy.time import Time
 from std_msgs.msg import Header
 from tf_transformations import quaternion_matrix
 from visualization_msgs.msg import Marker
@@ -176,3 +177,12 @@ def test_the_point_cloud_holds_the_valid_points_inside_the_cube() -> None:
 def test_without_skeletons_the_point_cloud_is_empty() -> None:
     cloud = messages.point_cloud(HEADER, np.ones((4, 4), np.float32), Intrinsics(4.0, 4.0, 1.5, 1.5, 4, 4), [])
     assert (cloud.width, len(cloud.data)) == (0, 0)
+
+
+@pytest.mark.parametrize(("period", "life"), [(1 / 30, 0.5), (0.2, 0.5), (1.0, 2.5), (5.0, 12.5), (60.0, 30.0)])
+def test_markers_outlive_two_periods_of_the_images(period: float, life: float) -> None:
+    lifetime = messages.Lifetime()
+    for index in range(6):
+        header = Header(stamp=Time(nanoseconds=round(1e9 * (100 + index * period))).to_msg())
+        found = lifetime.after(header)
+    assert found.sec + 1e-9 * found.nanosec == pytest.approx(life, rel=1e-3)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import array
 import re
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ pytest.importorskip("rclpy")
 from ros_bench import Ros, depth_picture
 
 from v2v_ros.nodes.graph import COMPRESSED, IMAGE, INFO, image_proposals, info_proposals, look
-from v2v_ros.nodes.synthetic_camera_node import image_message
+from v2v_ros.nodes.synthetic_camera_node import camera_info, image_message
 from v2v_ros.nodes.transport import newest_only, subscribe
 
 if TYPE_CHECKING:
@@ -267,3 +269,34 @@ def test_the_graph_is_not_asked_while_images_come(bench: Bench, monkeypatch: pyt
     seen = len(bench.diagnostics)
     bench.ros.wait(lambda: len(bench.diagnostics) > seen + 5)
     assert not calls
+
+
+def test_an_error_is_not_hidden_by_a_throttled_topic(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    large: dict[str, Any] = {"width": 640, "height": 480, "step": 1280, "data": array.array("B", bytes(640 * 480 * 2))}
+    p = [480.0, 0.0, 319.5, 0.0, 0.0, 480.0, 239.5, 0.0, 0.0, 0.0, 1.0, 0.0]
+    sizes: dict[str, Any] = {"width_of_info": 640, "height_of_info": 480, "p": p}
+    sent, due = 0, time.monotonic()
+    level, message = b"", ""
+
+    def play() -> bool:
+        """Images at 5 Hz, camera_info at 20 Hz."""
+        nonlocal sent, due, level, message
+        if time.monotonic() >= due:
+            due += 0.05
+            sent += 1
+            if sent % 4 == 0:
+                bench.send(**large, **sizes, encoding=encoding)
+            else:
+                bench.infos.publish(camera_info(bench.header(), bench.camera))
+        status = bench.diagnostics[-1].status[0] if bench.diagnostics else None
+        if status is not None:
+            level, message = status.level, status.message
+        return status is not None and text in message
+
+    encoding, text = "16UC1", "they are lost, or throttled on the way; if nothing throttles them, "
+    bench.ros.wait(play, 40.0, text)
+    assert level == b"\x01"
+    encoding, text = "rgb8", "'rgb8' is not an encoding of depth"
+    bench.ros.wait(play, 40.0, text)
+    assert level == b"\x02"

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+import struct
 import tempfile
+from array import array
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
@@ -16,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.util import find_spec
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,6 +27,7 @@ from numpy.typing import NDArray
 
 from .camera import Intrinsics, from_camera_info
 from .depth import decode_compressed_depth, decode_image
+from .headers import Times, choose_times, frame_name
 from .skeletons import get_skeleton
 
 if TYPE_CHECKING:
@@ -38,6 +42,8 @@ log = logging.getLogger(__name__)
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+
+_MOST_TOLD = 20  # different warnings about the headers of a bag
 
 
 class BagError(ValueError):
@@ -57,8 +63,8 @@ class BagFrame:
     """A depth image of a bag.
 
     Attributes:
-        stamp: Seconds and nanoseconds of the image's header.
-        frame_id: The optical frame, from the image's header.
+        stamp: Seconds and nanoseconds of the image's header, or of the recording where the bag's stamps do not advance.
+        frame_id: The optical frame, from the image's header, without a leading slash.
         depth: float32 [H, W] metres, NaN where invalid.
         intrinsics: Of the camera info that belongs to the image.
     """
@@ -82,8 +88,10 @@ def list_topics(bag: str | Path) -> list[Topic]:
 def iter_depth(bag: str | Path, depth_topic: str, info_topic: str) -> Iterator[BagFrame]:
     """The depth images of a bag, in the order of the recording.
 
-    An image takes the camera info of its own stamp, else the latest one before it, else (when all are later)
-    the first. Images that cannot be used are skipped: each new reason is logged, and their number at the end.
+    Where the stamps of the images do not advance, the time of recording takes their place for all of them
+    (:mod:`v2v_ros.headers`). An image takes a camera info of its own frame, if there is any: the one of its stamp, else
+    the latest one before it, else (when all are later) the first. Repeated images and those out of order are left out,
+    those that cannot be used are skipped: each new reason is logged, and numbers at the end.
 
     Args:
         bag: Directory with metadata.yaml, or a single .mcap or .db3 file.
@@ -95,15 +103,31 @@ def iter_depth(bag: str | Path, depth_topic: str, info_topic: str) -> Iterator[B
     """
     with _open(bag) as reader:
         images = reader.find(depth_topic, (IMAGE, COMPRESSED_IMAGE))
-        infos = _read_infos(reader, info_topic)
-        stamps = [_nanoseconds(info) for info in infos]
+        infos = _Infos(reader, info_topic)
+        times, repeated = _times(reader, images)
+        if times.problem:
+            log.warning("%s: %s: %s", bag, depth_topic, times.problem)
         used = 0
         problems: Counter[str] = Counter()
-        for message_type, raw in reader.messages(images):
+        told: set[str] = set()
+
+        def tell_once(text: str) -> None:
+            if text not in told and len(told) < _MOST_TOLD:
+                told.add(text)
+                log.warning("%s: %s", bag, text)
+
+        known = iter(enumerate(times.nanoseconds))
+        for index, (message_type, _, raw) in enumerate(reader.messages(images)):
+            if index in repeated:
+                continue
+            number, time = next(known)
+            if number in times.late:
+                continue
             try:
                 image = reader.deserialize(raw, message_type)
                 depth = _decode(image, message_type)
-                info = infos[max(0, bisect_right(stamps, _nanoseconds(image)) - 1)]
+                frame_id = frame_name(image.header.frame_id)
+                info = infos.find(time, times.recorded, frame_id)
                 intrinsics = from_camera_info(info, depth.shape)
             except ValueError as problem:
                 if str(problem) not in problems:
@@ -111,12 +135,42 @@ def iter_depth(bag: str | Path, depth_topic: str, info_topic: str) -> Iterator[B
                 problems[str(problem)] += 1
                 continue
             used += 1
-            header = image.header
-            yield BagFrame((header.stamp.sec, header.stamp.nanosec), header.frame_id, depth, intrinsics)
+            if not frame_id:
+                tell_once(f"{depth_topic}: the images have no frame_id: TF cannot place the skeletons made from them")
+            if (other := frame_name(info.header.frame_id)) not in ("", frame_id):
+                tell_once(
+                    f"{info_topic}: it is of frame '{other}', but the images on {depth_topic} are of '{frame_id}': "
+                    "joints are misplaced if that is another camera"
+                )
+            yield BagFrame(divmod(time, 10**9), frame_id, depth, intrinsics)
         if not used:
             raise BagError(f"{bag}: no usable image on {depth_topic}: {next(iter(problems), 'it has no messages')}")
+        for count, what in ((len(repeated), "repeated"), (len(times.late), "out of order")):
+            if count:
+                log.warning("%s: %s: left out %d images that are %s", bag, depth_topic, count, what)
         if problems:
             log.warning("%s: %s: skipped %d of %d images", bag, depth_topic, problems.total(), used + problems.total())
+
+
+def _times(reader: _BagReader, images: list[Connection]) -> tuple[Times, set[int]]:
+    """When the images of a bag were taken, without the repeated ones; and the indices of those among all."""
+    stamps, recorded, repeated, last = array("q"), array("q"), set(), b""
+    for index, (_, time, raw) in enumerate(reader.messages(images)):
+        if raw == last:  # the same image with the same stamp
+            repeated.add(index)
+            continue
+        last = raw
+        recorded.append(time)
+        stamps.append(_raw_stamp(raw))
+    return choose_times(stamps, recorded), repeated
+
+
+def _raw_stamp(raw: bytes) -> int:
+    """The stamp of a serialized message that begins with a header, in nanoseconds; 0 for a damaged one."""
+    if len(raw) < 12:
+        return 0
+    seconds, nanoseconds = struct.unpack_from("<iI" if raw[1] & 1 else ">iI", raw, 4)
+    return int(seconds) * 10**9 + int(nanoseconds)
 
 
 def write_skeletons(
@@ -192,11 +246,11 @@ class _BagReader:
             problem += f"; did you mean {near[0]}?" if near else ""
         raise BagError(f"{self.path}: {problem} (topics of type {wanted}: {', '.join(names) or 'none'})")
 
-    def messages(self, connections: list[Connection]) -> Generator[tuple[str, bytes], None, None]:
-        """Type and serialized data of the messages, in the order of the recording."""
+    def messages(self, connections: list[Connection]) -> Generator[tuple[str, int, bytes], None, None]:
+        """Type, time of recording in nanoseconds and serialized data of the messages, in the order of the recording."""
         try:
-            for connection, _, raw in self._reader.messages(connections):
-                yield connection.msgtype, raw
+            for connection, time, raw in self._reader.messages(connections):
+                yield connection.msgtype, time, raw
         except Exception as error:  # rosbags lets errors of its storages and decompressors through
             raise BagError(f"{self.path}: the bag is damaged: {error}") from error
 
@@ -235,17 +289,35 @@ def _require_rosbags() -> None:
         raise BagError("bags need the library rosbags: pip install rosbags")
 
 
-def _read_infos(reader: _BagReader, topic: str) -> list[Any]:
-    """The camera infos, by stamp."""
-    infos = []
-    for message_type, raw in reader.messages(reader.find(topic, (CAMERA_INFO,))):
-        try:
-            infos.append(reader.deserialize(raw, message_type))
-        except BagError as problem:
-            log.warning("%s: %s: skipping a camera info: %s", reader.path, topic, problem)
-    if not infos:
-        raise BagError(f"{reader.path}: no camera info on {topic}: it has no readable message")
-    return sorted(infos, key=_nanoseconds)
+class _Infos:
+    """The camera infos of a bag.
+
+    Raises:
+        BagError: There is none that can be read.
+    """
+
+    def __init__(self, reader: _BagReader, topic: str) -> None:
+        found = []
+        for message_type, time, raw in reader.messages(reader.find(topic, (CAMERA_INFO,))):
+            try:
+                found.append((time, reader.deserialize(raw, message_type)))
+            except BagError as problem:
+                log.warning("%s: %s: skipping a camera info: %s", reader.path, topic, problem)
+        if not found:
+            raise BagError(f"{reader.path}: no camera info on {topic}: it has no readable message")
+        self._sorted: dict[tuple[bool, str | None], tuple[list[int], list[Any]]] = {}
+        for recorded in (False, True):
+            timed = [(time if recorded else _nanoseconds(info), info) for time, info in found]
+            timed.sort(key=itemgetter(0))
+            for frame_id in {None, *(frame_name(info.header.frame_id) for _, info in found)}:
+                own = [pair for pair in timed if frame_id is None or frame_name(pair[1].header.frame_id) == frame_id]
+                self._sorted[recorded, frame_id] = [time for time, _ in own], [info for _, info in own]
+
+    def find(self, time: int, recorded: bool, frame_id: str) -> Any:
+        """The latest up to a time, of its stamp or of its recording, else the first: of this frame, if there is any."""
+        of_all = self._sorted[recorded, None]
+        times, infos = self._sorted.get((recorded, frame_id), of_all)
+        return infos[max(0, bisect_right(times, time) - 1)]
 
 
 def _nanoseconds(message: Any) -> int:

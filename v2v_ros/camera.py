@@ -7,6 +7,7 @@ Points are in the camera's optical frame (x right, y down, z forward, REP 103), 
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,8 +38,35 @@ class Intrinsics:
             raise ValueError(f"the image size must be positive, got {self.width}x{self.height}")
 
 
+WIDEST_VIEW = 150.0
+"""Degrees: no depth camera has a wider field of view once its image is rectified."""
+
+
+def check_view(intrinsics: Intrinsics) -> None:
+    """Refuse intrinsics that no depth camera has, such as those of a unit matrix.
+
+    Raises:
+        ValueError: A pixel lies farther off the optical axis than half of :data:`WIDEST_VIEW`.
+    """
+    axes = (
+        (intrinsics.fx, intrinsics.cx, intrinsics.width),
+        (intrinsics.fy, intrinsics.cy, intrinsics.height),
+    )
+    farthest = max(
+        math.degrees(math.atan(max(principal + 0.5, size - 0.5 - principal) / focal)) for focal, principal, size in axes
+    )
+    if farthest > WIDEST_VIEW / 2:
+        raise ValueError(
+            f"with fx={intrinsics.fx:g}, fy={intrinsics.fy:g} its {intrinsics.width}x{intrinsics.height} pixels reach "
+            f"{farthest:.0f} degrees from the optical axis, which no depth camera sees"
+        )
+
+
 def from_camera_info(info: Any, shape: tuple[int, ...]) -> Intrinsics:
-    """Intrinsics of a rectified image: from P, as image_geometry takes them, or from K when P is empty.
+    """Intrinsics of a rectified image: from P, or from K when P is empty or a unit matrix.
+
+    As image_geometry has it, K and P are those of the full resolution, whatever width and height say: the region of
+    interest moves the principal point, then binning divides all of it.
 
     Args:
         info: A sensor_msgs/msg/CameraInfo, of whatever library.
@@ -48,20 +76,67 @@ def from_camera_info(info: Any, shape: tuple[int, ...]) -> Intrinsics:
         ValueError: It is for images of another size, or its intrinsics are not usable.
     """
     height, width = shape
-    # Some drivers leave the size at 0.
-    if (info.height, info.width) not in ((height, width), (0, 0)):
-        raise ValueError(
-            f"it is for images of {info.width}x{info.height}, but the depth image has {width}x{height}: "
-            "take the camera_info that belongs to this depth image"
-        )
+    (left, top), (across, down) = _window(info, (width, height))
+
+    def intrinsics(fx: float, fy: float, cx: float, cy: float) -> Intrinsics:
+        cx, cy = float(cx - left) / across, float(cy - top) / down
+        found = Intrinsics(float(fx) / across, float(fy) / down, cx, cy, width, height)
+        check_view(found)
+        return found
+
     p, k = info.p, info.k
-    fx, cx, fy, cy = (p[0], p[2], p[5], p[6]) if p[0] != 0 else (k[0], k[2], k[4], k[5])
     try:
-        return Intrinsics(float(fx), float(fy), float(cx), float(cy), width, height)
+        if p[0] == 0:
+            return intrinsics(k[0], k[4], k[2], k[5])
+        if (p[0], p[5], p[2], p[6]) == (1, 1, 0, 0):
+            with suppress(ValueError):  # when K is no better, what is wrong with P is said
+                return intrinsics(k[0], k[4], k[2], k[5])
+        return intrinsics(p[0], p[5], p[2], p[6])
     except ValueError as error:
         raise ValueError(
             f"no usable intrinsics ({error}): the camera must be calibrated, and its driver must fill K or P"
         ) from error
+
+
+def _window(info: Any, image: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """What part of the sensor an image of (width, height) shows: its corner, and the binning along each axis.
+
+    Drivers do not agree on what width and height are (of the sensor, of the image, or 0), nor is a region of interest
+    always that of the image; but whatever explains the image's size does so in one way.
+
+    Raises:
+        ValueError: Nothing in the camera_info explains the size of the image.
+    """
+    roi = info.roi
+    corner = int(roi.x_offset), int(roi.y_offset)
+    binning = max(1, int(info.binning_x)), max(1, int(info.binning_y))
+    full, cut = (int(info.width), int(info.height)), (int(roi.width), int(roi.height))
+    rest = full[0] - corner[0], full[1] - corner[1]  # what a region without a size begins
+
+    def explains(size: tuple[int, int], slack: float) -> bool:
+        return all(abs(have - part / by) < slack for have, part, by in zip(image, size, binning, strict=True))
+
+    whole = cut == (0, 0)
+    if not whole and explains(cut, 1.5):  # some drivers are a pixel short
+        return corner, binning
+    if whole and (full in ((0, 0), image) or (corner != (0, 0) and explains(rest, 1.0))):
+        return corner, binning
+    if explains(full, 1.0):  # all of the sensor, whatever the region says
+        return (0, 0), binning
+
+    binned = f"binned {binning[0]}x{binning[1]}"
+    reasons = []
+    for size, what in ((cut, f"its roi of {cut[0]}x{cut[1]} at {corner}"), (full, "its width and height")):
+        if size == (0, 0):
+            continue
+        parts = [what] if size == cut else [what] * (binning != (1, 1) or not whole)
+        parts += [binned] * (binning != (1, 1))
+        made = "x".join(str(length // by) for length, by in zip(size, binning, strict=True))
+        reasons.append(made + (f" ({', '.join(parts)})" if parts else ""))
+    raise ValueError(
+        f"it is for images of {' or '.join(reasons)}, but the depth image has {image[0]}x{image[1]}: "
+        "take the camera_info that belongs to this depth image"
+    )
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ MAX_PIXELS = 4096 * 4096
 
 _ITEM_TYPES = {"16uc1": "u2", "mono16": "u2", "32fc1": "f4"}
 _COMPRESSED_FORMAT = re.compile(r"\s*(\w+)\s*(?:;\s*compressedDepth\s*(png|rvl)?\s*)?", re.IGNORECASE)
+# The transport "compressed" stores 16 bits as a plain PNG; some drivers name the codec alone.
+_COMPRESSED_PNG = re.compile(r"\s*(?:(16UC1|mono16)\s*;\s*png(?:\s+compressed\s*\w*)?|png)\s*", re.IGNORECASE)
 _CONFIG_HEADER = struct.Struct("<iff")
 _RVL_SIZE = struct.Struct("<II")
 _PNG_START = struct.Struct(">8sI4sIIBB")
@@ -92,10 +94,10 @@ def decode_image(
 
 
 def decode_compressed_depth(format: str, data: Any) -> NDArray[np.float32]:
-    """Decode a sensor_msgs/CompressedImage of the compressedDepth image transport.
+    """Decode a sensor_msgs/CompressedImage of the image transport compressedDepth, or a PNG of ``compressed``.
 
     Args:
-        format: ``<encoding>; compressedDepth [png|rvl]``; PNG when the codec is missing.
+        format: ``<encoding>; compressedDepth [png|rvl]``; PNG when the codec is missing. Or ``16UC1; png compressed``.
         data: Header, then the compressed image; types as for :func:`decode_image`.
 
     Returns:
@@ -104,11 +106,13 @@ def decode_compressed_depth(format: str, data: Any) -> NDArray[np.float32]:
     Raises:
         DepthError: Another format, or the data is truncated or corrupt.
     """
+    if _COMPRESSED_PNG.fullmatch(format):
+        return _MILLIMETRES.take(decode_png16(data))
     match = _COMPRESSED_FORMAT.fullmatch(format)
     if match is None:
         raise DepthError(
             f"format '{format}' is not one of the compressedDepth image transport, such as "
-            "'16UC1; compressedDepth png': use the depth topic that ends in /compressedDepth"
+            "'16UC1; compressedDepth png', nor a PNG of 16 bits: use the depth topic that ends in /compressedDepth"
         )
     item = _item_type(match[1])
     view = _view(data)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .camera import Intrinsics
+from .camera import Intrinsics, check_view
 from .depth import MAX_PIXELS, DepthError, decode_png16, invalidate
 from .files import write_atomically
 
@@ -57,9 +57,18 @@ class FrameRecord:
     center: tuple[float, float, float] | None = None
 
     def intrinsics(self, depth: NDArray[np.float32]) -> Intrinsics:
-        """The camera of this frame, with the image size of ``depth`` [H, W], which the list leaves out."""
+        """The camera of this frame, with the image size of ``depth`` [H, W], which the list leaves out.
+
+        Raises:
+            FrameListError: No depth camera has these intrinsics, such as those of an image scaled to a width of 1.
+        """
         height, width = depth.shape
-        return Intrinsics(self.fx, self.fy, self.cx, self.cy, width, height)
+        found = Intrinsics(self.fx, self.fy, self.cx, self.cy, width, height)
+        try:
+            check_view(found)
+        except ValueError as error:
+            raise FrameListError(f"{self.path}: frame '{self.id}': K: {error}; K is in pixels") from error
+        return found
 
 
 def load_frame_list(path: str | Path) -> list[FrameRecord]:
@@ -78,7 +87,7 @@ def load_frame_list(path: str | Path) -> list[FrameRecord]:
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))  # as some editors begin a file
     except OSError as error:
         raise FrameListError(f"{path}: cannot read the frame list: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

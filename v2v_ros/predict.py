@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from . import bags, frames
 from .camera import Intrinsics
 from .estimator import Estimate, PoseEstimator
+from .frames import FrameListError
+from .headers import FrameWatch
 from .progress import Progress
 
+Prediction = TypeVar("Prediction")
+
+log = logging.getLogger(__name__)
+
 FRAME_SECONDS = 1 / 30  # between the frames of a list, which has no stamps
+_MOST_NAMED = 20  # frames that cannot be used; the others are counted
 _LONGEST_NAME = 200  # bytes; file systems take 255, with the suffix of a file in the making
 
 
@@ -25,11 +35,17 @@ class Summary:
 
     frames: int = 0
     with_skeleton: int = 0
+    skipped: int = 0
     seconds: float = 0.0
 
     def to_dict(self) -> dict[str, float]:
         rate = self.frames / self.seconds if self.seconds > 0 else 0.0
-        return {"frames": self.frames, "with_skeleton": self.with_skeleton, "rate_hz": round(rate, 2)}
+        return {
+            "frames": self.frames,
+            "with_skeleton": self.with_skeleton,
+            "skipped": self.skipped,
+            "rate_hz": round(rate, 2),
+        }
 
 
 class Predictor:
@@ -54,22 +70,40 @@ class Predictor:
     def frame_list(self, path: Path, output: Path) -> None:
         """Predict the frames of a list into a JSON file (docs/formats.md).
 
+        Frames whose image cannot be used are named in the log and left out. What there is when the run is interrupted
+        is written.
+
         Raises:
-            FrameListError: The list or one of its images cannot be used, or the output cannot be written.
+            FrameListError: The list or all of its images cannot be used, or the output cannot be written.
         """
         records = frames.load_frame_list(path)
+        skeleton = self.estimator.skeleton
+        first: list[FrameListError] = []
 
         def predictions() -> Iterator[tuple[str, Estimate]]:
             with Progress(len(records), "frame", quiet=self.quiet) as progress:
                 for index, record in enumerate(records):
-                    depth = frames.read_depth(record)
+                    progress.step()
+                    try:
+                        depth = frames.read_depth(record)
+                        intrinsics = record.intrinsics(depth)
+                    except FrameListError as problem:
+                        first[:] = first or [problem]
+                        self.summary.skipped += 1
+                        if self.summary.skipped <= _MOST_NAMED:
+                            log.warning("skipping a frame: %s", problem)
+                        continue
                     hint = None if record.center is None else np.array(record.center)
                     stamp = index * FRAME_SECONDS
-                    yield record.id, self._predict(record.id, depth, record.intrinsics(depth), stamp, hint)
-                    progress.step()
+                    yield record.id, self._predict(record.id, depth, intrinsics, stamp, hint)
 
-        skeleton = self.estimator.skeleton
-        frames.write_predictions(output, skeleton.name, skeleton.joint_names, list(predictions()))
+        with self._interruptible(predictions(), output) as done:
+            found = list(done)
+            if first and not found:
+                raise first[0]
+            if self.summary.skipped:
+                log.warning("%s: skipped %d of %d frames", path, self.summary.skipped, len(records))
+            frames.write_predictions(output, skeleton.name, skeleton.joint_names, found)
 
     def bag(self, path: Path, depth_topic: str, info_topic: str, output: Path) -> None:
         """Predict the depth images of a bag into a bag of ``SkeletonArray`` messages.
@@ -81,14 +115,50 @@ class Predictor:
 
         def predictions() -> Iterator[tuple[tuple[int, int], str, Estimate]]:
             with Progress(total, "frame", quiet=self.quiet) as progress:
+                watch, changes = FrameWatch(), 0
                 for frame in bags.iter_depth(path, depth_topic, info_topic):
+                    if (left := watch.left(frame.frame_id)) is not None:
+                        self.estimator.reset()
+                        changes += 1
+                        if changes == 1:
+                            log.warning(
+                                "%s: the images on %s change from frame '%s' to '%s': where they do, all tracks are "
+                                "forgotten; record each camera on a topic of its own",
+                                path,
+                                depth_topic,
+                                left,
+                                frame.frame_id,
+                            )
                     seconds, nanoseconds = frame.stamp
                     name = f"{seconds}.{nanoseconds:09d}"
                     stamp = seconds + nanoseconds * 1e-9
                     yield frame.stamp, frame.frame_id, self._predict(name, frame.depth, frame.intrinsics, stamp)
                     progress.step()
+                if changes > 1:
+                    log.warning("%s: the frame of the images changed %d times", path, changes)
 
-        bags.write_skeletons(output, self.estimator.skeleton.name, predictions())
+        with self._interruptible(predictions(), output) as done:
+            bags.write_skeletons(output, self.estimator.skeleton.name, done)
+
+    @contextmanager
+    def _interruptible(
+        self, predictions: Iterator[Prediction], output: Path
+    ) -> Generator[Iterator[Prediction], None, None]:
+        """Predictions that end with an interrupt, so that those made are written before it takes its course."""
+        interrupted: list[KeyboardInterrupt] = []
+
+        def until_interrupted() -> Iterator[Prediction]:
+            try:
+                yield from predictions
+            except KeyboardInterrupt as interrupt:
+                if not self.summary.frames:
+                    raise  # nothing to write
+                interrupted.append(interrupt)
+
+        yield until_interrupted()
+        if interrupted:
+            log.warning("interrupted: the first %d frames are in %s", self.summary.frames, output)
+            raise interrupted[0]
 
     def _predict(
         self, name: str, depth: np.ndarray, intrinsics: Intrinsics, stamp: float, hint: np.ndarray | None = None

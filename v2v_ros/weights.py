@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ _CENTER_FORMAT = "v2v_ros.center.1"
 _DETECTOR_FORMAT = "v2v_ros.detector.1"
 _FOLDER = Path(__file__).parent / "weights"
 SUFFIX = ".safetensors"
+_PACKAGE = "package://"
 
 
 class WeightsError(ValueError):
@@ -174,24 +176,43 @@ def shipped_detectors() -> list[str]:
     return sorted(path.name.removesuffix(SUFFIX) for path in _FOLDER.glob(f"*{_DETECTOR}{SUFFIX}"))
 
 
+def _expanded(name: str) -> Path:
+    """A path, from one that begins with ~ or package://PACKAGE/, as parameter files have them."""
+    if not name.startswith(_PACKAGE):
+        return Path(os.path.expanduser(name))
+    package, _, rest = name.removeprefix(_PACKAGE).partition("/")
+    try:
+        from ament_index_python.packages import get_package_share_directory
+
+        return Path(get_package_share_directory(package)) / rest
+    except ModuleNotFoundError as error:
+        raise WeightsError(f"weights '{name}': {_PACKAGE} needs ROS 2; give the path of the file") from error
+    except (LookupError, ValueError) as error:  # there is no package of that name, or it cannot be one
+        raise WeightsError(f"weights '{name}': no package '{package}' is installed or sourced ({error})") from error
+
+
 def find(name: str | Path) -> Path:
     """Path of a weights file, given by the name of shipped weights or by its path.
 
     Raises:
         WeightsError: There is no such file.
     """
-    path = Path(name)
+    path = _expanded(str(name))
+    shipped_path = _FOLDER / f"{name}{SUFFIX}"
+    if path.is_dir() and not (path.parent == Path(".") and shipped_path.is_file()):
+        inside = sorted(file.name for file in path.glob(f"*{SUFFIX}"))[:10]
+        hint = f"name a file in it: {', '.join(inside)}" if inside else f"there is no {SUFFIX} file in it"
+        raise WeightsError(f"weights '{path}' are a folder; {hint}")
     if path.suffix == SUFFIX or path.parent != Path("."):
         if not path.is_file():
             raise WeightsError(f"weights file '{path}' does not exist; shipped weights: {_listing()}")
         return path
-    path = _FOLDER / f"{name}{SUFFIX}"
-    if not path.is_file():
+    if not shipped_path.is_file():
         raise WeightsError(
             f"no weights named '{name}' are shipped (there are: {_listing()}); "
             f"name one of these, or give the path of a {SUFFIX} file made by 'v2v train'"
         )
-    return path
+    return shipped_path
 
 
 def default_for(skeleton: str) -> str:

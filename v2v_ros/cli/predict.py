@@ -104,8 +104,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         predictor.frame_list(options.input, options.output)
     figures = predictor.summary.to_dict()
     if not options.quiet:
+        skipped = f" ({figures['skipped']} skipped)" if figures["skipped"] else ""
         print(
-            f"{figures['frames']} frames, a {estimator.skeleton.kind} in {figures['with_skeleton']} of them, "
+            f"{figures['frames']} frames{skipped}, a {estimator.skeleton.kind} in {figures['with_skeleton']} of them, "
             f"{figures['rate_hz']} Hz on {estimator.device} ({estimator.weights_id}); written to {options.output}"
         )
     return figures

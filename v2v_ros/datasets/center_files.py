@@ -71,7 +71,7 @@ def read_centers(path: Path, spec: DatasetSpec, frames: int) -> NDArray[np.float
         DatasetError: It cannot be read, has another number of lines, or a line is not one of the above.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise DatasetError(f"{path}: cannot read the centre file: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from builtin_interfaces.msg import Time
@@ -25,9 +26,13 @@ OK, WARN, ERROR, STALE = (
 )
 
 _FUTURE = 0.5  # seconds that a stamp may lie ahead of the clock: /clock often ticks slowly
+_PERIODS = 2.5  # of the images, for which they may stay away
+_SLOWEST = 10.0  # seconds between images
+_COUNTED = 5  # camera_info messages in the window from which on rates can be compared
 _FEW = 0.8  # share of the images below which many are taken for lost
 _RECENT = 5.0  # seconds that a failure is worth a warning
 _LASTING = 10.0  # seconds that the node must be behind the camera, or see nothing in range, to be worth a warning
+_MOST_NAMED = 4  # publishers
 _HANGING = 10.0  # seconds for one image; with a slow CPU it is less than one
 _BUSY = 0.5  # share of the time in which images are processed from which on that is what limits the rate
 _NO_DEPTH = 0.01  # share of the pixels with a depth, below which the camera measures nothing
@@ -56,6 +61,7 @@ class NodeState:
         remedy: What to set in the environment for large messages.
         patience: Seconds without messages that are normal.
         busy: Seconds that the image at hand has taken so far.
+        untaken: What to say about QoS overrides without effect; empty where there are none.
         lost_device: Why the network runs on the CPU instead of the device asked for; empty where it does not.
         dropped, failed: Images overtaken by newer ones; images that could not be processed.
         compute: What computes, and what could.
@@ -81,6 +87,7 @@ class NodeState:
     remedy: str = ""
     patience: float = 1.0
     busy: float = 0.0
+    untaken: str = ""
     lost_device: str = ""
     dropped: int = 0
     failed: int = 0
@@ -100,77 +107,158 @@ def diagnose(state: NodeState) -> tuple[bytes, str]:
             f"{state.lifecycle}: no images are processed; to start: ros2 lifecycle set {state.node} "
             f"{'activate' if state.lifecycle == 'inactive' else 'configure'}"
         )
-    figures = state.figures
-    problem = input_problem(state)
-    if problem is not None:
-        return problem
+    problems = [*_input_problems(state)]
+    if state.enabled and state.wanted:
+        problems += _problems(state)
+    if problems:
+        return _gravest(problems)
     if not state.enabled:
         return OK, "paused by ~/enable"
     if not state.wanted:
         return OK, "idle: nobody subscribes to the results"
-    if state.busy > _HANGING:
-        return ERROR, (
-            f"an image has been in work for {state.busy:.0f} s: the network or its device hangs; look at the machine's "
-            "load (top, nvidia-smi), and start the process again if this stays"
-        )
-    if figures.failing:
-        return ERROR, f"the last image could not be processed: {figures.error}"
-    if figures.standstill > state.patience:
-        return ERROR, (
-            f"images on {state.image_topic} come with one and the same stamp for {figures.standstill:.1f} s and are "
-            "dropped as duplicates: restart the camera's driver, or whatever publishes /clock"
-        )
-    if math.isfinite(figures.stale_age):
-        return (WARN if figures.output_rate else ERROR), too_old(state.image_topic, figures.stale_age)
-    if figures.error_since < _RECENT:
-        return WARN, f"{figures.error_since:.0f} s ago an image could not be processed: {figures.error}"
-    if figures.age < -_FUTURE:
-        return WARN, _in_future(state)
+    figures = state.figures
     if not figures.processed:
         return OK, "waiting for the first image"
-    if state.lost_device:
-        return WARN, (
-            f"the network runs on the CPU since {state.lost_device}; when the device is usable again: "
-            f"ros2 lifecycle set {state.node} with deactivate, cleanup, configure, activate"
-        )
-    if figures.nothing_in_range > _LASTING:
-        return WARN, _nothing_in_range(state)
-    if figures.behind > _LASTING:
-        return WARN, _too_slow(state)
-    if unused := gpu_unused(state.compute):
-        return WARN, unused
     many = "" if figures.subjects == 1 else "s"
     return OK, (f"{figures.output_rate:.1f} Hz of {figures.image_rate:.1f} Hz, {figures.subjects} skeleton{many}")
 
 
+def _gravest(problems: Sequence[tuple[bytes, str]]) -> tuple[bytes, str]:
+    """The first error, else the first of all: a warning must not hide that nothing works."""
+    return next((one for one in problems if one[0] == ERROR), problems[0])
+
+
+def _problems(state: NodeState) -> Iterator[tuple[bytes, str]]:
+    """What is wrong with the processing, in the order in which it should be cured."""
+    figures = state.figures
+    if state.busy > _HANGING:
+        yield (
+            ERROR,
+            (
+                f"an image has been in work for {state.busy:.0f} s: the network or its device hangs; look at the "
+                "machine's load (top, nvidia-smi), and start the process again if this stays"
+            ),
+        )
+    if figures.failing:
+        yield ERROR, f"the last image could not be processed: {figures.error}"
+    if figures.standstill > state.patience:
+        yield (
+            ERROR,
+            (
+                f"images on {state.image_topic} come with one and the same stamp for {figures.standstill:.1f} s and "
+                "are dropped as duplicates: restart the camera's driver, or whatever publishes /clock"
+            ),
+        )
+    if math.isfinite(figures.stale_age):
+        yield (WARN if figures.output_rate else ERROR), too_old(state.image_topic, figures.stale_age)
+    if figures.error_since < _RECENT:
+        yield WARN, f"{figures.error_since:.0f} s ago an image could not be processed: {figures.error}"
+    if figures.age < -_FUTURE:
+        yield WARN, _in_future(state)
+    if not figures.processed:
+        return
+    if state.lost_device:
+        yield (
+            WARN,
+            (
+                f"the network runs on the CPU since {state.lost_device}; when the device is usable again: "
+                f"ros2 lifecycle set {state.node} with deactivate, cleanup, configure, activate"
+            ),
+        )
+    if figures.nothing_in_range > _LASTING:
+        yield WARN, _nothing_in_range(state)
+    if figures.behind > _LASTING:
+        yield WARN, _too_slow(state)
+    if figures.info_frame:
+        yield (
+            WARN,
+            (
+                f"camera_info on {state.info_topic} is of frame '{figures.info_frame}', but the images on "
+                f"{state.image_topic} are of '{figures.image_frame}': joints are misplaced if that is another camera; "
+                "remap depth/camera_info to the depth camera's (launch argument info_topic)"
+            ),
+        )
+    if state.untaken:
+        yield WARN, state.untaken
+    if unused := gpu_unused(state.compute):
+        yield WARN, unused
+
+
 def must_look(figures: Figures, patience: float) -> bool:
-    """Whether an input is missing for so long that the graph of topics is needed to say why."""
-    return figures.image_silence > patience or (not figures.infos and figures.info_silence > patience)
+    """Whether an input is missing for so long, or so mixed, that the graph of topics is needed to say why."""
+    return (
+        figures.frame_since < _RECENT
+        or _is_silent(figures, patience)
+        or (not figures.infos and figures.info_silence > patience)
+    )
+
+
+def _is_silent(figures: Figures, patience: float) -> bool:
+    """Whether images stay away for longer than is normal, also for a camera of less than an image a second."""
+    return figures.image_silence > max(patience, _PERIODS * min(figures.image_period, _SLOWEST))
 
 
 def input_problem(state: NodeState) -> tuple[bytes, str] | None:
     """What input is missing, why, and what to do about it; None when all of it comes."""
+    problems = [*_input_problems(state)]
+    return _gravest(problems) if problems else None
+
+
+def _input_problems(state: NodeState) -> Iterator[tuple[bytes, str]]:
     figures = state.figures
-    if figures.image_silence > state.patience:
-        return ERROR, f"no depth images on {state.image_topic} for {figures.image_silence:.1f} s: {_missing(state)}"
-    if _many_lost(state):
-        return WARN, (
-            f"only {figures.image_rate:.1f} of {figures.info_rate:.1f} images per second arrive on "
-            f"{state.image_topic} (as many as camera_info on {state.info_topic}): {_fast_dds(state)}"
+    if _is_silent(figures, state.patience):
+        yield ERROR, f"no depth images on {state.image_topic} for {figures.image_silence:.1f} s: {_missing(state)}"
+    if _few_arrive(state):
+        why = _fast_dds(state)
+        if not figures.losing:
+            lost = "they are lost, or throttled on the way"
+            why = f"{lost}; if nothing throttles them, {state.remedy} for the camera's process"
+        yield (
+            WARN,
+            (
+                f"only {figures.image_rate:.1f} of {figures.info_rate:.1f} images per second arrive on "
+                f"{state.image_topic} (as many as camera_info on {state.info_topic}): {why}"
+            ),
         )
     if figures.images and not figures.infos and figures.info_silence > state.patience:
         graph = state.graph or Graph()
         why = explain_infos(graph, state.info_topic, state.image_topic, state.info_input)
-        return ERROR, (
-            f"images arrive on {state.image_topic} but no camera_info on {state.info_topic}: "
-            f"{why or _silent(state.info_publishers)}"
+        yield (
+            ERROR,
+            (
+                f"images arrive on {state.image_topic} but no camera_info on {state.info_topic}: "
+                f"{why or _silent(state.info_publishers)}"
+            ),
         )
+    if mixed := _mixed(state):
+        yield WARN, mixed
     if state.clock_missing:
-        return WARN, (
-            "use_sim_time is true, but no time has come on /clock, so that ages are not known: "
-            "play the bag with --clock, start the simulation, or set use_sim_time to false"
+        yield (
+            WARN,
+            (
+                "use_sim_time is true, but no time has come on /clock, so that ages are not known: "
+                "play the bag with --clock, start the simulation, or set use_sim_time to false"
+            ),
         )
-    return None
+
+
+def _mixed(state: NodeState) -> str:
+    """That images of several cameras come on the topic; empty where they do not."""
+    figures = state.figures
+    publishers = [one.node for one in (state.graph or Graph()).images if one.type == state.image_input.type]
+    said = f"{len(publishers)} publishers ({', '.join(sorted(publishers)[:_MOST_NAMED])})"
+    remedy = "give each camera a topic of its own, and a node"
+    if figures.frame_since < _RECENT:
+        left, now = figures.frames
+        by = f" from {said}" if len(publishers) > 1 else ""
+        return (
+            f"images on {state.image_topic} come in frame '{left}' and in frame '{now}'{by}: with each change all "
+            f"tracks are forgotten; {remedy}"
+        )
+    if len(publishers) > 1 and figures.image_silence < state.patience:
+        one = "skeletons of one are taken for those of the other"
+        return f"images on {state.image_topic} come from {said}: {one}; {remedy}"
+    return ""
 
 
 def _missing(state: NodeState) -> str:
@@ -195,13 +283,14 @@ def _fast_dds(state: NodeState) -> str:
     return f"Fast DDS loses large messages; {state.remedy} for the camera's process"
 
 
-def _many_lost(state: NodeState) -> bool:
+def _few_arrive(state: NodeState) -> bool:
     """Cameras publish camera_info with every image, and so small a message is hardly ever lost."""
     figures = state.figures
     return (
         "fastrtps" in state.middleware
         and figures.since > WINDOW
         and figures.image_bytes >= LARGE_MESSAGE
+        and figures.info_rate * WINDOW > _COUNTED
         and figures.image_rate < _FEW * figures.info_rate
     )
 

@@ -26,17 +26,19 @@ class End:
 
     Attributes:
         type: Such as ``sensor_msgs/msg/Image``.
-        reliability: As in parameters ``qos_overrides``: ``best_effort`` or ``reliable``.
+        reliability, durability: As in parameters ``qos_overrides``: ``best_effort`` or ``reliable``, ``volatile`` or
+            ``transient_local``.
         node: Name with namespace.
     """
 
     type: str = IMAGE
     reliability: str = "best_effort"
     node: str = ""
+    durability: str = "volatile"
 
     @staticmethod
     def of(kind: str, qos: QoSProfile, node: str = "") -> End:
-        return End(kind, qos.reliability.name.lower(), node)
+        return End(kind, qos.reliability.name.lower(), node, qos.durability.name.lower())
 
 
 @dataclass(frozen=True)
@@ -102,13 +104,17 @@ def subscribed(subscriptions: Iterable[Subscription], topic: str) -> End:
     return End()
 
 
-def deaf(publisher: End, subscription: End) -> bool:
-    """The subscription asks for more reliability than the publisher offers, so that nothing arrives.
+def deaf(publisher: End, subscription: End) -> str:
+    """The policy in which the subscription asks for more than the publisher offers, so that nothing arrives; or empty.
 
-    No other policy can be in the way: the node asks for the least of each, and parameters change only this one,
+    No other policy can be in the way: the node asks for the least of each, and parameters change only these two,
     history and depth, which need not match.
     """
-    return publisher.reliability == "best_effort" and subscription.reliability == "reliable"
+    if publisher.reliability == "best_effort" and subscription.reliability == "reliable":
+        return "reliability"
+    if publisher.durability == "volatile" and subscription.durability == "transient_local":
+        return "durability"
+    return ""
 
 
 def image_proposals(wanted: str, kind: str, topics: Mapping[str, str]) -> list[Proposal]:

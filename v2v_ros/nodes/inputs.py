@@ -16,6 +16,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from v2v_ros.camera import Intrinsics, from_camera_info
 from v2v_ros.depth import DepthError, decode_compressed_depth, decode_image
+from v2v_ros.headers import frame_name
 
 _KEPT = 30  # camera_info messages; an image comes at most a few frames after its own
 
@@ -74,27 +75,34 @@ class CameraInfos:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._by_stamp: OrderedDict[tuple[int, int], CameraInfo] = OrderedDict()
+        self._by_stamp: OrderedDict[tuple[int, int, str], CameraInfo] = OrderedDict()
 
     def add(self, info: CameraInfo) -> None:
-        key = (info.header.stamp.sec, info.header.stamp.nanosec)
+        key = (info.header.stamp.sec, info.header.stamp.nanosec, frame_name(info.header.frame_id))
         with self._lock:
             self._by_stamp.pop(key, None)
             self._by_stamp[key] = info
             while len(self._by_stamp) > _KEPT:
                 self._by_stamp.popitem(last=False)
 
-    def find(self, stamp: Time) -> CameraInfo | None:
-        """The message with this stamp, else the latest received, else None."""
+    @property
+    def empty(self) -> bool:
+        """No message has come."""
+        return not self._by_stamp
+
+    def find(self, stamp: Time, frame_id: str = "") -> CameraInfo | None:
+        """The message of this frame, if there is any, with this stamp, else the latest received, else None."""
         with self._lock:
-            exact = self._by_stamp.get((stamp.sec, stamp.nanosec))
-            return exact if exact is not None else next(reversed(self._by_stamp.values()), None)
+            newest_first = list(reversed(self._by_stamp.items()))
+        own = [pair for pair in newest_first if pair[0][2] == frame_id] or newest_first
+        exact = [info for key, info in own if key[:2] == (stamp.sec, stamp.nanosec)]
+        return exact[0] if exact else own[0][1] if own else None
 
     def forget_after(self, stamp: Time) -> None:
         """Forget what is of a later time, recorded before time went back; but keep the last one for want of another."""
         latest = (stamp.sec, stamp.nanosec)
         with self._lock:
-            for key in [key for key in self._by_stamp if key > latest]:
+            for key in [key for key in self._by_stamp if key[:2] > latest]:
                 if len(self._by_stamp) > 1:
                     del self._by_stamp[key]
 

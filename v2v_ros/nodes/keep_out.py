@@ -17,12 +17,12 @@ from v2v_ros.hull import Hull, keep_out_hull
 from v2v_ros.skeletons import Skeleton
 
 from .geometry import Z, shortest_turn, to_pose, unit
+from .messages import Lifetime
 from .optional_outputs import Advertise, optional_type
 from .pose_parameters import PoseSettings
 from .transport import reliable
 
 _COLOR = ColorRGBA(r=0.9, g=0.3, b=0.1, a=0.3)
-_LIFETIME = Duration(nanosec=500_000_000)
 
 
 Shapes = list[tuple[SolidPrimitive, Pose]]
@@ -54,14 +54,15 @@ def collision_object(kind: Any, header: Header, name: str, shapes: Shapes) -> An
     )
 
 
-def hull_markers(header: Header, hulls: dict[str, Shapes]) -> MarkerArray:
+def hull_markers(header: Header, hulls: dict[str, Shapes], lifetime: Duration | None = None) -> MarkerArray:
     """Hulls by the id of their subject, for RViz; whatever was shown before is deleted."""
+    lifetime = lifetime or Lifetime().after(header)
     array = MarkerArray(markers=[Marker(header=header, action=Marker.DELETEALL)])
     for name, shapes in hulls.items():
         for number, (shape, pose) in enumerate(shapes):
             sphere = shape.type == SolidPrimitive.SPHERE
             diameter = 2 * shape.dimensions[0 if sphere else 1]
-            marker = Marker(header=header, ns=name, id=number, pose=pose, color=_COLOR, lifetime=_LIFETIME)
+            marker = Marker(header=header, ns=name, id=number, pose=pose, color=_COLOR, lifetime=lifetime)
             marker.type = Marker.SPHERE if sphere else Marker.CYLINDER
             marker.scale = Vector3(x=diameter, y=diameter, z=diameter if sphere else shape.dimensions[0])
             array.markers.append(marker)
@@ -78,6 +79,7 @@ class KeepOut:
     def __init__(self, advertise: Advertise, skeleton: Skeleton, owner: str, logger: RcutilsLogger) -> None:
         self._skeleton = skeleton
         self._prefix = owner.strip("/").replace("/", "_")
+        self._lifetime = Lifetime()
         self._added: set[str] = set()  # names of the objects that the planner has
         self._markers = advertise(MarkerArray, "~/hull", reliable())
         self._kind = optional_type(
@@ -97,7 +99,7 @@ class KeepOut:
             if len(hull.joints):
                 hulls[one.id] = primitives(hull)
         if self._markers.get_subscription_count():
-            self._markers.publish(hull_markers(header, hulls))
+            self._markers.publish(hull_markers(header, hulls, self._lifetime.after(header)))
         if self._objects is not None and self._objects_wanted():
             for name, shapes in hulls.items():
                 self._objects.publish(collision_object(self._kind, header, self._name(name), shapes))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import array
+import math
+from collections import deque
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -23,8 +25,27 @@ from v2v_ros.skeletons import Skeleton
 from .geometry import joint_rotation, to_point, to_transform, valid_joints
 
 _KIND = {"hand": msg.Skeleton.HAND, "body": msg.Skeleton.BODY}
-_LIFETIME = Duration(nanosec=500_000_000)  # markers vanish when the node dies
+_SHORTEST, _LONGEST = 0.5, 30.0  # seconds of a marker's life
+_PERIODS = 2.5
 _BONES, _JOINTS = 0, 1  # marker ids
+
+
+class Lifetime:
+    """For how long markers are shown: they outlive two periods of the images, and vanish when the node dies."""
+
+    def __init__(self) -> None:
+        self._last = math.nan
+        self._periods: deque[float] = deque(maxlen=5)
+
+    def after(self, header: Header) -> Duration:
+        """Of the markers of an image, the next one after those of the call before."""
+        stamp = header.stamp.sec + 1e-9 * header.stamp.nanosec
+        if stamp > self._last:
+            self._periods.append(stamp - self._last)
+        self._last = stamp
+        period = sorted(self._periods)[len(self._periods) // 2] if self._periods else 0.0
+        seconds = min(max(_SHORTEST, _PERIODS * period), _LONGEST)
+        return Duration(sec=int(seconds), nanosec=int(1e9 * (seconds % 1)))
 
 
 def skeleton_array(header: Header, estimate: Estimate, skeleton: Skeleton) -> msg.SkeletonArray:
@@ -77,14 +98,18 @@ def description(estimator: PoseEstimator) -> dict[str, str]:
     }
 
 
-def markers(header: Header, estimate: Estimate, skeleton: Skeleton, gone: Iterable[str] = ()) -> MarkerArray:
+def markers(
+    header: Header, estimate: Estimate, skeleton: Skeleton, gone: Iterable[str] = (), lifetime: Duration | None = None
+) -> MarkerArray:
     """Lines for the bones and spheres for the joints of every skeleton.
 
     A skeleton's markers have its id as namespace. Predicted skeletons are half transparent.
 
     Args:
         gone: Ids of skeletons that were shown before; their markers are deleted.
+        lifetime: Of the markers, from :class:`Lifetime`; None: that of a camera that is not slow.
     """
+    lifetime = lifetime or Lifetime().after(header)
     colors = bone_colors(skeleton)
     array_ = MarkerArray()
     for one in estimate.skeletons:
@@ -104,6 +129,7 @@ def markers(header: Header, estimate: Estimate, skeleton: Skeleton, gone: Iterab
                 joints.points.append(to_point(point))
                 joints.colors.append(_color(color, alpha))
         for marker in (bones, joints):
+            marker.lifetime = lifetime
             if not marker.points:
                 marker.action = Marker.DELETE
             array_.markers.append(marker)
@@ -158,7 +184,7 @@ def point_cloud(
 
 
 def _marker(header: Header, name: str, number: int, kind: int, action: int = Marker.ADD) -> Marker:
-    marker = Marker(header=header, ns=name, id=number, type=kind, action=action, lifetime=_LIFETIME)
+    marker = Marker(header=header, ns=name, id=number, type=kind, action=action)
     marker.pose.orientation.w = 1.0
     return marker
 

@@ -60,10 +60,12 @@ def _unheard(publishers: tuple[End, ...], topic: str, own: End) -> str:
     if not all(deaf(one, own) for one in same_type):
         return ""
     one = same_type[0]
+    policy = deaf(one, own)
+    offered, wanted = getattr(one, policy), getattr(own, policy)
     return (
-        f"its QoS is incompatible: reliability is {one.reliability} at {one.node}, {own.reliability} at this node; "
-        f"start the node with --ros-args -p qos_overrides.{topic}.subscription.reliability:={one.reliability}, or make "
-        f"the publisher {own.reliability}"
+        f"its QoS is incompatible: {policy} is {offered} at {one.node}, {wanted} at this node; "
+        f"start the node with --ros-args -p qos_overrides.{topic}.subscription.{policy}:={offered}, or make "
+        f"the publisher {wanted}"
     )
 
 

@@ -53,6 +53,7 @@ class Outputs:
     def __init__(self, node: Node, estimator: PoseEstimator) -> None:
         self._node = node
         self._skeleton = estimator.skeleton
+        self._lifetime = messages.Lifetime()
         self._shown: set[str] = set()  # ids of the skeletons that have markers
 
         self._publishers: list[Publisher] = []
@@ -152,7 +153,8 @@ class Outputs:
 
     def _publish_markers(self, frame: Frame) -> None:
         present = {one.id for one in frame.estimate.skeletons}
-        array = messages.markers(frame.header, frame.estimate, self._skeleton, sorted(self._shown - present))
+        gone, lifetime = sorted(self._shown - present), self._lifetime.after(frame.header)
+        array = messages.markers(frame.header, frame.estimate, self._skeleton, gone, lifetime)
         if array.markers:
             self._markers.publish(array)
         self._shown = present

@@ -11,6 +11,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
 from v2v_ros.draw import colorize, draw_skeletons
+from v2v_ros.headers import frame_name
 from v2v_ros.msg import SkeletonArray, SkeletonInfo
 from v2v_ros.skeletons import Skeleton
 
@@ -18,7 +19,7 @@ from .inputs import CameraInfos, FrameError, Pairs, decode, intrinsics
 from .parameters import Spec, declare
 from .reports import Reports
 from .runner import run
-from .transport import latched, newest_only, overridable, reliable
+from .transport import latched, newest_only, overridable, reliable, subscribe_kept, untaken_overrides
 from .worker import Worker
 
 PARAMETERS = (
@@ -46,6 +47,7 @@ class OverlayNode(Node):
         self._pairs = Pairs(_KEPT)
         self._skeleton: Skeleton | None = None
         self._inputs: list[Any] = []
+        self._kept = False
         self._info_topic = self.resolve_topic_name("depth/camera_info")
         self._image_topic = self.resolve_topic_name("depth/image_rect")
         self._image = self.create_publisher(Image, "~/image", reliable(), qos_overriding_options=overridable())
@@ -70,10 +72,16 @@ class OverlayNode(Node):
                     (SkeletonArray, "skeletons", lambda message: self._on_message(1, message), reliable()),
                 )
             ]
+            if untaken := untaken_overrides(self):
+                self._reports.warn("overrides", untaken)
+        elif self._inputs and watched and not self._kept and self._infos.empty:
+            kept = subscribe_kept(self, CameraInfo, "depth/camera_info", self._infos.add)
+            self._kept = kept is not None
+            self._inputs += filter(None, (kept,))
         elif self._inputs and not watched:
             for subscription in self._inputs:
                 self.destroy_subscription(subscription)
-            self._inputs = []
+            self._inputs, self._kept = [], False
 
     def _on_skeleton_info(self, info: SkeletonInfo) -> None:
         if len(info.bones) % 2:
@@ -98,7 +106,7 @@ class OverlayNode(Node):
         image, skeletons = pair
         depth = decode(image, self._image_topic)
         picture = colorize(depth, self.get_parameter("near").value, self.get_parameter("far").value)
-        info = self._infos.find(image.header.stamp)
+        info = self._infos.find(image.header.stamp, frame_name(image.header.frame_id))
         if info is None or self._skeleton is None:
             missing = "depth/camera_info" if info is None else "info"
             raise FrameError(

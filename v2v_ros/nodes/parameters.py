@@ -59,6 +59,11 @@ class Spec:
         return "" if allowed else f"parameter '{self.name}' cannot be '{value}': use one of {', '.join(self.choices)}"
 
 
+def _is_unset(parameter: Parameter) -> bool:
+    """Whether a YAML file leaves a parameter as it is: null, which ROS reads as a text, or an empty list."""
+    return parameter.type_ == Parameter.Type.NOT_SET or parameter.value in ("null", "Null", "NULL", "~")
+
+
 def declare(node: Node, specs: Sequence[Spec], check: Callable[[Mapping[str, Any]], str] | None = None) -> None:
     """Declare parameters, and from then on refuse values that are not allowed, with the reason.
 
@@ -84,12 +89,14 @@ def declare(node: Node, specs: Sequence[Spec], check: Callable[[Mapping[str, Any
         return SetParametersResult(successful=not reason, reason=reason)
 
     node.add_on_set_parameters_callback(validate)
+    given = getattr(node, "_parameter_overrides", {})
     for spec in specs:
-        node.declare_parameter(spec.name, spec.default, spec.descriptor())
+        unset = spec.name in given and _is_unset(given[spec.name])
+        node.declare_parameter(spec.name, spec.default, spec.descriptor(), ignore_override=unset)
     if check is not None and (reason := check(values())):
         name = next((name for name in by_name if f"'{name}'" in reason), "")
         raise InvalidParameterValueException(name, node.get_parameter(name).value, reason)
-    for unknown in getattr(node, "_parameter_overrides", {}):
+    for unknown in given:
         if not node.has_parameter(unknown) and not unknown.startswith("qos_overrides."):
             near = get_close_matches(unknown, by_name, 1)
             hint = f"; did you mean '{near[0]}'?" if near else ""

@@ -22,7 +22,7 @@ from . import memory
 from .compute import survey
 from .diagnostics import NodeState, diagnostic_array, input_problem, must_look
 from .graph import look, subscribed
-from .inputs import FrameError, MissingInfo, age
+from .inputs import FrameError, MissingInfo, age, to_seconds
 from .lifecycle import survive_wrong_transitions
 from .messages import description
 from .outputs import Outputs
@@ -34,11 +34,19 @@ from .recovery import Recovery, RuntimeFailure, free_memory, load_estimator
 from .reports import Reports
 from .runner import run
 from .statistics import Statistics
-from .transport import large_message_remedy, overridable, reliable, subscribe
+from .transport import (
+    large_message_remedy,
+    overridable,
+    reliable,
+    subscribe,
+    subscribe_kept,
+    untaken_overrides,
+)
 from .worker import Worker
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 _START_PATIENCE = 5.0  # seconds
+_LOOK = 0.5  # seconds between looks for a camera_info that is kept for late subscribers
 _STOP_TIMEOUT = 10.0  # seconds; an image is processed in less, even on a slow CPU
 
 
@@ -63,6 +71,7 @@ class PoseNode(LifecycleNode):
         self._wanted = True
         self._lifecycle = "unconfigured"
         self._failure = ""
+        self._untaken = ""
         self._recovery: Recovery | None = None
         self._statistics = Statistics()
         self._outputs: Outputs | None = None
@@ -70,6 +79,7 @@ class PoseNode(LifecycleNode):
         self._worker: Worker[Image | CompressedImage] | None = None
         self._inputs: list[Subscription] = []
         self._receiver: Receiver | None = None
+        self._kept: Subscription | None = None
 
         compressed = self.get_parameter("depth_transport").value == "compressedDepth"
         self._image_type = CompressedImage if compressed else Image
@@ -86,6 +96,7 @@ class PoseNode(LifecycleNode):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         period = self.get_parameter("diagnostics_period").value
         self._diagnostics_timer = self.create_timer(period, self._publish_diagnostics, clock=steady)
+        self._kept_timer = self.create_timer(_LOOK, self._look_for_kept_info, clock=steady)
         self._memory_timer = self.create_timer(memory.PERIOD, memory.release_free_memory, clock=steady)
 
     def autostart(self) -> None:
@@ -143,7 +154,15 @@ class PoseNode(LifecycleNode):
             (self._image_type, self._image_topic, self._on_image),
         ):
             self._inputs.append(subscribe(self, *subscription, group))
+        self._untaken = untaken_overrides(self)
+        if self._untaken:
+            self.get_logger().warning(self._untaken)
         self._receiver = Receiver(self, self._inputs, self._on_bad_message)
+
+    def _look_for_kept_info(self) -> None:
+        """Hear a camera_info that was published once, before this node started, as long as no other comes."""
+        if self._lifecycle == "active" and self._kept is None and not self._statistics.counts()["infos"]:
+            self._kept = subscribe_kept(self, CameraInfo, "depth/camera_info", self._on_kept_info)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         if not self._stop():
@@ -177,9 +196,9 @@ class PoseNode(LifecycleNode):
         if self._receiver is not None:
             self._receiver.stop()
         self._receiver = None
-        for subscription in self._inputs:
+        for subscription in (*self._inputs, *filter(None, (self._kept,))):
             self.destroy_subscription(subscription)
-        self._inputs = []
+        self._inputs, self._kept = [], None
         stopped = self._worker is None or self._worker.stop(_STOP_TIMEOUT)
         if not stopped:
             self.get_logger().error(f"an image is still being processed after {_STOP_TIMEOUT:.0f} s")
@@ -191,7 +210,8 @@ class PoseNode(LifecycleNode):
         return stopped
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        self._statistics.image_received(len(message.data), age(self.get_clock(), message.header.stamp))
+        stamp = message.header.stamp
+        self._statistics.image_received(len(message.data), age(self.get_clock(), stamp), to_seconds(stamp))
         if self._worker is None or self._outputs is None:
             return
         self._wanted = self._outputs.wanted(PoseSettings.read(self))
@@ -199,7 +219,12 @@ class PoseNode(LifecycleNode):
             self._worker.put(message)
 
     def _on_info(self, message: CameraInfo) -> None:
-        self._statistics.info_received()
+        self._statistics.info_received(to_seconds(message.header.stamp))
+        if self._processing is not None:
+            self._processing.infos.add(message)
+
+    def _on_kept_info(self, message: CameraInfo) -> None:
+        self._statistics.info_kept()
         if self._processing is not None:
             self._processing.infos.add(message)
 
@@ -262,7 +287,8 @@ class PoseNode(LifecycleNode):
         dropped, failed = self._losses()
         about, figures = self._about(), self._statistics.figures()
         patience, sim_time = (self.get_parameter(name).value for name in ("camera_info_timeout", "use_sim_time"))
-        looking = self._lifecycle == "active" and must_look(figures, patience)
+        image_publishers = self.count_publishers(self._topics.image)
+        looking = self._lifecycle == "active" and (must_look(figures, patience) or image_publishers > 1)
         return NodeState(
             node=self.get_fully_qualified_name(),
             lifecycle=self._lifecycle,
@@ -274,7 +300,7 @@ class PoseNode(LifecycleNode):
             wanted=self._wanted,
             clock_missing=sim_time and self.get_clock().now().nanoseconds == 0,
             sim_time=sim_time,
-            image_publishers=self.count_publishers(self._topics.image),
+            image_publishers=image_publishers,
             info_publishers=self.count_publishers(self._topics.info),
             image_input=subscribed(self._inputs, self._topics.image),
             info_input=subscribed(self._inputs, self._topics.info),
@@ -288,6 +314,7 @@ class PoseNode(LifecycleNode):
             figures=figures,
             compute=survey(about, self.get_parameter("device").value),
             info=about,
+            untaken=self._untaken,
             lost_device=self._recovery.lost_device if self._recovery is not None else "",
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -229,6 +230,17 @@ def chosen_joints(names: Sequence[str]) -> list[str]:
     return [name for name in names if name]
 
 
+def _prefix_refusal(prefix: str) -> str:
+    """Why TF would not take frames with this prefix; empty when it would."""
+    if re.fullmatch(r"([A-Za-z0-9_~.-][A-Za-z0-9_~./-]*)?", prefix):
+        return ""
+    better = re.sub(r"[^A-Za-z0-9_~./-]+", "_", prefix.strip().lstrip("/"))
+    return (
+        f"parameter 'frame_prefix' cannot be '{prefix}': names of frames have letters, digits, _, -, . and /, and do "
+        f"not begin with a slash; use '{better}'"
+    )
+
+
 def check_pose(values: Mapping[str, Any]) -> str:
     """Why these values of the pose node's parameters do not go together; empty when they do."""
     near, far = _depth_range(values["skeleton"], values).values()
@@ -237,6 +249,8 @@ def check_pose(values: Mapping[str, Any]) -> str:
     for name, skeleton in (("publish_joint_states", "hand21"), ("publish_humans", "body15")):
         if values.get(name) and values["skeleton"] != skeleton:
             return f"parameter '{name}' needs 'skeleton' to be '{skeleton}', but it is '{values['skeleton']}'"
+    if refusal := _prefix_refusal(values.get("frame_prefix", "")):
+        return refusal
     if values.get("predict_to_now") and values.get("filter") == "none":
         return "parameter 'predict_to_now' needs velocities, so 'filter' must not be 'none'"
     names = get_skeleton(values["skeleton"]).joint_names

@@ -16,6 +16,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from v2v_ros.estimator import Estimate, PoseEstimator, Side
+from v2v_ros.headers import FrameWatch, frame_name
 from v2v_ros.msg import InferenceStats
 
 from .depth_summary import summarize
@@ -71,6 +72,7 @@ class Processing:
         self._read_settings = read_settings
         self._losses = losses
         self._order = Order()
+        self._frame_watch = FrameWatch()
         self._reset = False
 
     def reset(self) -> None:
@@ -85,7 +87,8 @@ class Processing:
         """
         began = time.perf_counter()
         settings = self._read_settings()
-        if not self._is_next(message.header):
+        header = Header(stamp=message.header.stamp, frame_id=frame_name(message.header.frame_id))
+        if not self._is_next(header):
             return
         old = age(self._clock, message.header.stamp)
         if 0 < settings.max_age < old:
@@ -96,7 +99,8 @@ class Processing:
             self._reset = False
             self._recovery.reset()
 
-        info = self.infos.find(message.header.stamp)
+        self._watch_frame(header.frame_id)
+        info = self.infos.find(header.stamp, header.frame_id)
         if info is None:
             raise MissingInfo(
                 f"{self._topics.image}: no camera_info has come on {self._topics.info}: "
@@ -106,14 +110,15 @@ class Processing:
         camera = intrinsics(info, depth.shape, self._topics.info)
         if self._statistics.summary_is_due:
             self._statistics.summarized(summarize(depth, settings.min_depth, settings.max_depth))
+        self._statistics.info_of(frame_name(info.header.frame_id), header.frame_id)
         decoded = time.perf_counter()
         estimator = self._ready(settings.on_runtime_error)
         configure(estimator, settings)
-        center = self._center(message.header)
+        center = self._center(header)
         with self._recovery.watch():
             estimate = estimator.estimate(depth, camera, to_seconds(message.header.stamp), center)
         estimated = time.perf_counter()
-        header = message.header
+        stamp = header.stamp
         if settings.predict_to_now:
             header, estimate = self._moved_to_now(header, estimate)
         total = self._outputs.publish(Frame(header, depth, camera, estimate, began), settings)
@@ -124,7 +129,8 @@ class Processing:
             "total": total,
         }
         self._statistics.processed(old, seconds, len(estimate.skeletons), estimate.best_detection)
-        self._outputs.publish_stats(lambda: self._stats(message.header, old, seconds))
+        taken = Header(stamp=stamp, frame_id=header.frame_id)
+        self._outputs.publish_stats(lambda: self._stats(taken, old, seconds))
 
     def _moved_to_now(self, header: Header, estimate: Estimate) -> tuple[Header, Estimate]:
         """The estimate as it should be by now, and a header with this time."""
@@ -147,6 +153,8 @@ class Processing:
         """Whether an image is newer than the last one; starts anew when time has gone back."""
         if header.stamp.sec == 0 and header.stamp.nanosec == 0:
             raise FrameError(f"{self._topics.image}: the images have no time stamp (it is 0): the driver must set it")
+        if not header.frame_id:
+            raise FrameError(f"{self._topics.image}: the images have no frame_id (it is empty): the driver must set it")
         order = self._order.check(to_seconds(header.stamp))
         if order == "duplicate":
             self._statistics.duplicate()
@@ -161,11 +169,23 @@ class Processing:
             self._recovery.reset()
         return order in ("next", "restart")
 
+    def _watch_frame(self, frame_id: str) -> None:
+        """Forget all tracks where the images come from another camera."""
+        left = self._frame_watch.left(frame_id)
+        if left is not None:
+            self._reports.warn(
+                "frame",
+                f"the images on {self._topics.image} change from frame '{left}' to '{frame_id}': "
+                "all tracks are forgotten",
+            )
+            self._statistics.frame_changed(left, frame_id)
+            self._recovery.reset()
+
     def _center(self, header: Header) -> NDArray[np.float64] | None:
         hint = self.hint
         if hint is None or abs(to_seconds(hint.header.stamp) - to_seconds(header.stamp)) > _HINT_AGE:
             return None
-        if hint.header.frame_id != header.frame_id:
+        if frame_name(hint.header.frame_id) != header.frame_id:
             self._reports.warn(
                 "hint",
                 f"points on {self._topics.center} are ignored: they are in frame '{hint.header.frame_id}', "

@@ -25,6 +25,8 @@ def run(make: Callable[[], Node], args: list[str] | None = None) -> None:
     try:
         rclpy.init(args=args)
     except RuntimeError as error:  # rclpy's RCLError
+        if "logging" in str(error):
+            sys.exit(f"ROS cannot write its log: set HOME, or ROS_LOG_DIR to a folder that can be written to ({error})")
         sys.exit(f"bad arguments: {error}")
     node = None
     try:

@@ -8,11 +8,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from .depth_summary import DepthSummary
 
 WINDOW = 5.0  # seconds that rates and medians look back
 _LENGTH = 600  # entries kept; enough for the window at 120 Hz
+_LAST = 6  # images from which their period is taken
+_PROOF = 3  # images that came one after the other, and gaps where several are missing
 _FEW = 0.8  # share of the images below which the node is behind the camera
 _SUMMARY_PERIOD = 0.2  # seconds between two images that are summarized
 _HARDLY_ANY = 0.01  # share of the pixels in range, below which nobody can be found
@@ -29,6 +32,7 @@ class Figures:
         stale: Images not processed because they were older than ``max_age`` or came out of order.
         duplicates: Images not processed because the one before had the same stamp.
         image_rate, info_rate, output_rate: Over the last seconds.
+        image_period: Median time between the last images; 0 before the second.
         image_silence, info_silence: Time since the last message, or since the beginning.
         image_bytes: Size of the last image's data; 0 before the first.
         transport: p50, p90 and p99 of the ages of the images when they arrived, processed or not.
@@ -46,6 +50,10 @@ class Figures:
         error: Why the last image that failed did so.
         error_since: Time since then; infinite when none failed.
         failing: The last image whose turn came failed.
+        frames: The frame_id that the images had, and the one to which it last changed.
+        frame_since: Time since then; infinite when it never changed.
+        info_frame, image_frame: Of the camera_info and of the image processed last, where they differ.
+        losing: The stamps prove that images are lost on the way.
     """
 
     since: float = 0.0
@@ -57,6 +65,7 @@ class Figures:
     image_rate: float = 0.0
     info_rate: float = 0.0
     output_rate: float = 0.0
+    image_period: float = 0.0
     image_silence: float = 0.0
     info_silence: float = 0.0
     image_bytes: int = 0
@@ -74,6 +83,11 @@ class Figures:
     error: str = ""
     error_since: float = math.inf
     failing: bool = False
+    frames: tuple[str, str] = ("", "")
+    frame_since: float = math.inf
+    info_frame: str = ""
+    image_frame: str = ""
+    losing: bool = False
 
 
 class Statistics:
@@ -85,6 +99,13 @@ class Statistics:
         self._start = now()
         self._images: deque[tuple[float, float]] = deque(maxlen=_LENGTH)
         self._infos: deque[float] = deque(maxlen=_LENGTH)
+        self._stamps: tuple[deque[tuple[float, float]], deque[tuple[float, float]]] = (
+            deque(maxlen=_LENGTH),
+            deque(maxlen=_LENGTH),
+        )  # of images and infos: when they came, and their stamps
+        self._frame_names = ("", "")
+        self._frame_at = -math.inf
+        self._info_frame = self._image_frame = ""
         self._frames: deque[tuple[float, float, Mapping[str, float]]] = deque(maxlen=_LENGTH)
         self._counts = {"images": 0, "infos": 0, "processed": 0, "stale": 0, "duplicates": 0}
         self._image_bytes = 0
@@ -100,17 +121,34 @@ class Statistics:
         self._error_at = -math.inf
         self._failing = False
 
-    def image_received(self, size: int, age: float) -> None:
+    def image_received(self, size: int, age: float, stamp: float = math.nan) -> None:
         """An image has come, of so many bytes; its age is NaN when not known."""
         with self._lock:
+            self._stamps[0].append((self._now(), stamp))
             self._counts["images"] += 1
             self._images.append((self._now(), age))
             self._image_bytes = size
 
-    def info_received(self) -> None:
+    def info_received(self, stamp: float = math.nan) -> None:
         with self._lock:
+            self._stamps[1].append((self._now(), stamp))
             self._counts["infos"] += 1
             self._infos.append(self._now())
+
+    def info_kept(self) -> None:
+        """A camera_info has come that its publisher kept for late subscribers; it says nothing about the rate."""
+        with self._lock:
+            self._counts["infos"] = max(self._counts["infos"], 1)
+
+    def info_of(self, info_frame: str, image_frame: str) -> None:
+        """A camera_info with this frame_id was taken for an image with that one."""
+        with self._lock:
+            other = info_frame not in ("", image_frame)
+            self._info_frame, self._image_frame = (info_frame, image_frame) if other else ("", "")
+
+    def frame_changed(self, left: str, frame_id: str) -> None:
+        with self._lock:
+            self._frame_names, self._frame_at = (left, frame_id), self._now()
 
     def duplicate(self) -> None:
         with self._lock:
@@ -187,6 +225,9 @@ class Statistics:
                 image_rate=image_rate,
                 info_rate=_rate(self._infos, now, window),
                 output_rate=output_rate,
+                image_period=_median([later - one for one, later in pairwise(arrived[-_LAST:])])
+                if len(arrived) > 1
+                else 0.0,
                 image_silence=now - (arrived[-1] if arrived else self._start),
                 info_silence=now - (self._infos[-1] if self._infos else self._start),
                 image_bytes=self._image_bytes,
@@ -204,12 +245,30 @@ class Statistics:
                 error=self._error,
                 error_since=now - self._error_at,
                 failing=self._failing,
+                frames=self._frame_names,
+                frame_since=now - self._frame_at,
+                info_frame=self._info_frame,
+                image_frame=self._image_frame,
+                losing=_losing(*([stamp for at, stamp in one if at > now - WINDOW] for one in self._stamps)),
             )
 
 
 def _duration(span: tuple[float, float]) -> float:
     began, last = span
     return last - began if math.isfinite(began) else 0.0
+
+
+def _losing(images: list[float], infos: list[float]) -> bool:
+    """Whether images are lost, and not left out: some follow each other at the camera's pace, others far from it.
+
+    Whatever throttles a topic lets images through at about equal distances.
+    """
+    steps = [later - one for one, later in pairwise(sorted(infos))]
+    period = _median([step for step in steps if step > 0])
+    if not period > 0:
+        return False
+    gaps = [round((later - one) / period) for one, later in pairwise(sorted(images)) if later > one]
+    return sum(gap <= 1 for gap in gaps) >= _PROOF and sum(gap >= 3 for gap in gaps) >= _PROOF
 
 
 def _rate(times: Iterable[float], now: float, window: float) -> float:

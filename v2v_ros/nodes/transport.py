@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
+_MOST_NAMED = 3  # overrides; the log has no room for a whole file
 
 LARGE_MESSAGE = 512 * 1024
 """With its default transports, Fast DDS loses many best-effort messages over this size between two processes."""
@@ -59,9 +67,46 @@ def latched() -> QoSProfile:
     )
 
 
+_POLICIES = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)
+
+
 def overridable() -> QoSOverridingOptions:
     """Lets parameters ``qos_overrides.<topic>.<publisher|subscription>.<policy>`` change a profile."""
-    return QoSOverridingOptions.with_default_policies()
+    return QoSOverridingOptions(_POLICIES)
+
+
+def untaken_overrides(node: Node) -> str:
+    """What to say about parameters ``qos_overrides...`` given at the start that no topic has taken; empty: nothing.
+
+    Call it when all topics have been made. ``/clock`` has one only with simulated time.
+    """
+    given = [name for name in getattr(node, "_parameter_overrides", {}) if name.startswith("qos_overrides.")]
+    untaken = [name for name in given if not node.has_parameter(name) and not name.startswith("qos_overrides./clock.")]
+    if not untaken:
+        return ""
+    known = [f"qos_overrides.{name}" for name in node.get_parameters_by_prefix("qos_overrides")]
+    texts = []
+    for name in sorted(untaken)[:_MOST_NAMED]:
+        near = get_close_matches(name, known, 1)
+        texts.append(f"'{name}'" + (f" (did you mean '{near[0]}'?)" if near else ""))
+    more = f" and {len(untaken) - len(texts)} more" if len(untaken) > len(texts) else ""
+    return (
+        f"given at the start, but without effect: {', '.join(texts)}{more}; a topic is named in full, after remapping, "
+        "and the policies are history, depth, reliability and durability"
+    )
+
+
+def subscribe_kept(node: Node, kind: type, topic: str, callback: Callable[[Any], None]) -> Subscription | None:
+    """Subscribe to what a publisher keeps for late subscribers, beside :func:`subscribe`; None where nobody does.
+
+    A subscription that asks for it (durability transient_local) hears no other publishers, and each of those would
+    complain of it in its log: therefore it is made only where there is one to hear.
+    """
+    name = node.resolve_topic_name(topic)
+    if all(one.qos_profile.durability != latched().durability for one in node.get_publishers_info_by_topic(name)):
+        return None
+    quiet = SubscriptionEventCallbacks(use_default_callbacks=False)
+    return node.create_subscription(kind, topic, callback, latched(), event_callbacks=quiet)
 
 
 def subscribe(

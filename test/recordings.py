@@ -1,0 +1,144 @@
+"""Bags of a rendered hand as cameras and recorders make them, and how far predictions are from the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from v2v_ros.camera import Intrinsics
+from v2v_ros.cli import main
+from v2v_ros.synthetic.sequence import CAMERA, SyntheticFrame, SyntheticSequence
+
+IMAGE, INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo"
+DEPTH_TOPIC, INFO_TOPIC = "/camera/depth/image_rect", "/camera/depth/camera_info"
+PERIOD = 1 / 30  # seconds
+START = 1_700_000_000 * 10**9  # nanoseconds; when every recording begins
+
+
+@cache
+def rendered(frames: int, seed: int = 4) -> list[SyntheticFrame]:
+    """A hand that moves, at 30 Hz."""
+    sequence = SyntheticSequence("hand", seed=seed)
+    return [sequence.frame(index * PERIOD) for index in range(frames)]
+
+
+def time_of(index: int) -> int:
+    """Nanoseconds at which an image of the sequence was taken, and recorded."""
+    return START + round(index * PERIOD * 1e9)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A depth image on its way into a bag.
+
+    Attributes:
+        depth: float32 [H, W] metres.
+        stamp, recorded: Nanoseconds.
+        info: Fields of its camera_info that differ from those of a plain one of ``camera``; None: it has none.
+    """
+
+    depth: np.ndarray
+    stamp: int
+    recorded: int
+    frame_id: str = "camera_depth_optical_frame"
+    camera: Intrinsics = CAMERA
+    info: dict[str, Any] | None = None
+    info_frame_id: str | None = None
+
+
+def shots(frames: int, seed: int = 4) -> list[Shot]:
+    """A recording without faults."""
+    return [
+        Shot(frame.depth, time_of(index), time_of(index), info={}) for index, frame in enumerate(rendered(frames, seed))
+    ]
+
+
+def write(
+    path: Path, recording: Sequence[Shot], compressed: Callable[[np.ndarray], tuple[str, bytes]] | None = None
+) -> Path:
+    """A bag of the recording, in the order in which it is given."""
+    from rosbags.rosbag2 import StoragePlugin, Writer
+    from rosbags.typesys import Stores, get_typestore
+
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    types: dict[str, Any] = store.types
+    image_type = "sensor_msgs/msg/CompressedImage" if compressed else IMAGE
+
+    def header(stamp: int, frame_id: str) -> Any:
+        return types["std_msgs/msg/Header"](types["builtin_interfaces/msg/Time"](*divmod(stamp, 10**9)), frame_id)
+
+    with Writer(path, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        images = writer.add_connection(DEPTH_TOPIC, image_type, typestore=store)
+        infos = writer.add_connection(INFO_TOPIC, INFO, typestore=store)
+        for shot in recording:
+            if shot.info is not None:
+                frame_id = shot.frame_id if shot.info_frame_id is None else shot.info_frame_id
+                message = camera_info(types, header(shot.stamp, frame_id), shot.camera, **shot.info)
+                writer.write(infos, shot.recorded, store.serialize_cdr(message, INFO))
+            pixels = np.rint(1000 * np.nan_to_num(shot.depth)).astype("<u2")
+            own = header(shot.stamp, shot.frame_id)
+            if compressed:
+                text, data = compressed(pixels)
+                message = types[image_type](own, text, np.frombuffer(data, np.uint8))
+            else:
+                (height, width), data = pixels.shape, pixels.tobytes()
+                message = types[IMAGE](own, height, width, "16UC1", 0, 2 * width, np.frombuffer(data, np.uint8))
+            writer.write(images, shot.recorded, store.serialize_cdr(message, image_type))
+    return path
+
+
+def camera_info(types: dict[str, Any], header: Any, camera: Intrinsics, **changes: Any) -> Any:
+    """A sensor_msgs/msg/CameraInfo; ``roi`` is x_offset, y_offset, width, height."""
+    values: dict[str, Any] = {
+        "header": header,
+        "height": camera.height,
+        "width": camera.width,
+        "distortion_model": "plumb_bob",
+        "d": np.zeros(5),
+        "k": np.array([camera.fx, 0, camera.cx, 0, camera.fy, camera.cy, 0, 0, 1]),
+        "r": np.eye(3).ravel(),
+        "p": np.array([camera.fx, 0, camera.cx, 0, 0, camera.fy, camera.cy, 0, 0, 0, 1, 0]),
+        "binning_x": 0,
+        "binning_y": 0,
+    } | changes
+    left, top, width, height = values.pop("roi", (0, 0, 0, 0))
+    region = types["sensor_msgs/msg/RegionOfInterest"](left, top, height, width, False)
+    return types[INFO](**values, roi=region)
+
+
+def predict(bag: Path, *options: str, code: int = 0) -> list[Any]:
+    """The messages that ``v2v predict`` makes of a bag."""
+    from rosbags.rosbag2 import Reader
+
+    from v2v_ros.bag_messages import SKELETON_ARRAY, typestore
+
+    output = bag.with_name(f"{bag.name}_skeletons.mcap")
+    topics = ["--depth-topic", DEPTH_TOPIC, "--info-topic", INFO_TOPIC]
+    assert main(["predict", str(bag), *topics, "--output", str(output), "--quiet", *options]) == code
+    store = typestore()
+    with Reader(output) as reader:
+        return [store.deserialize_cdr(raw, SKELETON_ARRAY) for _, _, raw in reader.messages()]
+
+
+def errors(messages: Sequence[Any], frames: Sequence[SyntheticFrame]) -> np.ndarray:
+    """Mean distance of the joints from the truth in millimetres, a value for every message; NaN without a hand."""
+    assert len(messages) == len(frames)
+    found = []
+    for message, frame in zip(messages, frames, strict=True):
+        if not message.skeletons:
+            found.append(np.nan)
+            continue
+        points = np.array([(point.x, point.y, point.z) for point in message.skeletons[0].points])
+        found.append(1000 * float(np.linalg.norm(points - frame.joints, axis=1).mean()))
+    return np.array(found)
+
+
+def cut(shot: Shot, roi: tuple[int, int, int, int], step: int, info: dict[str, Any]) -> Shot:
+    """A region of the image, of which each so-manieth pixel is kept, with these fields in its camera_info."""
+    left, top, width, height = roi
+    return replace(shot, depth=shot.depth[top : top + height : step, left : left + width : step].copy(), info=info)

@@ -1,0 +1,132 @@
+"""``v2v predict`` of bags as cameras and recorders make them: joints are where they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rosbags", reason="rosbags is not installed")
+
+from recordings import DEPTH_TOPIC, INFO_TOPIC, START, Shot, cut, errors, predict, rendered, shots, time_of, write
+
+from v2v_ros.bags import BagError, iter_depth
+from v2v_ros.depth import encode_compressed_depth
+
+ROI = (80, 60, 480, 360)
+
+
+@pytest.mark.parametrize(
+    ("step", "info"),
+    [
+        (1, {"roi": ROI, "width": 480, "height": 360}),
+        (2, {"binning_x": 2, "binning_y": 2, "width": 0, "height": 0}),
+        (2, {"binning_x": 2, "binning_y": 2, "roi": ROI}),
+    ],
+)
+def test_regions_of_interest_and_binning(tmp_path: Path, step: int, info: dict[str, Any]) -> None:
+    recording = [cut(shot, info.get("roi", (0, 0, 640, 480)), step, info) for shot in shots(2)]
+    assert np.nanmean(errors(predict(write(tmp_path / "bag", recording)), rendered(2))) < 12
+
+
+FRAMES = 12
+
+
+def faulty(stamps: str) -> list[Shot]:
+    """A recording whose stamps do not advance, in one of the ways that drivers and simulators have."""
+
+    def stamp(index: int, shot: Shot) -> int:
+        since = shot.stamp - START
+        return {
+            "zero": 0,
+            "equal": START,
+            "in pairs": time_of(index // 2 * 2),
+            "every third zero": 0 if index % 3 == 2 else shot.stamp,
+            "milliseconds as seconds": START + 1000 * since,
+            "microseconds as nanoseconds": START + since // 1000,
+        }[stamps]
+
+    return [replace(shot, stamp=stamp(index, shot)) for index, shot in enumerate(shots(FRAMES))]
+
+
+@pytest.mark.parametrize(
+    ("stamps", "said"),
+    [
+        ("zero", "the stamps of 12 of 12 images do not advance: the time of recording is taken for all of them"),
+        ("in pairs", "the stamps of 6 of 12 images do not advance: the time of recording"),
+        ("every third zero", "the stamps of 4 of 12 images do not advance: the time of recording"),
+        ("milliseconds as seconds", "the stamps of all 12 images advance 1e+03 times as fast as the recording"),
+    ],
+)
+def test_a_filter_does_not_freeze_where_stamps_do_not_advance(
+    tmp_path: Path, stamps: str, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    messages = predict(write(tmp_path / "bag", faulty(stamps)), "--filter", "kalman")
+    assert errors(messages, rendered(FRAMES)).max() < 16
+    assert caplog.text.count(said) == 1
+    assert [message.header.stamp.sec * 10**9 + message.header.stamp.nanosec for message in messages] == [
+        time_of(index) for index in range(FRAMES)
+    ]
+
+
+def test_two_cameras_on_one_topic_are_not_taken_for_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    both = [
+        replace(shot, frame_id=name) for shot, name in zip(shots(4), ("/left", "left", "right", "left"), strict=True)
+    ]
+    messages = predict(write(tmp_path / "bag", both))
+    assert [message.skeletons[0].id for message in messages] == ["hand_1", "hand_1", "hand_2", "hand_3"]
+    assert [message.header.frame_id for message in messages] == ["left", "left", "right", "left"]
+    assert caplog.text.count("change from frame 'left' to 'right': where they do, all tracks are forgotten") == 1
+    assert "the frame of the images changed 2 times" in caplog.text
+
+
+def test_camera_info_of_another_frame_serves_only_where_there_is_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = shots(2)
+    colour = {"k": np.array([900.0, 0, 320, 0, 900, 240, 0, 0, 1]), "p": np.zeros(12)}
+    recording = [first, replace(second, info=colour, info_frame_id="colour")]
+    assert np.nanmax(errors(predict(write(tmp_path / "both", recording)), rendered(2))) < 12
+    assert not caplog.records
+    predict(write(tmp_path / "one", [replace(second, info=colour, info_frame_id="colour", frame_id="")]))
+    assert "it is of frame 'colour', but the images on /camera/depth/image_rect are of ''" in caplog.text
+    assert "the images have no frame_id" in caplog.text
+
+
+def test_an_interrupt_keeps_what_is_done(
+    tmp_path: Path, untrained_weights: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from v2v_ros.estimator import PoseEstimator
+
+    estimate, calls = PoseEstimator.estimate, []
+
+    def interrupted(self: PoseEstimator, *arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) > 2:
+            raise KeyboardInterrupt
+        return estimate(self, *arguments)
+
+    monkeypatch.setattr(PoseEstimator, "estimate", interrupted)
+    bag = write(tmp_path / "bag", shots(4))
+    assert len(predict(bag, "--weights", str(untrained_weights), code=130)) == 2
+    assert "interrupted: the first 2 frames are in " in caplog.text
+
+
+@pytest.mark.parametrize("text", ["16UC1; png compressed ", "16UC1; png compressed 16UC1", "png"])
+def test_png_of_the_transport_compressed(tmp_path: Path, text: str) -> None:
+    def compress(pixels: np.ndarray) -> tuple[str, bytes]:
+        return text, encode_compressed_depth(pixels)[1][12:]  # without the header of compressedDepth
+
+    bag = write(tmp_path / "bag", shots(2), compress)
+    (first, second) = iter_depth(bag, DEPTH_TOPIC, INFO_TOPIC)
+    for frame, shot in zip((first, second), shots(2), strict=True):
+        np.testing.assert_allclose(frame.depth, shot.depth, atol=0.0006)
+
+
+def test_jpeg_is_refused_with_what_to_take(tmp_path: Path) -> None:
+    bag = write(tmp_path / "bag", shots(1), lambda pixels: ("16UC1; jpeg compressed ", b"\xff\xd8"))
+    with pytest.raises(BagError, match="nor a PNG of 16 bits: use the depth topic that ends in /compressedDepth"):
+        list(iter_depth(bag, DEPTH_TOPIC, INFO_TOPIC))
