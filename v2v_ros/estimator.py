@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,11 @@ from .tracking import Observation, Side, TrackingState
 __all__ = ["Estimate", "PoseEstimator", "Side", "SkeletonEstimate", "TrackingState"]
 
 DEPTH_RANGE = {"hand": (0.15, 1.5), "body": (0.5, 5.0)}  # metres; where a subject is looked for
-# Finds most subjects and leaves out most of what is none, on synthetic images (docs/weights.md).
-SCORE_THRESHOLD = {"hand": 0.6, "body": 0.4}
+SCORE_THRESHOLD = {"hand": 0.5, "body": 0.5}
+# What is known before a look, as a logit of there being a subject. What a detection counts was chosen on recorded
+# frames (docs/weights.md): the detector sees the surroundings, the pose network the shape.
+_DETECTION_WEIGHT = 3.0  # of the detection's own logit
+_TRACKED = 2.0  # where a subject was in the image before
 _FIRST_LOOK = 0.5  # share of the threshold that a candidate must reach, whose cube may be off by much of a hand
 _CENTERED = 0.12  # cube edges between a cube and its subject from which on it is looked at again, in the middle
 _BIRTH_MARGIN = 0.5  # of what is above the threshold; while somebody is seen, others must be surer
@@ -47,11 +50,13 @@ class _Lead:
     Attributes:
         center: float64 [3] metres.
         left: What is known about the side, as a logit of a left hand.
+        prior: What the detection says for a subject, as a logit.
         centered: The subject, if it is one, is in the middle: what the network then says counts.
     """
 
     center: np.ndarray
     left: float = 0.0
+    prior: float = 0.0
     centered: bool = False
 
 
@@ -302,7 +307,8 @@ class PoseEstimator:
             if track.doubts >= _DOUBTS:
                 tracker.forget(track)
         if tracker.has_room and not self._leads:
-            self._leads = [_Lead(*each, True) for each in zip(others.centers, others.left.tolist(), strict=True)]
+            columns = (others.centers, others.left.tolist(), _priors(others), [True] * len(others.centers))
+            self._leads = [_Lead(*each) for each in zip(*columns, strict=True)]
 
     def _is_due(self, stamp: float) -> bool:
         """Whether it is time to search beside the tracks, also after time has gone back."""
@@ -321,10 +327,11 @@ class PoseEstimator:
         evidence = [track.side_evidence for track in tracks] + [_evidence(lead.left) for lead in leads]
         looks = self._observe(image, intrinsics, centers, clock, evidence)
         seen = []
-        for index, look in enumerate(looks):
+        for index, raw in enumerate(looks):
             lead = leads[index - len(tracks)] if index >= len(tracks) else None
-            if look is None:
+            if raw is None:
                 continue
+            look = self._with_prior(raw, _TRACKED if lead is None else lead.prior)
             if lead is None:
                 if self._is_sure(look):
                     seen.append(look)
@@ -332,7 +339,7 @@ class PoseEstimator:
                 if self._is_sure(look, _BIRTH_MARGIN):
                     seen.append(look)
             elif self._is_plausible(look):
-                self._leads.append(_Lead(look.centroid, lead.left, True))
+                self._leads.append(_Lead(look.centroid, lead.left, lead.prior, True))
         with clock.stage("track"):
             tracker.update(seen, stamp)
 
@@ -350,28 +357,40 @@ class PoseEstimator:
         Args:
             hint: float [3] metres, what the user pointed at: the proposals count only if it is nothing.
         """
-        centers, left = proposals.centers, [_evidence(each) for each in proposals.left.tolist()]
-        choices = [(centers, left)]
+        choices = [(proposals.centers, [_evidence(each) for each in proposals.left.tolist()], _priors(proposals))]
         if hint is not None:
             with clock.stage("locate"):
-                choices.insert(0, (self._search.hinted(depth, intrinsics, hint)[None], [0.0]))
-        for places, evidence in choices:
+                choices.insert(0, (self._search.hinted(depth, intrinsics, hint)[None], [0.0], [0.0]))
+        for places, evidence, priors in choices:
             looks = self._observe(image, intrinsics, places, clock, evidence) if len(places) else []
             sure: list[Observation] = []
-            off: list[Observation] = []
-            for look in looks:
-                if look is None or not self._is_plausible(look):
+            off: list[tuple[Observation, float]] = []
+            for look, prior in zip(looks, priors, strict=True):
+                if look is None or not self._is_plausible(self._with_prior(look, prior)):
                     continue
-                centered = np.linalg.norm(look.centroid - look.center) <= _CENTERED * self._edge
-                (sure if centered else off).append(look)
+                if np.linalg.norm(look.centroid - look.center) <= _CENTERED * self._edge:
+                    sure.append(self._with_prior(look, prior))
+                else:
+                    off.append((look, prior))
             if off:
-                middles = np.array([look.centroid for look in off])
-                again = self._observe(image, intrinsics, middles, clock, [look.left for look in off])
-                sure += [look for look in again if look is not None]
+                middles = np.array([look.centroid for look, _ in off])
+                again = self._observe(image, intrinsics, middles, clock, [look.left for look, _ in off])
+                sure += [
+                    self._with_prior(look, prior)
+                    for look, (_, prior) in zip(again, off, strict=True)
+                    if look is not None
+                ]
             sure = [look for look in sure if self._is_sure(look) and self._tracker.reaches(look)]
             if sure:
                 return sure
         return []
+
+    def _with_prior(self, look: Observation, prior: float) -> Observation:
+        """A look whose score also counts what was known before, as a logit, if the read-out knows subjects at all."""
+        if not self._pipeline.read_out.knows_subjects:
+            return look
+        odds = look.score / max(1 - look.score, 1e-6) * np.exp(prior)
+        return replace(look, score=float(odds / (1 + odds)))
 
     def _is_sure(self, look: Observation, margin: float = 0.0) -> bool:
         """Whether the score reaches the threshold, moved by a share of what is above it.
@@ -399,6 +418,12 @@ class PoseEstimator:
             )
             for track, report in self._tracker.reports(stamp)
         )
+
+
+def _priors(proposals: Proposals) -> list[float]:
+    """What detections say for subjects, as logits."""
+    scores = proposals.scores.astype(np.float64).clip(1e-3, 1 - 1e-3)
+    return [float(prior) for prior in _DETECTION_WEIGHT * np.log(scores / (1 - scores))]
 
 
 def _evidence(left: float) -> float:

@@ -13,7 +13,7 @@ from .detector import APART, Detections, Detector
 from .locate import refine_center
 
 _MOST_SUBJECTS = 4  # that the pose network looks at in one frame
-_LEAST_SCORE = 0.05  # of a detection that is worth a look
+_LEAST_SCORE = 0.04  # of a detection that is worth a look
 _RASTER_ROWS = 120  # a whole image is thinned out to about this many rows
 _NEAREST = 20  # points of the raster that must be as near as the nearest blob, lest it be a speck
 _BLOB = {"hand": 0.10, "body": 0.70}  # metres; radius of the ball whose middle a blob is
@@ -26,18 +26,21 @@ class Proposals:
     Attributes:
         centers: float64 [K, 3] metres.
         left: float32 [K], logits of a left hand; 0 where nothing is known.
+        scores: float32 [K] in [0, 1], of the detector; 0.5, which says nothing, without one.
         best: Highest score of the detector in the image, in [0, 1]; NaN without a detector.
     """
 
     centers: NDArray[np.float64]
     left: NDArray[np.float32]
+    scores: NDArray[np.float32]
     best: float
 
     def without(self, known: NDArray[np.float64], distance: float) -> Proposals:
         """Those that lie farther than a distance from known subjects [T, 3], metres."""
         apart = np.linalg.norm(self.centers[:, None] - known, axis=-1) > distance
         kept = apart.all(axis=1)
-        return Proposals(self.centers[kept][:_MOST_SUBJECTS], self.left[kept][:_MOST_SUBJECTS], self.best)
+        kept = np.flatnonzero(kept)[:_MOST_SUBJECTS]
+        return Proposals(self.centers[kept], self.left[kept], self.scores[kept], self.best)
 
 
 class Search:
@@ -75,11 +78,12 @@ class Search:
         """
         if self._detector is None:
             centers = nearest_blobs(depth, intrinsics, depth_range, _BLOB[self._kind], self.separation, limit)
-            return Proposals(centers, np.zeros(len(centers), np.float32), np.nan)
+            unknown = np.zeros(len(centers), np.float32)
+            return Proposals(centers, unknown, unknown + np.float32(0.5), np.nan)
         found: Detections = self._detector(depth, intrinsics, self._kind, depth_range, limit)
         best = float(found.scores[0]) if len(found) else 0.0
         worth = found.scores >= _LEAST_SCORE
-        return Proposals(found.centers[worth], np.nan_to_num(found.left[worth]), best)
+        return Proposals(found.centers[worth], np.nan_to_num(found.left[worth]), found.scores[worth], best)
 
     def hinted(self, image: NDArray[np.float32], intrinsics: Intrinsics, hint: np.ndarray) -> NDArray[np.float64]:
         """The middle float64 [3] of what lies about a hint [3], metres."""

@@ -99,7 +99,7 @@ POSE_PARAMETERS = (
     Spec(
         "score_threshold",
         SCORE_THRESHOLD["hand"],
-        f"Skeletons with a lower score are not reported; for bodies {SCORE_THRESHOLD['body']} is a good one.",
+        "Skeletons with a lower score are not reported: the probability of a subject.",
         limits=(0.0, 1.0),
     ),
     Spec(
