@@ -101,6 +101,12 @@ ARGUMENTS = (
         description=f"How joints are read off the heatmaps: by the joint refiner, or peaks: each by itself{AS_IN_FILE}",
     ),
     DeclareLaunchArgument(
+        "camera_roll",
+        default_value="",
+        choices=["", "0", "90", "180", "270"],
+        description=f"The camera is turned clockwise, as seen from behind it, by so many degrees{AS_IN_FILE}",
+    ),
+    DeclareLaunchArgument(
         "max_subjects",
         default_value="",
         choices=["", *map(str, range(1, 9))],
@@ -216,7 +222,8 @@ def given_parameters(value: Callable[[str], str]) -> dict[str, Any]:
     """Parameters of the pose node that were given as launch arguments."""
     texts = ("weights", "device", "runtime", "read_out", "filter", "depth_transport", "side")
     parameters: dict[str, Any] = {name: ParameterValue(value(name), value_type=str) for name in texts if value(name)}
-    parameters |= {name: whole_number(name, value(name)) for name in ("threads", "max_subjects") if value(name)}
+    numbers = ("threads", "max_subjects", "camera_roll")
+    parameters |= {name: whole_number(name, value(name)) for name in numbers if value(name)}
     for name in ("autostart", "publish_joint_states", "publish_humans", "publish_hull"):
         if value(name):
             parameters[name] = value(name) == "true"

@@ -20,7 +20,7 @@ from v2v_ros import __version__, filters
 from v2v_ros.cli import main, predict
 from v2v_ros.synthetic.scene import SyntheticScene
 from v2v_ros.synthetic.sequence import CAMERA, SyntheticSequence
-from v2v_ros.weights import find, shipped_centers
+from v2v_ros.weights import find, shipped_detectors
 
 
 @pytest.fixture
@@ -191,6 +191,36 @@ def test_several_hands_are_found_and_filtered_in_a_sequence(tmp_path: Path, ship
     assert predict.FILTERS == filters.NAMES
 
 
+def test_recordings_are_predicted_in_a_range_of_distances(
+    tmp_path: Path, shipped_weights: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame, camera = SyntheticSequence("hand", seed=2).frame(0.0), CAMERA
+    np.save(tmp_path / "0.npy", frame.depth)
+    intrinsics = {"fx": camera.fx, "fy": camera.fy, "cx": camera.cx, "cy": camera.cy}
+    frames = [{"id": "0", "path": "0.npy", "mm_per_unit": 1000.0, "K": intrinsics}]
+    (tmp_path / "frames.json").write_text(json.dumps({"frames": frames}))
+    output = tmp_path / "out.json"
+    options = [
+        "predict",
+        str(tmp_path / "frames.json"),
+        "--output",
+        str(output),
+        "--weights",
+        shipped_weights,
+        "--quiet",
+    ]
+    distance = float(frame.joints[:, 2].mean())
+    for extra, count in (
+        ([], 1),
+        (["--max-depth", f"{distance - 0.05}"], 0),
+        (["--min-depth", f"{distance + 0.05}"], 0),
+    ):
+        assert main([*options, *extra]) == 0
+        assert len(json.loads(output.read_text())["frames"][0]["skeletons"]) == count
+    assert main([*options, "--min-depth", "1.6"]) == 1
+    assert "--min-depth (1.6 m) must be below --max-depth (1.5 m)" in capsys.readouterr().err
+
+
 def test_sigterm_ends_a_command_as_an_interrupt_does(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = []
 
@@ -308,8 +338,8 @@ def test_info_lists_skeletons_and_weights(
     assert "hand21" in printed and "body15" in printed and shipped_weights in printed
     assert content["version"] == __version__
     assert all(1 < entry["held_out_error_mm"] < 25 for entry in content["weights"] if entry["skeleton"] == "hand21")
-    assert [entry["name"] for entry in content["center_weights"]] == shipped_centers()
-    assert all(entry["name"] in printed and 0 < entry["found_share"] <= 1 for entry in content["center_weights"])
+    assert [entry["name"] for entry in content["detector_weights"]] == shipped_detectors() == ["detector"]
+    assert all(0 < entry["hand_recall"] <= 1 and 0 < entry["body_recall"] <= 1 for entry in content["detector_weights"])
 
 
 def test_weights_are_named_as_parameter_files_name_them(

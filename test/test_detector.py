@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from v2v_ros import weights
 from v2v_ros.camera import Intrinsics
-from v2v_ros.detector import HEIGHT, LARGEST_FOCAL, WIDTH, Detector, decode, on_canvas, select
+from v2v_ros.detector import HEIGHT, LARGEST_FOCAL, WIDTH, Detections, Detector, decode, on_canvas, select
 from v2v_ros.detector_network import KINDS, OFFSET_UNIT, DetectorConfig, DetectorNet, cell_depth, features
 from v2v_ros.evaluation import scenes as scene_set
 from v2v_ros.evaluation.detections import Known, figures_of
@@ -241,7 +241,8 @@ def test_augmented_scenes_keep_their_labels_on_their_subjects(some_scenes: Scene
 
 def test_subjects_are_apart_in_range_and_no_more_than_asked_for() -> None:
     centers = np.array([[0, 0, 0.5], [0, 0.05, 0.5], [0.2, 0, 0.5], [0, 0, 3.0], [np.nan, 0, 1], [0.5, 0, 0.5]])
-    logits, left = np.arange(6)[::-1] - 2.0, np.arange(6) - 3.0
+    logits, left = (np.arange(6, dtype=np.float32) for _ in range(2))
+    logits, left = logits[::-1] - 2, left - 3
     found = select(centers, logits, left, "hand", (0.2, 1.5), 2)
     assert found.centers.tolist() == [[0, 0, 0.5], [0.2, 0, 0.5]]
     assert found.scores.tolist() == pytest.approx([1 / (1 + np.exp(-3)), 1 / (1 + np.exp(-1))])
@@ -281,22 +282,15 @@ def test_figures_count_found_subjects_and_false_alarms() -> None:
         points = np.array(centers).reshape(-1, 3)
         return Known(points, np.full(len(points), state, np.uint8), np.zeros(len(points), bool))
 
-    def found(*rows: tuple[list[float], float]) -> object:
+    def found(*rows: tuple[list[float], float]) -> Detections:
         centers = np.array([row[0] for row in rows]).reshape(-1, 3)
-        logits = np.array([np.log(row[1] / (1 - row[1])) for row in rows])
-        return select(
-            centers.astype(np.float32),
-            logits.astype(np.float32),
-            -np.ones(len(rows), np.float32),
-            "hand",
-            (0.0, 9.0),
-            9,
-        )
+        logits = np.array([np.log(row[1] / (1 - row[1])) for row in rows], dtype=np.float32)
+        return select(centers, logits, -np.ones_like(logits), "hand", (0.0, 9.0), 9)
 
     near, far, off = [0.0, 0.0, 1.0], [1.0, 0.0, 1.0], [0.0, 0.03, 1.0]
     figures = figures_of(
         "hand",
-        [found((off, 0.9), (far, 0.2)), found((near, 0.8)), found((near, 0.6)), found((near, 0.3))],  # type: ignore[list-item]
+        [found((off, 0.9), (far, 0.2)), found((near, 0.8)), found((near, 0.6)), found((near, 0.3))],
         [known(near, far), known(near), known(), known(near, state=UNCLEAR)],
     )
     # The false alarm at 0.6 is one too many: from 0.8 on, two of three are found.
@@ -369,7 +363,7 @@ def test_a_run_leaves_weights_and_goes_on_where_it_was_cut(tmp_path: Path, monke
     from v2v_ros.training import detector
 
     monkeypatch.setattr(
-        detector, "make_chunk", lambda *_, **__: sample_scenes(8, torch.Generator().manual_seed(1), "hand")
+        detector, "load_held_out", lambda *_: sample_scenes(8, torch.Generator().manual_seed(1), "hand")
     )
     run = detector.DetectorTraining(
         samples=32,

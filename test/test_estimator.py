@@ -14,12 +14,13 @@ from PIL import Image
 
 from v2v_ros.calibration import Calibration
 from v2v_ros.camera import Intrinsics, Region
+from v2v_ros.detector import Detections, Detector
 from v2v_ros.estimator import DEPTH_RANGE, PoseEstimator, Side, TrackingState
 from v2v_ros.heatmaps import encode
 from v2v_ros.locate import SIZES, locate, refine_center
 from v2v_ros.observe import Observer
 from v2v_ros.refine import Refined, Refiner
-from v2v_ros.search import Search
+from v2v_ros.search import Search, nearest_blobs
 from v2v_ros.skeletons import HAND21
 from v2v_ros.stopwatch import Stopwatch
 from v2v_ros.synthetic.render import Cameras, render_planes, render_spheres
@@ -195,7 +196,7 @@ CLOCK = Stopwatch(torch.device("cpu"), ("voxelize", "network", "joints"))
 
 @pytest.fixture
 def estimator(make_weights: Callable[..., Path]) -> PoseEstimator:
-    return PoseEstimator(make_weights(grid=48), device="cpu", center_weights=None, side=Side.RIGHT)
+    return PoseEstimator(make_weights(grid=48), device="cpu", detector_weights=None, side=Side.RIGHT)
 
 
 def with_truth(estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch) -> TrueHeatmaps:
@@ -392,6 +393,60 @@ def test_a_hint_is_taken_where_nothing_stands_out(estimator: PoseEstimator, monk
     assert np.abs(found.points - truth.joints).max() < 1e-4
 
 
+@pytest.mark.parametrize("hinted", [False, True])
+def test_nobody_is_reported_whose_middle_is_out_of_range(
+    estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch, hinted: bool
+) -> None:
+    truth = with_truth(estimator, monkeypatch)
+    frame = SyntheticSequence("hand", seed=2, noise=0.0).frame(0.0)
+    truth.joints = frame.joints
+    middle = frame.joints.mean(0).astype(float)
+    hint = middle if hinted else None
+    for stamp, (least, most) in enumerate(((0.15, middle[2] - 0.001), (middle[2] + 0.001, 1.5))):
+        estimator.reset()
+        estimator.min_depth, estimator.max_depth = least, most  # the image has pixels in range all the same
+        assert estimator.estimate(frame.depth, CAMERA, stamp, hint).skeletons == ()
+    estimator.min_depth, estimator.max_depth = middle[2] - 0.001, middle[2] + 0.001
+    assert len(estimator.estimate(frame.depth, CAMERA, 3.0, middle).skeletons) == 1
+
+
+def test_a_hint_out_of_range_does_not_keep_others_from_being_found(
+    estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    depth = rendered([(-0.2, 0.0, 1.2, 0.05), (0.2, 0.0, 0.5, 0.05)])
+
+    def observe(
+        image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: Stopwatch
+    ) -> list[Observation]:
+        return [replace(observation(0.0, 0.9), points=np.tile(np.float32(center), (21, 1))) for center in centers]
+
+    monkeypatch.setattr(estimator, "_observe", observe)
+    estimator.max_depth = 1.0
+    (found,) = estimator.estimate(depth, CAMERA, 0.0, np.array([-0.2, 0.0, 1.2])).skeletons
+    assert found.points[0, 2] < 0.6
+
+
+def test_a_subject_that_leaves_the_range_is_nobody_until_it_is_back(
+    estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = with_truth(estimator, monkeypatch)
+    frame = SyntheticSequence("hand", seed=2, noise=0.0).frame(0.0)
+    distance = float(frame.joints[:, 2].mean())
+    estimator.max_depth = distance + 0.05
+    reported = []
+    offsets = np.concatenate((np.arange(0.0, 0.18, 0.02), np.arange(0.18, -0.01, -0.02)))
+    for index, offset in enumerate(offsets):
+        truth.joints = frame.joints * np.float32(1 + offset / distance)
+        image = frame.depth * np.float32(1 + offset / distance)
+        skeletons = estimator.estimate(image, CAMERA, index / 10).skeletons
+        assert all(one.id == "hand_1" for one in skeletons)
+        assert all(one.points[:, 2].mean() <= 1.1 * estimator.max_depth for one in skeletons)
+        reported.append(bool(skeletons))
+    outside = distance + offsets > 1.1 * estimator.max_depth
+    assert outside.sum() > 3 and not any(np.array(reported)[outside])
+    assert reported[:3] == [True] * 3 and reported[-2:] == [True] * 2
+
+
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf, 7.0])
 def test_images_with_nothing_in_them_give_nobody(estimator: PoseEstimator, value: float) -> None:
     depth = np.full((480, 640), np.nan if value == 0 else value, np.float32)
@@ -426,24 +481,27 @@ def test_a_hint_wins_over_a_better_candidate(estimator: PoseEstimator, monkeypat
     seen: list[np.ndarray] = []
 
     def observe(
-        image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: Stopwatch
+        image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: Stopwatch, evidence: list[float]
     ) -> list[Observation]:
         seen.append(centers)
-        if len(centers) == 1:
-            return [observation(float(centers[0][0]), 0.5)]
-        return [observation(float(center[0]), 0.4 + 0.1 * index) for index, center in enumerate(centers)]
+        looks = []
+        for center in centers:
+            one = observation(float(center[0]), 0.5 if center[0] < 0 else 0.9)
+            one.points[:] = center + np.array([0.06 if len(seen) % 2 else 0.0, 0.0, 0.0])  # off the middle at first
+            looks.append(replace(one, center=center))
+        return looks
 
     monkeypatch.setattr(estimator, "_observe", observe)
     estimator.score_threshold = 0.4
     depth = rendered([(-0.2, 0.0, 0.9, 0.05), (0.2, 0.0, 0.5, 0.05)], wall=1.4)
-    estimator.estimate(depth, CAMERA, 0.0, np.array([-0.2, 0.0, 0.87]))
-    assert len(seen[0]) == 3 and len(seen) == 2 and seen[1][0][0] == pytest.approx(-0.2, abs=0.02)
+    (found,) = estimator.estimate(depth, CAMERA, 0.0, np.array([-0.2, 0.0, 0.87])).skeletons
+    assert [len(each) for each in seen] == [1, 1] and found.points[0, 0] == pytest.approx(-0.14, abs=0.02)
     estimator.reset()
     seen.clear()
     (found,) = estimator.estimate(depth, CAMERA, 1.0).skeletons
-    # Every plausible one is looked at again, and the surest then is taken.
-    np.testing.assert_allclose(seen[1][:, 0], seen[0][:, 0], atol=1e-6)
-    assert found.points[0, 0] == pytest.approx(seen[0][1][0], abs=1e-6)
+    # All are looked at again where they seem to be, and the surest then is taken.
+    np.testing.assert_allclose(seen[1][:, 0], seen[0][:, 0] + 0.06, atol=1e-6)
+    assert found.score == pytest.approx(0.9) and found.points[0, 0] > 0
 
 
 @pytest.mark.parametrize("hint", [[np.nan, 0.0, 0.5], [0.0, np.inf, 0.5], [0.0, 0.5]])
@@ -529,14 +587,69 @@ def test_guesses_that_end_at_one_subject_are_looked_at_once() -> None:
     assert not len(refiner.find(torch.zeros(1, 1), CAMERA, guesses + 5.0, separation=0.1, limit=4))
 
 
-def test_a_refiner_moves_guesses_and_leaves_hints_alone() -> None:
+class TrueDetector(Detector):
+    """Stands in for the network: knows where subjects are."""
+
+    def __init__(self, centers: np.ndarray, scores: Sequence[float], left: float = 0.0) -> None:
+        self.found = Detections(centers, np.array(scores, np.float32), np.full(len(centers), left, np.float32))
+        self.limits: list[int] = []
+
+    def __call__(
+        self, depth: np.ndarray, intrinsics: Intrinsics, kind: str, depth_range: tuple[float, float], limit: int
+    ) -> Detections:
+        self.limits.append(limit)
+        return self.found
+
+
+def test_a_search_proposes_what_is_worth_a_look_and_nothing_that_is_known() -> None:
     frame = SyntheticSequence("hand", seed=2, noise=0.0).frame(0.0)
-    truth, image = frame.joints.mean(0).astype(float), torch.from_numpy(frame.depth)
-    search = Search("hand", 0.25, TrueRefiner(truth))
-    np.testing.assert_allclose(search.centers(image, frame.depth, CAMERA, (0.15, 1.5)), truth[None])
-    hinted = search.centers(image, frame.depth, CAMERA, (0.15, 1.5), truth + 0.02)
-    assert len(hinted) == 2 and 0 < np.linalg.norm(hinted[0] - truth) < 0.08
-    np.testing.assert_allclose(hinted[1], truth)
+    truth = frame.joints.mean(0).astype(float)
+    centers = truth + np.array([[0.0, 0, 0], [0.3, 0, 0], [0.0, 0.3, 0]])
+    search = Search("hand", 0.25, TrueDetector(centers, [0.9, 0.4, 0.01]))
+    proposals = search(frame.depth, CAMERA, (0.15, 1.5))
+    np.testing.assert_allclose(proposals.centers, centers[:2])
+    assert proposals.best == pytest.approx(0.9)
+    others = proposals.without(truth[None] + 0.02, 0.1)
+    np.testing.assert_allclose(others.centers, centers[1:2])
+    hinted = search.hinted(frame.depth, CAMERA, truth + 0.02)
+    assert 0 < np.linalg.norm(hinted - truth) < 0.08
+    nobody = Search("hand", 0.25, TrueDetector(np.zeros((0, 3)), []))(frame.depth, CAMERA, (0.15, 1.5))
+    assert len(nobody.centers) == 0 and nobody.best == 0
+
+
+def test_without_a_detector_the_nearest_things_are_proposed() -> None:
+    spheres = [(-0.2, 0.0, 0.5, 0.05), (0.2, 0.05, 0.8, 0.06)]
+    proposals = Search("hand", 0.25, None)(rendered(spheres, wall=1.4), CAMERA, (0.15, 1.3), limit=2)
+    assert np.isnan(proposals.best) and len(proposals.centers) == 2
+    for center, (x, y, z, radius) in zip(proposals.centers, spheres, strict=True):
+        assert np.linalg.norm(center - (x, y, z - radius / 2)) < 0.03
+    assert len(nearest_blobs(np.full((480, 640), np.nan, np.float32), CAMERA, (0.15, 1.5), 0.1, 0.1, 4)) == 0
+    speck = rendered([], wall=1.4)
+    speck[240, 320] = 0.3
+    assert len(nearest_blobs(speck, CAMERA, (0.15, 1.0), 0.1, 0.1, 4)) == 0
+
+
+def test_a_track_on_nobody_is_given_up_when_the_detector_sees_somebody_elsewhere(
+    estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = with_truth(estimator, monkeypatch)
+    frame = SyntheticSequence("hand", seed=2, noise=0.0).frame(0.0)
+    truth.joints = frame.joints
+    middle = frame.joints.mean(0).astype(float)
+    detector = TrueDetector(middle[None], [0.9])
+    monkeypatch.setattr(estimator, "_search", Search("hand", 0.25, detector))
+
+    def ids(stamps: np.ndarray) -> list[str]:
+        return [one.id for stamp in stamps for one in estimator.estimate(frame.depth, CAMERA, stamp).skeletons]
+
+    assert set(ids(np.arange(0, 1, 0.05))) == {"hand_1"}
+    assert len(detector.limits) < 6  # three times a second
+    detector.found = Detections(middle[None] + 0.4, np.ones(1, np.float32), np.zeros(1, np.float32))
+    ids(np.arange(1, 1.35, 0.05))
+    assert not any(track.lost for track in estimator._tracker.tracks), "one search can be wrong"
+    ids(np.arange(1.35, 2.5, 0.05))
+    # Then the place is given up, though the network, which is a stand-in here, would go on seeing it.
+    assert "hand_1" not in ids(np.arange(2.5, 3, 0.05))
 
 
 def look(side: Side, score: float) -> Observation:
@@ -563,7 +676,7 @@ def test_a_track_sums_up_what_looks_say_of_the_side() -> None:
 def test_once_the_side_is_settled_the_network_looks_once(
     make_weights: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    estimator = PoseEstimator(make_weights(grid=48), device="cpu", center_weights=None)
+    estimator = PoseEstimator(make_weights(grid=48), device="cpu", detector_weights=None)
     truth = with_truth(estimator, monkeypatch)
     frame = SyntheticSequence("hand", seed=2, noise=0.0).frame(0.0)
     truth.joints = frame.joints

@@ -192,7 +192,8 @@ def test_the_score_of_a_skeleton_is_the_probability_of_a_subject(refined_weights
     from v2v_ros.synthetic.sequence import CAMERA, SyntheticSequence
 
     frame = SyntheticSequence("hand", seed=2).frame(0.0)
-    estimator = PoseEstimator(refined_weights, device="cpu", runtime="torch", score_threshold=1e-6, center_weights=None)
+    estimator = PoseEstimator(refined_weights, device="cpu", runtime="torch", detector_weights=None)
+    estimator.score_threshold = 1e-6
     (hand,) = estimator.estimate(frame.depth, CAMERA, 0.0, center=frame.joints.mean(0)).skeletons
     assert hand.score != pytest.approx(hand.scores.mean(), abs=1e-4)
     assert np.isfinite(hand.points).all() and 0 < hand.score < 1
@@ -203,6 +204,8 @@ def test_one_command_trains_a_refiner_and_evaluation_compares_both_read_outs(
 ) -> None:
     pytest.importorskip("pytorch_lightning")
     monkeypatch.setattr("v2v_ros.training.peak_sets.FILE_SAMPLES", 32)
+    monkeypatch.setattr("v2v_ros.training.peak_sets._OTHERS", 1.0)
+    monkeypatch.setattr("v2v_ros.training.peak_sets._AMONG_PEOPLE", 0.0)
     monkeypatch.setattr("v2v_ros.training.joint_run.HELD_OUT", 32)
     source = make_weights("pose", grid=16, width=2)
     output = tmp_path / "refined.safetensors"
@@ -213,7 +216,7 @@ def test_one_command_trains_a_refiner_and_evaluation_compares_both_read_outs(
     for text in ("mean_mm", "peaks_mean_mm", "false_alarms", "side_right"):
         assert text in printed
     made, plain = weights.load(output), weights.load(source)
-    assert made.refiner is not None and made.refiner.training["samples"] == 64 and made.id == "refined"
+    assert made.refiner is not None and made.refiner.training["samples"] == 96 and made.id == "refined"
     assert all(torch.allclose(made.state[key], value, atol=1e-3) for key, value in plain.state.items())
     card = (tmp_path / "refined_joints.md").read_text()
     assert "The joint refiner of pose" in card and "| with the refiner | the highest peaks |" in card
@@ -247,6 +250,8 @@ def test_one_command_trains_a_refiner_and_evaluation_compares_both_read_outs(
     [
         ([], "needs the weights whose joints"),
         (["--weights", "hand21_lite", "--grid", "48"], "--grid is not for --network joints"),
+        (["--weights", "hand21_lite", "--resume"], "--resume is not for --network joints"),
+        (["--weights", "hand21_lite", "--from", "hand21_lite"], "--from is not for --network joints"),
         (["--weights", "nothing"], "no weights named 'nothing'"),
     ],
 )

@@ -251,10 +251,10 @@ def test_arguments_win_over_the_file(launcher: Launcher) -> None:
     given = {"weights": "123", "device": "cuda:1", "depth_transport": "raw", "side": "left"}
     given |= {"runtime": "onnxruntime", "filter": "kalman"}
     others = {"autostart": "false", "use_sim_time": "true", "log_level": "debug"}
-    record = launcher.record("hand", **given, threads="2", max_subjects="3", **others)["pose_node"]
+    record = launcher.record("hand", **given, threads="2", max_subjects="3", camera_roll="90", **others)["pose_node"]
     first, second, clock = record["parameters"]
     assert first["side"] == "either"
-    assert second == given | {"threads": 2, "max_subjects": 3, "autostart": False}
+    assert second == given | {"threads": 2, "max_subjects": 3, "camera_roll": 90, "autostart": False}
     assert clock == {"use_sim_time": True}
     assert record["command"][record["command"].index("--log-level") + 1] == "debug"
 
@@ -369,6 +369,7 @@ def test_transport_is_prepared_unless_the_user_chose_one(launcher: Launcher, mon
         ("demo", {"rate": "fast"}, "rate:=fast"),
         ("hand", {"threads": "all"}, "threads must be a whole number, got 'all'"),
         ("hand", {"max_subjects": "9"}, "max_subjects"),
+        ("hand", {"camera_roll": "45"}, "camera_roll"),
     ],
 )
 def test_bad_arguments_are_refused(

@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy")
@@ -17,6 +18,7 @@ pytest.importorskip("rclpy")
 from builtin_interfaces.msg import Time
 
 from v2v_ros.nodes.compute import Compute, survey
+from v2v_ros.nodes.depth_summary import DepthSummary, summarize
 from v2v_ros.nodes.diagnostics import (
     ERROR,
     OK,
@@ -31,6 +33,9 @@ from v2v_ros.nodes.diagnostics import (
 from v2v_ros.nodes.graph import COMPRESSED, IMAGE, INFO, End, Graph
 from v2v_ros.nodes.statistics import Figures, Statistics
 from v2v_ros.nodes.transport import large_message_remedy
+
+if TYPE_CHECKING:
+    from ros_bench import Bench
 
 HEALTHY = NodeState(
     node="/v2v_pose",
@@ -90,6 +95,13 @@ SLOW = {
     "load": 0.9,
     "seconds": {"decode": 0.004, "network": 0.071, "total": 0.083},
 }
+SHOWS = DepthSummary(min_depth=0.15, max_depth=1.5, valid=0.62, in_range=0.004, nearest=1.483, median=2.345)
+NOBODY = {"nothing_in_range": 14.0, "subjects": 0}
+NOT_IN_RANGE = (
+    "nobody can be found: for 14 s hardly any pixel of the images on /camera/depth/image_rect has been between 0.15 "
+    "and 1.5 m (now 0.4 %): "
+)
+UNIT = "16UC1 and mono16 must be in millimetres, 32FC1 in metres"
 TOO_SLOW = "only 12.0 of 30.0 images per second have been processed for 25 s: "
 
 
@@ -411,6 +423,52 @@ CASES: dict[str, tuple[NodeState, bytes, tuple[str, ...]]] = {
             "set use_sim_time to false",
         ),
     ),
+    "nothing in range": (
+        state(NOBODY | {"depth": SHOWS}),
+        WARN,
+        (
+            NOT_IN_RANGE
+            + "62.0 % have a depth, the nearest of them is 1.48 m away, the median 2.35 m; come between the "
+            "two distances, or set the parameters min_depth and max_depth; if the numbers are wrong, correct the unit "
+            f"of depth: {UNIT}",
+        ),
+    ),
+    "all too far away": (
+        state(NOBODY | {"depth": replace(SHOWS, nearest=1.61)}),
+        WARN,
+        (
+            NOT_IN_RANGE + "62.0 % have",
+            "come nearer, or set the parameter max_depth higher; if the numbers are wrong, ",
+        ),
+    ),
+    "all too near": (
+        state(NOBODY | {"depth": replace(SHOWS, nearest=0.071, median=0.083)}),
+        WARN,
+        (
+            "is 0.071 m away, the median 0.083 m; keep farther away, look for something right before the lens, or set "
+            "the parameter min_depth lower; if the numbers are wrong, ",
+        ),
+    ),
+    "millimetres for metres": (
+        state(NOBODY | {"depth": replace(SHOWS, nearest=480.0, median=1220.0)}),
+        WARN,
+        (f"the nearest of them is 480.00 m away, the median 1220.00 m; the unit of depth seems to be wrong: {UNIT}",),
+    ),
+    "metres for millimetres": (
+        state(NOBODY | {"depth": replace(SHOWS, nearest=0.001, median=0.002)}),
+        WARN,
+        ("the unit of depth seems to be wrong",),
+    ),
+    "a covered lens": (
+        state(NOBODY | {"depth": DepthSummary(0.15, 1.5, 0.002, 0.001, 0.2, 0.3)}),
+        WARN,
+        (
+            NOT_IN_RANGE.replace("0.4 %", "0.1 %")
+            + "hardly any pixel has a depth at all (0.2 %); uncover or clean the "
+            "lens and the projector, keep the distance that the camera needs, and look for sunlight, glass and black",
+        ),
+    ),
+    "nothing in range for a moment": (state(NOBODY | {"nothing_in_range": 9.0, "depth": SHOWS}), OK, ("0 skeletons",)),
     "network too slow": (
         state(SLOW, compute=ON_CPU),
         WARN,
@@ -562,6 +620,16 @@ def test_the_message_has_all_that_is_asked_for_in_support() -> None:
     assert values["depth topic"] == "/camera/depth/image_rect (publishers: 1)"
 
 
+def test_the_values_say_why_nobody_is_found() -> None:
+    found = values(state({"depth": SHOWS, "best_detection": 0.374}))
+    assert found["best detection score"] == "0.37"
+    assert (found["valid pixels (%)"], found["pixels in range (%)"]) == ("62.0", "0.4")
+    assert (found["min_depth (m)"], found["max_depth (m)"]) == ("0.15", "1.50")
+    assert (found["nearest distance p1 (m)"], found["median distance (m)"]) == ("1.48", "2.35")
+    unknown = values(state())
+    assert {unknown[name] for name in found if "pixels" in name or "distance" in name or "best" in name} == {""}
+
+
 def test_unknown_figures_are_empty_not_nan() -> None:
     (status,) = diagnostic_array(state({"age": math.nan}), Time()).status
     assert {pair.key: pair.value for pair in status.values}["input age p50 (ms)"] == ""
@@ -656,6 +724,82 @@ def test_statistics_count_and_measure() -> None:
     assert figures.image_silence == pytest.approx(7)
     assert (figures.image_rate, figures.output_rate) == (0, 0)
     assert math.isnan(figures.age)
+
+
+def test_a_depth_image_is_summarized() -> None:
+    depth = np.full((480, 640), np.nan, np.float32)
+    depth[:, :320] = np.linspace(1.0, 2.0, 480, dtype=np.float32)[:, None]
+    depth[0, 0] = depth[17, 5] = 0.01  # single wrong pixels
+    found = summarize(depth, 0.5, 1.25)
+    assert (found.min_depth, found.max_depth) == (0.5, 1.25)
+    assert found.valid == pytest.approx(0.5, abs=0.02)
+    assert found.in_range == pytest.approx(0.125, abs=0.02)
+    assert found.nearest == pytest.approx(1.01, abs=0.02) and found.median == pytest.approx(1.5, abs=0.03)
+
+
+@pytest.mark.parametrize(("shape", "value"), [((1, 1), 0.7), ((3, 700), 0.7), ((60, 80), np.nan), ((480, 640), np.inf)])
+def test_images_of_every_size_and_without_depth_are_summarized(shape: tuple[int, int], value: float) -> None:
+    found = summarize(np.full(shape, value, np.float32), 0.15, 1.5)
+    seen = np.isfinite(value)
+    assert (found.valid, found.in_range) == (float(seen), float(seen))
+    assert math.isfinite(found.nearest) == math.isfinite(found.median) == seen
+
+
+@pytest.mark.parametrize("size", [(480, 640), (1080, 1920), (2160, 3840)])
+def test_the_summary_sees_images_in_which_pixels_are_missing_regularly(size: tuple[int, int]) -> None:
+    for step, phase in ((2, 1), (3, 0), (4, 3), (8, 5)):
+        for part in (np.s_[phase::step], np.s_[:, phase::step]):
+            depth = np.full(size, np.nan, np.float32)
+            depth[part] = 0.8
+            assert summarize(depth, 0.15, 1.5).valid == pytest.approx(1 / step, abs=0.04)
+
+
+def test_a_few_images_a_second_are_summarized() -> None:
+    clock = Clock()
+    statistics = Statistics(clock)
+    summarized = 0
+    for _ in range(300):  # 30 Hz for 10 s
+        clock.now += 1 / 30
+        if statistics.summary_is_due:
+            summarized += 1
+            statistics.summarized(SHOWS)
+    assert 40 <= summarized <= 51
+    assert statistics.figures().depth == SHOWS
+    clock.now += 5.1  # of silence: what was seen is no longer so
+    assert math.isnan(statistics.figures().depth.valid)
+
+
+def test_statistics_tell_for_how_long_hardly_anything_has_been_in_range() -> None:
+    clock = Clock()
+    statistics = Statistics(clock)
+
+    def look(seconds: float, summary: DepthSummary, subjects: int = 0) -> float:
+        for _ in range(round(2 * seconds)):
+            clock.now += 0.5
+            statistics.summarized(summary)
+            statistics.processed(0.0, {}, subjects)
+        return statistics.figures().nothing_in_range
+
+    full = replace(SHOWS, in_range=0.2)
+    assert look(20, full) == 0
+    assert look(12, SHOWS) == pytest.approx(11.5)
+    assert look(0.5, full) == 0
+    assert look(12, SHOWS, subjects=1) == 0  # a hand far away is few pixels
+    assert look(5, SHOWS) == pytest.approx(5, abs=0.5)
+    clock.now += 60  # nobody looked
+    assert statistics.figures().nothing_in_range == 0
+    assert look(5, SHOWS) == pytest.approx(4.5)
+
+
+def test_statistics_keep_the_score_of_the_last_search_for_a_while() -> None:
+    clock = Clock()
+    statistics = Statistics(clock)
+    assert math.isnan(statistics.figures().best_detection)
+    statistics.processed(0.0, {}, subjects=0, best_detection=0.4)
+    statistics.processed(0.0, {}, subjects=1)  # followed, not searched
+    assert statistics.figures().best_detection == 0.4
+    clock.now += 6
+    assert math.isnan(statistics.figures().best_detection)
 
 
 @pytest.mark.parametrize(
@@ -758,6 +902,28 @@ def test_statistics_tell_for_how_long_the_stamp_has_stood_still() -> None:
     assert statistics.figures().standstill == pytest.approx(2.0)
     statistics.processed(0.0, {}, subjects=0)
     assert statistics.figures().standstill == 0
+
+
+def test_the_node_says_what_its_images_show(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("v2v_ros.nodes.diagnostics._LASTING", 0.3)  # seconds
+    bench.send()
+    _, _, found = bench.wait_values(lambda values: values["valid pixels (%)"] != "")
+    share = 100 * 20 * 20 / (60 * 80)
+    assert float(found["valid pixels (%)"]) == pytest.approx(share, abs=1)
+    assert float(found["pixels in range (%)"]) == pytest.approx(share, abs=1)
+    assert float(found["median distance (m)"]) == pytest.approx(0.45, abs=0.01)
+    assert (found["min_depth (m)"], found["max_depth (m)"], found["best detection score"]) == ("0.15", "1.50", "")
+
+    def warned() -> bool:
+        bench.send(data=bench.blank())
+        bench.ros.wait(lambda: bench.wait_diagnosis()[2]["images received"] != "0")
+        return bench.wait_diagnosis()[1].startswith("nobody can be found")
+
+    bench.ros.wait(warned)
+    level, message, found = bench.wait_diagnosis("nobody can be found")
+    assert level == WARN and "hardly any pixel has a depth at all (0.0 %); uncover" in message
+    assert (found["valid pixels (%)"], found["median distance (m)"]) == ("0.0", "")
+    bench.assert_recovers()
 
 
 def test_a_slow_camera_is_not_silent_between_its_images() -> None:

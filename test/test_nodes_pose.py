@@ -320,6 +320,7 @@ def test_parameters_reach_the_estimator_while_it_runs(bench: Bench) -> None:
         "hold_seconds": 0.5,
         "memory_seconds": 1.5,
         "filter": "one_euro",
+        "camera_roll": 270,
     }
     for name, value in given.items():
         assert set_parameter(bench, name, value).successful
@@ -335,6 +336,8 @@ def test_parameters_reach_the_estimator_while_it_runs(bench: Bench) -> None:
     [
         ("side", "both", "'side' cannot be 'both': use one of either, right, left"),
         ("score_threshold", 1.5, "out of range"),
+        ("camera_roll", 45, "not a valid step. Min: 0, max: 270, value: 45, step: 90"),
+        ("camera_roll", 360, "out of range"),
         ("score_threshold", float("nan"), "out of range"),
         ("min_depth", 3.0, "'min_depth' (3 m) must be below 'max_depth' (1.5 m)"),
         ("max_age", -1.0, "out of range"),

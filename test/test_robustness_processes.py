@@ -53,7 +53,7 @@ class Robot:
         self.camera = Child("synthetic_camera_node", parameters(rate=20.0, width=80, height=60, loop=5), self.folder)
 
     def start_pose(self) -> None:
-        given = parameters(weights=self.weights, center_weights="none", score_threshold=0.0, max_age=0.0)
+        given = parameters(weights=self.weights, detector_weights="none", score_threshold=0.0, max_age=0.0)
         self.pose = Child("pose_node", given, self.folder)
 
     def wait_skeletons(self) -> None:

@@ -134,7 +134,7 @@ def test_the_real_estimator_is_started_anew(ros: Ros, untrained_weights: Path) -
 
     from v2v_ros.nodes.pose_node import PoseNode
 
-    values = {"weights": str(untrained_weights), "center_weights": "none", "runtime": "torch", "score_threshold": 0.0}
+    values = {"weights": str(untrained_weights), "detector_weights": "none", "runtime": "torch", "score_threshold": 0.0}
     node = PoseNode(context=ros.context, parameter_overrides=[Parameter(name, value=v) for name, v in values.items()])
     ros.add(node)
     ros.call(node.autostart)

@@ -204,7 +204,7 @@ os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_the_estimator_says_what_runs(untrained_weights: Path) -> None:
-    estimator = PoseEstimator(untrained_weights, device="cpu", center_weights=None, runtime="torch", threads=1)
+    estimator = PoseEstimator(untrained_weights, device="cpu", detector_weights=None, runtime="torch", threads=1)
     assert estimator.runtime.startswith("torch")
 
 

@@ -270,3 +270,57 @@ def test_whatever_is_seen_there_are_never_too_many_and_no_name_comes_twice(
         for _, report in reports:
             assert 0 <= report.score <= 1 and np.isfinite(report.points).all() and np.isfinite(report.covariances).all()
         assert all(stamp - track.seen < hands.memory for track in hands.tracks)
+
+
+def ranged(nearest: float = 0.2, farthest: float = 1.0) -> Tracker:
+    result = tracker()
+    result.nearest, result.farthest = nearest, farthest
+    return result
+
+
+@pytest.mark.parametrize(("z", "taken"), [(0.19, False), (0.21, True), (0.99, True), (1.01, False), (2.0, False)])
+def test_nobody_new_is_taken_in_out_of_range(z: float, taken: bool) -> None:
+    hands = ranged()
+    assert len(show(hands, 0.0, seen(0.0, z=z))) == taken
+    assert len(hands.tracks) == taken
+
+
+def test_who_walks_out_of_range_is_lost_a_tenth_beyond_and_known_again_within() -> None:
+    """Out at 1 m/s, a second outside, back in: no report beyond the tenth, none before the range is reached again."""
+    hands = ranged()
+    hands.hold = 0.25  # it is lost at once all the same
+    way = np.concatenate((np.arange(0.803, 1.6, STEP), np.arange(1.597, 0.8, -STEP)))
+    reported = []
+    for frame, z in enumerate(way):
+        places = show(hands, frame * STEP, seen(0.0, z=z))
+        assert places.keys() <= {"hand_1"}
+        for place in places.values():
+            assert place[2] == pytest.approx(z, abs=1e-5)
+        reported.append(bool(places))
+    farthest = int(np.argmax(way))
+    assert reported == [bool(z <= (1.1 if frame <= farthest else 1.0)) for frame, z in enumerate(way)]
+
+
+def test_who_comes_too_near_is_lost() -> None:
+    hands = ranged()
+    for frame, z in enumerate((0.25, 0.22, 0.19, 0.17, 0.15)):
+        assert len(show(hands, frame * STEP, seen(0.0, z=z))) == (z >= 0.18)
+
+
+def test_a_prediction_out_of_range_is_not_reported() -> None:
+    hands = ranged()
+    for frame in range(8):  # 1.5 m/s away from the camera, then hidden
+        assert show(hands, frame * STEP, seen(0.0, z=0.67 + 1.5 * frame * STEP))
+    found = [show(hands, frame * STEP) for frame in range(8, 14)]
+    depths = [float(place[2]) for places in found for place in places.values()]
+    assert depths and max(depths) <= 1.1 and not found[-1]
+    assert 13 * STEP - hands.tracks[0].seen < hands.hold  # else nothing would have been said anyway
+
+
+def test_others_are_followed_while_one_is_out_of_range() -> None:
+    hands = ranged()
+    for frame in range(30):
+        z = 0.905 + 0.5 * frame * STEP
+        places = show(hands, frame * STEP, seen(0.0, z=z), seen(0.3, z=0.5, shape=1))
+        assert len(places) == (2 if z <= 1.1 else 1)
+    assert not hands.tracks[0].fresh and hands.tracks[1].fresh

@@ -389,3 +389,47 @@ def test_too_many_processes_for_the_held_out_set_are_refused(nyu: Path, tmp_path
         train(_config(nyu), tmp_path / "a.safetensors", devices=5)
     with pytest.raises(ValueError, match=r"1 parts, too few for 2 processes"):
         train(make_config({"validation_samples": 20}), tmp_path / "a.safetensors", devices=2)
+
+
+def test_a_joint_refiner_learns_from_a_dataset(
+    nyu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("v2v_ros.training.peak_sets.FILE_SAMPLES", 12)
+    monkeypatch.setattr("v2v_ros.training.joint_run.HELD_OUT", 24)
+    output, refined = tmp_path / "nyu.safetensors", tmp_path / "nyu_refined.safetensors"
+    where = ["--dataset", "nyu", "--data", str(nyu), "--centers", "truth", "--quiet"]
+    assert (
+        main(
+            ["train", "--output", str(output), "--grid", "16", "--width", "2", "--epochs", "1", "--batch", "3", *where]
+        )
+        == 0
+    )
+    joints = ["train", "--network", "joints", "--weights", str(output), "--output", str(refined), *where]
+    assert main([*joints, "--samples", "24", "--draws", "640"]) == 0
+    made = weights.load(refined).refiner
+    assert made is not None and not made.knows_others and made.training["data"] == "nyu" and made.config.joints == 14
+    assert "The dataset's own licence holds." in (tmp_path / "nyu_refined_joints.md").read_text()
+    assert "found" in capsys.readouterr().out
+    evaluate = [
+        "evaluate",
+        "--dataset",
+        "nyu",
+        "--data",
+        str(nyu),
+        "--centers",
+        "truth",
+        "--weights",
+        str(refined),
+        "--quiet",
+    ]
+    figures = {}
+    for read_out in ("refiner", "peaks"):
+        path = tmp_path / f"{read_out}.json"
+        assert main([*evaluate, "--read-out", read_out, "--json", str(path)]) == 0
+        figures[read_out] = json.loads(path.read_text())
+    assert figures["refiner"] != figures["peaks"]
+    assert (
+        main(["train", "--network", "joints", "--weights", str(output), "--output", str(tmp_path / "x.safetensors")])
+        == 1
+    )
+    assert "no synthetic samples of skeleton 'hand14': name a --dataset" in capsys.readouterr().err

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from .camera import Intrinsics
 from .detector_network import KINDS, OFFSET_UNIT, STRIDE, as_convolved, cell_depth, features
+from .runtime.fold import fold_batch_norm
 from .shrink import blocks_for, shrink
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Detector:
 
     def __init__(self, weights: DetectorWeights, device: torch.device) -> None:
         self._device = device
-        self._network = as_convolved(weights.build().to(device))
+        self._network = as_convolved(fold_batch_norm(weights.build()).to(device))
 
     @torch.inference_mode()
     def __call__(

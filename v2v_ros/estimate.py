@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,10 +41,18 @@ class SkeletonEstimate:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What was found in one frame, in the order in which it was first seen, and the seconds that every stage took."""
+    """What was found in one frame.
+
+    Attributes:
+        skeletons: In the order in which the subjects were first seen.
+        seconds: That every stage took.
+        best_detection: Highest score in [0, 1] of all places where the search saw a subject, whether one was found
+            there or not; NaN when the frame was not searched, or by something that gives no scores.
+    """
 
     skeletons: tuple[SkeletonEstimate, ...]
     seconds: dict[str, float]
+    best_detection: float = math.nan
 
     def moved(self, elapsed: float) -> Estimate:
         """The skeletons as they should be so many seconds later; joints of unknown velocity stay where they are."""

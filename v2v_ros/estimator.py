@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +10,15 @@ import torch
 
 from . import weights as weights_files
 from .camera import Intrinsics
+from .camera_roll import CameraRoll
+from .detector import Detector
 from .estimate import Estimate, SkeletonEstimate
 from .filters import NAMES, make_filter
 from .network import describe
 from .observe import Observer
 from .pipeline import make_pipeline
-from .refine import Refiner
 from .runtime import choose_device
-from .search import Search
+from .search import Proposals, Search
 from .stopwatch import Stopwatch
 from .tracker import Tracker
 from .tracking import Observation, Side, TrackingState
@@ -25,11 +26,19 @@ from .tracking import Observation, Side, TrackingState
 __all__ = ["Estimate", "PoseEstimator", "Side", "SkeletonEstimate", "TrackingState"]
 
 DEPTH_RANGE = {"hand": (0.15, 1.5), "body": (0.5, 5.0)}  # metres; where a subject is looked for
-# Finds most subjects and leaves out most of what is none, on synthetic images (docs/weights.md).
-SCORE_THRESHOLD = {"hand": 0.6, "body": 0.4}
+SCORE_THRESHOLD = {"hand": 0.5, "body": 0.5}
+# What is known before a look, as a logit of there being a subject. What a detection counts was chosen on recorded
+# frames (docs/weights.md): the detector sees the surroundings, the pose network the shape.
+_DETECTION_WEIGHT = 3.0  # of the detection's own logit
+_TRACKED = 2.0  # where a subject was in the image before
 _FIRST_LOOK = 0.5  # share of the threshold that a candidate must reach, whose cube may be off by much of a hand
+_CENTERED = 0.12  # cube edges between a cube and its subject from which on it is looked at again, in the middle
 _BIRTH_MARGIN = 0.5  # of what is above the threshold; while somebody is seen, others must be surer
-_SEARCH_SECONDS = 0.3  # between two searches for more subjects, while some are seen
+_SEARCH_SECONDS = 0.1  # between two searches while some subjects are seen and there is room for more
+_CHECK_SECONDS = 0.3  # the same without room, to see whether the tracks are on subjects
+_DETECTED_SIDE = 1.0  # largest logit that a detection says of the side
+_STRONG = 0.3  # score of a detection that may be what a track has lost
+_DOUBTS = 3  # searches in a row that find no subject at a track, but one elsewhere, after which it is given up
 
 _STAGES = ("locate", "voxelize", "network", "joints", "track")
 
@@ -40,19 +49,24 @@ class _Lead:
 
     Attributes:
         center: float64 [3] metres.
+        left: What is known about the side, as a logit of a left hand.
+        prior: What the detection says for a subject, as a logit.
         centered: The subject, if it is one, is in the middle: what the network then says counts.
     """
 
     center: np.ndarray
-    centered: bool
+    left: float = 0.0
+    prior: float = 0.0
+    centered: bool = False
 
 
 class PoseEstimator:
     """Finds hands or bodies in depth images and follows them.
 
-    While nobody is seen, every frame is searched until the end: that takes several looks of the network. While somebody
-    is seen and there is room for more, a search is begun now and then, and what it proposes is looked at together with
-    the tracks in the frames after it, so that no frame takes much longer than another.
+    A detector looks at whole images and proposes cubes; the pose network and its joint refiner decide what is in them.
+    While nobody is seen, every frame is searched until the end. While somebody is seen, one is searched now and then:
+    what is new is looked at together with the tracks in the frame after it, so that no frame takes much longer than
+    another, and a track at which the detector finds nobody for a while, but somebody elsewhere, is given up.
 
     Args:
         weights: Name of shipped weights or path of a weights file.
@@ -62,23 +76,27 @@ class PoseEstimator:
         read_out: How joints are read off the network's heatmaps: ``peaks``, each by itself, as the paper does;
             ``refiner``, by the joint refiner of the weights; ``auto``: by the refiner where the weights have one.
         skeleton: When given, weights for any other skeleton are refused.
-        center_weights: Name or path of a centre refiner's weights; ``auto``: those shipped for the skeleton, if any;
-            None: the subject is found by its shape alone.
+        detector_weights: Name or path of a detector's weights; ``auto``: those shipped; None: the nearest things are
+            looked at.
         side: Which hand to expect; UNKNOWN: either, and always for bodies. The networks know right hands and see left
             ones mirrored.
         score_threshold: Skeletons with a lower score are not reported; None: by the kind of subject.
-        min_depth, max_depth: Range in which a new subject is looked for, metres; None: by the kind of subject.
+        min_depth, max_depth: Range of distances along z, metres, in which a new subject, the middle of its joints, is
+            taken in; one who is followed is lost a tenth beyond. None: by the kind of subject.
         max_subjects: How many are followed at once: those found first, or that a hint points at.
         filter: Of the joints over time, one of :data:`v2v_ros.filters.NAMES`.
         confirmation: Frames in which a subject must have been seen before it is reported.
         hold_seconds: For how long a subject that is not seen is still reported, as predicted.
         memory_seconds: For how long it then keeps its identity.
+        camera_roll: The camera is mounted turned clockwise about its optical axis, as seen from behind it, by 0, 90,
+            180 or 270 degrees. Images are turned upright before anything else; hints and results are in the frame of
+            the image as it came.
 
     All but the first seven can be changed between frames as attributes.
 
     Raises:
         WeightsError: The weights cannot be used.
-        ValueError: There is no such device, runtime, read-out or filter.
+        ValueError: There is no such device, runtime, read-out, filter or camera roll.
     """
 
     def __init__(
@@ -89,7 +107,7 @@ class PoseEstimator:
         runtime: str = "auto",
         threads: int = 0,
         read_out: str = "auto",
-        center_weights: str | Path | None = "auto",
+        detector_weights: str | Path | None = "auto",
         skeleton: str | None = None,
         side: Side = Side.UNKNOWN,
         score_threshold: float | None = None,
@@ -100,18 +118,19 @@ class PoseEstimator:
         confirmation: int = 1,
         hold_seconds: float = 0.25,
         memory_seconds: float = 5.0,
+        camera_roll: int = 0,
     ) -> None:
         torch_device = choose_device(device)
         loaded = weights_files.load(weights, skeleton)
         self._edge, self._device = loaded.cube_edge, torch_device
         self._pipeline = make_pipeline(loaded, torch_device, runtime, threads, read_out)
         self._observe = Observer(self._pipeline)
-        if center_weights == "auto":
-            center_weights = weights_files.center_for(loaded.skeleton.name)
-        refiner = None
-        if center_weights is not None:
-            refiner = Refiner(weights_files.load_center(center_weights, loaded.skeleton.name), torch_device)
-        self._search = Search(loaded.skeleton.kind, self._edge, refiner)
+        detector = None
+        if detector_weights == "auto":
+            detector = Detector(weights_files.load_detector(), torch_device)
+        elif detector_weights is not None:
+            detector = Detector(weights_files.load_detector(detector_weights), torch_device)
+        self._search = Search(loaded.skeleton.kind, self._edge, detector)
         self._tracker = Tracker(loaded.skeleton, self._edge)
         self._leads: list[_Lead] = []
         self._searched = -np.inf
@@ -123,6 +142,7 @@ class PoseEstimator:
         self.read_out = self._pipeline.read_out.name
         self.device = str(torch_device)
         nearest, farthest = DEPTH_RANGE[self.skeleton.kind]
+        self._roll = CameraRoll(camera_roll)
         self.side = side
         kind = self.skeleton.kind
         self.score_threshold = SCORE_THRESHOLD[kind] if score_threshold is None else score_threshold
@@ -200,6 +220,17 @@ class PoseEstimator:
     def memory_seconds(self, seconds: float) -> None:
         self._tracker.memory = seconds
 
+    @property
+    def camera_roll(self) -> int:
+        """By how many degrees the camera is turned; another value forgets all subjects."""
+        return self._roll.degrees
+
+    @camera_roll.setter
+    def camera_roll(self, degrees: int) -> None:
+        if degrees != self._roll.degrees:
+            self._roll = CameraRoll(degrees)
+            self.reset()
+
     def reset(self) -> None:
         """Forget all subjects; the next ones get new ids."""
         self._tracker.clear()
@@ -215,7 +246,8 @@ class PoseEstimator:
             depth: float [H, W] metres along z, NaN where invalid.
             intrinsics: Of the image.
             stamp: Seconds; differences to the frames before drive the prediction.
-            center: float [3] metres, a hint where a subject is; used while one is looked for.
+            center: float [3] metres, a hint where a subject is; used while one is looked for, and as any other place
+                between ``min_depth`` and ``max_depth`` only.
 
         Raises:
             ValueError: The image is not of floats or not of the intrinsics' size, or the hint is not finite.
@@ -229,32 +261,60 @@ class PoseEstimator:
                 f"the depth image is {depth.shape[1]}x{depth.shape[0]} but the intrinsics are for "
                 f"{intrinsics.width}x{intrinsics.height}"
             )
+        roll = self._roll
+        depth, intrinsics = roll.upright_image(depth), roll.upright_intrinsics(intrinsics)
+        center = None if center is None else roll.upright_points(np.asarray(center))
         depth = np.require(depth, np.float32, ["C", "W"])  # PyTorch takes neither views backwards nor read-only ones
         clock = Stopwatch(self._device, _STAGES)
         image = self._pipeline.upload(depth)
         tracker = self._tracker
+        tracker.nearest, tracker.farthest = self.min_depth, self.max_depth
         tracker.begin(stamp)
         self._follow(image, intrinsics, stamp, clock)
 
-        def search(known: np.ndarray | None = None) -> np.ndarray:
-            self._searched = stamp
-            with clock.stage("locate"):
-                return self._search.centers(image, depth, intrinsics, (self.min_depth, self.max_depth), center, known)
-
+        best = np.nan
         if not any(track.fresh for track in tracker.tracks):
-            found = self._find(image, intrinsics, search(), center is not None, clock)
+            proposals = self._propose(depth, intrinsics, stamp, clock)
+            best = proposals.best
+            found = self._find(image, depth, intrinsics, proposals, center, clock)
             with clock.stage("track"):
                 tracker.update(found, stamp)
-        elif tracker.has_room and not self._leads and self._is_due(stamp):
-            known = np.array([track.predict(stamp)[0] for track in tracker.tracks if not track.lost])
-            self._leads = [_Lead(place, False) for place in search(known)]
+        elif self._is_due(stamp):
+            proposals = self._propose(depth, intrinsics, stamp, clock)
+            best = proposals.best
+            self._compare(proposals, stamp)
         with clock.stage("track"):
             skeletons = self._report(stamp)
-        return Estimate(skeletons, clock.seconds)
+        return roll.camera_estimate(Estimate(skeletons, clock.seconds, best))
+
+    def _propose(self, depth: np.ndarray, intrinsics: Intrinsics, stamp: float, clock: Stopwatch) -> Proposals:
+        """Search the whole image."""
+        self._searched = stamp
+        with clock.stage("locate"):
+            return self._search(depth, intrinsics, (self.min_depth, self.max_depth), 2 * self._tracker.most + 2)
+
+    def _compare(self, proposals: Proposals, stamp: float) -> None:
+        """Hold what a search proposes against the tracks: others may be new, and a track may be on nobody."""
+        tracker = self._tracker
+        tracks = [track for track in tracker.tracks if not track.lost]
+        known = np.array([track.predict(stamp)[0] for track in tracks])
+        others = proposals.without(known, self._search.separation)
+        for track, place in zip(tracks, known, strict=True):
+            distances = np.linalg.norm(proposals.centers - place, axis=1)
+            seen = bool((distances < 0.5 * self._edge).any())
+            elsewhere = len(others.centers) > 0 and proposals.best >= _STRONG
+            track.doubts = track.doubts + 1 if elsewhere and not seen else 0
+            if track.doubts >= _DOUBTS:
+                tracker.forget(track)
+        if tracker.has_room and not self._leads:
+            columns = (others.centers, others.left.tolist(), _priors(others), [True] * len(others.centers))
+            self._leads = [_Lead(*each) for each in zip(*columns, strict=True)]
 
     def _is_due(self, stamp: float) -> bool:
-        """Whether it is time to search for more subjects, also after time has gone back."""
-        return not 0 <= stamp - self._searched < _SEARCH_SECONDS
+        """Whether it is time to search beside the tracks, also after time has gone back."""
+        if not self._tracker.has_room and not self._search.knows_subjects:
+            return False
+        return not 0 <= stamp - self._searched < (_SEARCH_SECONDS if self._tracker.has_room else _CHECK_SECONDS)
 
     def _follow(self, image: torch.Tensor, intrinsics: Intrinsics, stamp: float, clock: Stopwatch) -> None:
         """Look at where tracked subjects should be, and at what the last search proposed."""
@@ -264,13 +324,14 @@ class PoseEstimator:
         if not tracks and not leads:
             return
         centers = np.array([track.predict(stamp)[0] for track in tracks] + [lead.center for lead in leads])
-        evidence = [track.side_evidence for track in tracks] + [0.0] * len(leads)
+        evidence = [track.side_evidence for track in tracks] + [_evidence(lead.left) for lead in leads]
         looks = self._observe(image, intrinsics, centers, clock, evidence)
         seen = []
-        for index, look in enumerate(looks):
+        for index, raw in enumerate(looks):
             lead = leads[index - len(tracks)] if index >= len(tracks) else None
-            if look is None:
+            if raw is None:
                 continue
+            look = self._with_prior(raw, _TRACKED if lead is None else lead.prior)
             if lead is None:
                 if self._is_sure(look):
                     seen.append(look)
@@ -278,29 +339,58 @@ class PoseEstimator:
                 if self._is_sure(look, _BIRTH_MARGIN):
                     seen.append(look)
             elif self._is_plausible(look):
-                self._leads.append(_Lead(look.centroid, True))
+                self._leads.append(_Lead(look.centroid, lead.left, lead.prior, True))
         with clock.stage("track"):
             tracker.update(seen, stamp)
 
     def _find(
-        self, image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, hinted: bool, clock: Stopwatch
+        self,
+        image: torch.Tensor,
+        depth: np.ndarray,
+        intrinsics: Intrinsics,
+        proposals: Proposals,
+        hint: np.ndarray | None,
+        clock: Stopwatch,
     ) -> list[Observation]:
-        """Look at candidates [K, 3] twice, the second time with what seems to be there in the middle of the cube.
+        """Look at proposals, and again where a subject seems to lie off the middle of its cube.
 
         Args:
-            hinted: The first candidate is what the user pointed at: the others count only if it is nothing.
+            hint: float [3] metres, what the user pointed at: the proposals count only if it is nothing.
         """
-        looks = self._observe(image, intrinsics, centers, clock)
-        for choice in (looks[:1], looks[1:]) if hinted else (looks,):
-            plausible = [look for look in choice if look is not None and self._is_plausible(look)]
-            if not plausible:
-                continue
-            middles = np.array([look.centroid for look in plausible])
-            again = self._observe(image, intrinsics, middles, clock)
-            sure = [look for look in again if look is not None and self._is_sure(look)]
+        choices = [(proposals.centers, [_evidence(each) for each in proposals.left.tolist()], _priors(proposals))]
+        if hint is not None:
+            with clock.stage("locate"):
+                choices.insert(0, (self._search.hinted(depth, intrinsics, hint)[None], [0.0], [0.0]))
+        for places, evidence, priors in choices:
+            looks = self._observe(image, intrinsics, places, clock, evidence) if len(places) else []
+            sure: list[Observation] = []
+            off: list[tuple[Observation, float]] = []
+            for look, prior in zip(looks, priors, strict=True):
+                if look is None or not self._is_plausible(self._with_prior(look, prior)):
+                    continue
+                if np.linalg.norm(look.centroid - look.center) <= _CENTERED * self._edge:
+                    sure.append(self._with_prior(look, prior))
+                else:
+                    off.append((look, prior))
+            if off:
+                middles = np.array([look.centroid for look, _ in off])
+                again = self._observe(image, intrinsics, middles, clock, [look.left for look, _ in off])
+                sure += [
+                    self._with_prior(look, prior)
+                    for look, (_, prior) in zip(again, off, strict=True)
+                    if look is not None
+                ]
+            sure = [look for look in sure if self._is_sure(look) and self._tracker.reaches(look)]
             if sure:
                 return sure
         return []
+
+    def _with_prior(self, look: Observation, prior: float) -> Observation:
+        """A look whose score also counts what was known before, as a logit, if the read-out knows subjects at all."""
+        if not self._pipeline.read_out.knows_subjects:
+            return look
+        odds = look.score / max(1 - look.score, 1e-6) * np.exp(prior)
+        return replace(look, score=float(odds / (1 + odds)))
 
     def _is_sure(self, look: Observation, margin: float = 0.0) -> bool:
         """Whether the score reaches the threshold, moved by a share of what is above it.
@@ -328,3 +418,14 @@ class PoseEstimator:
             )
             for track, report in self._tracker.reports(stamp)
         )
+
+
+def _priors(proposals: Proposals) -> list[float]:
+    """What detections say for subjects, as logits."""
+    scores = proposals.scores.astype(np.float64).clip(1e-3, 1 - 1e-3)
+    return [float(prior) for prior in _DETECTION_WEIGHT * np.log(scores / (1 - scores))]
+
+
+def _evidence(left: float) -> float:
+    """What a detection's logit of a left hand counts beside what the pose network sees."""
+    return float(np.clip(left, -_DETECTED_SIDE, _DETECTED_SIDE))

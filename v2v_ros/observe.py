@@ -11,7 +11,7 @@ import torch
 from .camera import Intrinsics
 from .pipeline import Pipeline
 from .stopwatch import Stopwatch
-from .tracking import Observation, Side, choose_side
+from .tracking import MOST_EVIDENCE, Observation, Side, choose_side
 
 if TYPE_CHECKING:
     from .pipeline_cuda import CudaPipeline
@@ -63,7 +63,13 @@ class Observer:
         for center, each, logit in zip(centers, sides, known, strict=True):
             seen = [
                 Observation(
-                    looks.points[k], looks.scores[k], looks.covariances[k], center, float(looks.subjects[k]), side
+                    looks.points[k],
+                    looks.scores[k],
+                    looks.covariances[k],
+                    center,
+                    float(looks.subjects[k]),
+                    side,
+                    float(np.clip(looks.left[k], -MOST_EVIDENCE, MOST_EVIDENCE)),
                 )
                 for k, side in enumerate(each, start=first)
                 if not looks.empty[k]

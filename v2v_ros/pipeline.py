@@ -30,8 +30,8 @@ class Looks:
         points: float32 [K, J, 3] metres in the camera's optical frame; NaN for a joint that is not estimated.
         scores: float32 [K, J] in [0, 1]; 0 for a joint that is not estimated.
         covariances: float32 [K, J, 6]: xx, xy, xz, yy, yz, zz in square metres; NaN for a joint that is not estimated.
-        subjects: float32 [K] in [0, 1], probability that the cube holds a subject, as the hand that it is shown as;
-            without a joint refiner the mean of the joints' scores.
+        subjects: float32 [K] in [0, 1], probability that the cube holds a subject, of hands of either one; without a
+            joint refiner the mean of the joints' scores.
         left: float32 [K], logit of the hand being the left one against the right one, without regard to other looks; 0
             where the read-out does not say.
         empty: bool [K]: there is next to nothing in the cube.

@@ -21,7 +21,7 @@ from .weights import Weights
 log = logging.getLogger(__name__)
 
 NAMES = ("auto", "refiner", "peaks")
-_SUBJECT, _LEFT = CLASSES.index("subject"), CLASSES.index("left hand")
+_NOTHING, _SUBJECT, _LEFT = range(len(CLASSES))
 
 
 class Reading(NamedTuple):
@@ -31,8 +31,8 @@ class Reading(NamedTuple):
         coordinates: float [B, J, 3] (x, y, z); the refiner's may lie outside of the grid.
         confidences: float [B, J] in [0, 1]: heights of the peaks, or probabilities by the refiner.
         moments: float [B, J, 6] cells squared, xx xy xz yy yz zz.
-        subjects: float [B] in [0, 1]: probability of a subject, a right hand where it is one; 0 where the read-out does
-            not know it.
+        subjects: float [B] in [0, 1]: probability of a subject, of hands of either one; 0 where the read-out does not
+            know it.
         left: float [B], logit of a left hand against a right one; 0 where the read-out does not know it.
     """
 
@@ -97,7 +97,7 @@ class ReadOut:
             refined.points * half + half,
             refined.nearness.sigmoid(),
             covariance_of(refined.precisions) * half**2,
-            classes.softmax(-1)[:, _SUBJECT],
+            1 - classes.softmax(-1)[:, _NOTHING],
             classes[:, _LEFT] - classes[:, _SUBJECT],
         )
 

@@ -40,15 +40,15 @@ def shrink(depth: NDArray[np.float32], intrinsics: Intrinsics, side: int) -> tup
     # Positive floats are in the order of their bits; those of negative numbers and of NaN are larger than infinity's.
     np.minimum(values, _INFINITE, out=values)
     metres = values.view(np.float32)  # infinite where invalid
-    limit = metres.min(axis=0) + np.float32(_WITHIN)
+    nearest = metres.min(axis=0)
+    limit = np.where(nearest < np.inf, nearest + np.float32(_WITHIN), np.float32(0))
     total, count = np.zeros_like(limit), np.zeros_like(limit)
+    for plane in metres:
+        near = plane <= limit
+        count += near
+        np.add(total, plane, out=total, where=near)
     with np.errstate(invalid="ignore"):
-        for plane in metres:
-            near = plane <= limit
-            near &= plane < np.inf
-            count += near
-            total += np.where(near, plane, np.float32(0))
-        small = total / count  # NaN where there is none
+        small = (total / count).astype(np.float32, copy=False)  # NaN where there is none
     return small, Intrinsics(
         fx=intrinsics.fx / side,
         fy=intrinsics.fy / side,
@@ -61,9 +61,23 @@ def shrink(depth: NDArray[np.float32], intrinsics: Intrinsics, side: int) -> tup
 
 def _nearest_parts(bits: NDArray[np.uint32], side: int, parts: int) -> NDArray[np.uint32]:
     """The least bits in ``parts`` x ``parts`` parts of every block: uint32 [parts^2, rows, columns]."""
+    if side == parts:
+        return _pixels(bits, side)
     bands = _reduced(bits, side, parts)  # [parts, rows, W]
     turned = [_reduced(np.ascontiguousarray(band.T), side, parts) for band in bands]  # [parts, columns, rows]
     return np.concatenate(turned).transpose(0, 2, 1).copy()
+
+
+def _pixels(bits: NDArray[np.uint32], side: int) -> NDArray[np.uint32]:
+    """The bits of every block's pixels: uint32 [side^2, ceil(H / side), ceil(W / side)]; infinity beyond the image."""
+    height, width = bits.shape
+    rows, columns = -(-height // side), -(-width // side)
+    if (rows * side, columns * side) != (height, width):
+        padded = np.full((rows * side, columns * side), _INFINITE, dtype=np.uint32)
+        padded[:height, :width] = bits
+        bits = padded
+    blocks = bits.reshape(rows, side, columns, side).transpose(1, 3, 0, 2)
+    return blocks.reshape(side * side, rows, columns)
 
 
 def _reduced(values: NDArray[np.uint32], side: int, parts: int) -> NDArray[np.uint32]:

@@ -20,6 +20,7 @@ _SURE_SIDE = 3.0  # logit from which a track's side is held against an observati
 _LOOK_SECONDS = 0.1  # between two looks at where a lost subject should be
 _LOOK_FOR = 2.0  # seconds for which it is looked for there
 _TRAVEL = {"hand": 0.5, "body": 1.0}  # m/s; how far away somebody who was lost may turn up again
+_BEYOND = 0.1  # share of the range's ends by which one who is followed may leave it: nobody comes and goes at an end
 _SAME_SIZE = {"hand": 0.12, "body": 0.15}  # relative difference of the bones up to which it may be the same one
 
 
@@ -28,7 +29,7 @@ class Tracker:
 
     A track that is not seen is predicted for a while, then lost: remembered, but not reported. It goes on when the
     subject turns up about where it should be, or when it is the only one lost that somebody new, nearby, of its size
-    and side, can be.
+    and side, can be. Whoever is seen out of the range of distances is lost at once.
 
     Args:
         skeleton: Of the subjects.
@@ -40,6 +41,8 @@ class Tracker:
         confirmation: Frames in which a subject must have been seen before it is reported.
         hold: Seconds for which one that is not seen is still reported.
         memory: Seconds for which it keeps its identity.
+        nearest, farthest: Range of distances along z, metres, in which somebody is taken in; the middle of the joints
+            counts. One who is followed may be a tenth nearer or farther.
         tracks: Those followed and those lost, in the order in which they were found.
     """
 
@@ -47,6 +50,7 @@ class Tracker:
         self._skeleton, self._edge = skeleton, edge
         self.make_filter: Callable[[], JointFilter] | None = None
         self.most, self.confirmation, self.hold, self.memory = 1, 1, 0.25, 5.0
+        self.nearest, self.farthest = 0.0, np.inf
         self.tracks: list[Track] = []
         self.identities = 0
 
@@ -59,6 +63,10 @@ class Tracker:
     def clear(self) -> None:
         """Forget all subjects; identities are not used again."""
         self.tracks = []
+
+    def forget(self, track: Track) -> None:
+        """Forget a track: it was not on a subject."""
+        self.tracks = [each for each in self.tracks if each is not track]
 
     def begin(self, stamp: float) -> None:
         """Begin a frame: who was not seen for too long is lost, or forgotten; so is everybody when time goes back.
@@ -90,6 +98,13 @@ class Tracker:
                 found.append(track)
         return found
 
+    def reaches(self, observation: Observation, beyond: float = 0.0) -> bool:
+        """Whether somebody is within the range of distances, or by a share of its ends beyond it."""
+        return self._spans(float(observation.centroid[2]), beyond)
+
+    def _spans(self, distance: float, beyond: float) -> bool:
+        return (1 - beyond) * self.nearest <= distance <= (1 + beyond) * self.farthest
+
     @property
     def has_room(self) -> bool:
         """Fewer are seen than may be."""
@@ -104,6 +119,9 @@ class Tracker:
             track.update(apart[index], stamp, self._is_crowded(track, stamp))
         for track in followed:
             track.lost = not (track.fresh or stamp - track.seen < self.hold)
+        for track, index in pairs:
+            if not self.reaches(apart[index], _BEYOND):
+                track.lost, track.fresh = True, False
         taken = {index for _, index in pairs}
         for index, observation in enumerate(apart):
             if index not in taken:
@@ -126,6 +144,8 @@ class Tracker:
         found = []
         for track in self.tracks:
             if track.lost or track.sightings < self.confirmation:
+                continue
+            if not track.fresh and not self._spans(float(track.predict(stamp)[0][2]), _BEYOND):
                 continue
             if not track.id:
                 self.identities += 1
@@ -165,6 +185,8 @@ class Tracker:
 
     def _welcome(self, observation: Observation, stamp: float) -> None:
         """Go on with a track that was lost, or begin one, if there is room."""
+        if not self.reaches(observation):
+            return
         if any(track.fresh and self._is_same(observation, track.observation) for track in self.tracks):
             return  # somebody who was already seen in this frame
         followed = [track for track in self.tracks if not track.lost]

@@ -70,19 +70,21 @@ class Report:
     velocities: np.ndarray
 
 
-_MOST_EVIDENCE = 1.5  # logit; looks at neighbouring frames are not independent
+MOST_EVIDENCE = 1.5  # logit; looks at neighbouring frames are not independent
 
 
 def choose_side(right: Observation, left: Observation, evidence: float) -> Observation:
     """One observation of two, of the same cube as either hand.
 
-    The network has learnt to say nothing of left hands: its scores of a grid and of its mirror image are to each other
-    about as the probabilities of a right and of a left hand are.
+    Either look may say by itself which hand it is. Otherwise, since the network has learnt to say nothing of left
+    hands, its scores of a grid and of its mirror image are to each other about as the probabilities of a right and of a
+    left hand are.
 
     Args:
         evidence: What is known from before, as a logit of a left hand.
     """
-    logit = float(np.clip(np.log((left.score + 1e-3) / (right.score + 1e-3)), -_MOST_EVIDENCE, _MOST_EVIDENCE))
+    logit = right.left + left.left or float(np.log((left.score + 1e-3) / (right.score + 1e-3)))
+    logit = float(np.clip(logit, -MOST_EVIDENCE, MOST_EVIDENCE))
     return replace(left if evidence + logit > 0 else right, left=logit)
 
 
@@ -172,6 +174,7 @@ class Track:
         fresh: It was seen in this frame.
         lost: It is not followed any more, only remembered.
         sightings: Frames in which it was seen.
+        doubts: Searches in a row that found no subject where it is, but one elsewhere.
         size: Mean length of its bones over time, metres.
     """
 
@@ -190,6 +193,7 @@ class Track:
         self.seen, self.looked = stamp, stamp
         self.fresh, self.lost = True, False
         self.sightings = 1
+        self.doubts = 0
         self._skeleton = skeleton
         self.size = bone_length(observation.points, skeleton)
         kind = skeleton.kind

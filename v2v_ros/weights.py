@@ -162,30 +162,18 @@ class DetectorWeights:
         return network.eval()
 
 
-_CENTER = "_center"
 _DETECTOR = "detector"
 
 
 def shipped() -> list[str]:
     """Names of the pose weights that come with the package."""
     names = sorted(path.name.removesuffix(SUFFIX) for path in _FOLDER.glob(f"*{SUFFIX}"))
-    return [name for name in names if not name.endswith((_CENTER, _DETECTOR))]
-
-
-def shipped_centers() -> list[str]:
-    """Names of the centre refiners' weights that come with the package."""
-    return sorted(path.name.removesuffix(SUFFIX) for path in _FOLDER.glob(f"*{_CENTER}{SUFFIX}"))
+    return [name for name in names if not name.endswith(_DETECTOR)]
 
 
 def shipped_detectors() -> list[str]:
     """Names of the detectors' weights that come with the package."""
     return sorted(path.name.removesuffix(SUFFIX) for path in _FOLDER.glob(f"*{_DETECTOR}{SUFFIX}"))
-
-
-def center_for(skeleton: str) -> str | None:
-    """Name of the shipped centre refiner for a skeleton, or None."""
-    name = skeleton + _CENTER
-    return name if (_FOLDER / f"{name}{SUFFIX}").is_file() else None
 
 
 def _expanded(name: str) -> Path:

@@ -46,10 +46,10 @@ def add(commands: Commands) -> None:
     )
     mode.add_argument("--record", action="store_true", help="only put the sets' hashes on record (for maintainers)")
     sub.add_argument(
-        "--center-weights",
+        "--detector-weights",
         default="auto",
         metavar="NAME",
-        help="of the network that finds the subject in whole images; auto: those shipped; none: by its shape (auto)",
+        help="of the detector that finds subjects in images; auto: those shipped; none: the nearest things (auto)",
     )
     sub.add_argument("--side", choices=("either", "right", "left"), default="either", help="of hands in --frames")
     sub.add_argument("--score-threshold", type=float, help="in --frames and --tracks, report from this score on")
@@ -128,7 +128,7 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any] | None:
     source = options.weights or weights.default_for(chosen[0].skeleton.name if chosen else DEFAULT_SKELETON)
     loaded = weights.load(source)
     figures: dict[str, Any] = {"weights": {"id": loaded.id, "hash": loaded.hash}, "test_sets": {}}
-    center_weights = None if options.center_weights == "none" else options.center_weights
+    detector_weights = None if options.detector_weights == "none" else options.detector_weights
     with processes() as group:
         for test_set in sets_for(loaded.skeleton) if chosen is None else chosen:
             worst: list[Tile] = []
@@ -137,7 +137,7 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any] | None:
                     loaded,
                     test_set,
                     source=source,
-                    center_weights=center_weights,
+                    detector_weights=detector_weights,
                     device=options.device,
                     runtime=options.runtime,
                     threads=options.threads,
@@ -172,14 +172,14 @@ def _frames(options: argparse.Namespace) -> dict[str, Any]:
 
     source = options.weights or default_for(DEFAULT_SKELETON)
     side = Side.UNKNOWN if options.side == "either" else Side[options.side.upper()]
-    center_weights = None if options.center_weights == "none" else options.center_weights
+    detector_weights = None if options.detector_weights == "none" else options.detector_weights
     estimator = PoseEstimator(
         source,
         device=options.device,
         runtime=options.runtime,
         threads=options.threads,
         read_out=options.read_out,
-        center_weights=center_weights,
+        detector_weights=detector_weights,
         side=side,
     )
     if options.score_threshold is not None:

@@ -54,7 +54,7 @@ def run_motion(options: argparse.Namespace) -> dict[str, Any]:
             runtime=options.runtime,
             threads=options.threads,
             read_out=options.read_out,
-            center_weights=_center(options),
+            detector_weights=_center(options),
         )
         with Progress(frame_count(), "frame", quiet=options.quiet) as bar:
             result = evaluate_motion(estimator, bar.step)
@@ -89,4 +89,4 @@ def table(figures: dict[str, Any]) -> str:
 
 
 def _center(options: argparse.Namespace) -> str | None:
-    return None if options.center_weights == "none" else options.center_weights
+    return None if options.detector_weights == "none" else options.detector_weights

@@ -65,7 +65,7 @@ def run_tracks(options: argparse.Namespace) -> dict[str, Any]:
         runtime=options.runtime,
         threads=options.threads,
         read_out=options.read_out,
-        center_weights=None if options.center_weights == "none" else options.center_weights,
+        detector_weights=None if options.detector_weights == "none" else options.detector_weights,
         score_threshold=options.score_threshold,
         max_subjects=most,
         filter=filter_name,

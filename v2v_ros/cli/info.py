@@ -33,23 +33,10 @@ def run(_: argparse.Namespace) -> dict[str, Any]:
                 "width": config.width,
                 "cube_edge_m": loaded.cube_edge,
                 "hash": loaded.hash,
+                "joint_refiner": loaded.refiner is not None,
                 "samples": loaded.training.get("samples"),
                 "held_out_error_mm": loaded.training.get("held_out", {}).get("val/error_mm"),
                 "held_out_median_mm": loaded.training.get("held_out", {}).get("val/median_mm"),
-            }
-        )
-    refiners = []
-    for name in weights.shipped_centers():
-        refiner = weights.load_center(name)
-        held_out = refiner.training.get("held_out", {})
-        refiners.append(
-            {
-                "name": name,
-                "skeleton": refiner.skeleton.name,
-                "hash": refiner.hash,
-                "samples": refiner.training.get("samples"),
-                "held_out_error_mm": held_out.get("val/error_mm"),
-                "found_share": held_out.get("val/found"),
             }
         )
     detectors = []
@@ -77,12 +64,6 @@ def run(_: argparse.Namespace) -> dict[str, Any]:
             f"hash {entry['hash']}\n    joint error on held-out synthetic data: mean {entry['held_out_error_mm']} mm, "
             f"median {entry['held_out_median_mm']} mm"
         )
-    print("\nshipped centre refiners")
-    for entry in refiners:
-        print(
-            f"  {entry['name']}: {entry['skeleton']}, hash {entry['hash']}\n"
-            f"    error of the centre on held-out synthetic data: mean {entry['held_out_error_mm']} mm"
-        )
     print("\nshipped detectors")
     for entry in detectors:
         print(
@@ -96,6 +77,5 @@ def run(_: argparse.Namespace) -> dict[str, Any]:
         "devices": devices,
         "skeletons": {s.name: list(s.joint_names) for s in SKELETONS.values()},
         "weights": listing,
-        "center_weights": refiners,
         "detector_weights": detectors,
     }

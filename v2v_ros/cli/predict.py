@@ -8,6 +8,7 @@ from typing import Any
 
 from .common import DEFAULT_SKELETON, CommandError, Commands, command, network_options, positive
 
+ROLLS = (0, 90, 180, 270)  # as in v2v_ros.camera_roll
 FILTERS = ("none", "kalman", "one_euro")  # as in v2v_ros.filters, which takes longer to import
 
 
@@ -28,6 +29,20 @@ def add(commands: Commands) -> None:
     sub.add_argument("--skeleton", help=f"what to estimate (default: that of the weights, else {DEFAULT_SKELETON})")
     sub.add_argument("--side", choices=("either", "right", "left"), default="either", help="which hand (either)")
     sub.add_argument("--score-threshold", type=float, help="report skeletons from this score on")
+    for end, text in (("min", "nearer"), ("max", "farther away")):
+        sub.add_argument(
+            f"--{end}-depth",
+            type=positive(float),
+            metavar="METRES",
+            help=f"what is {text} is nobody (default: by the kind of subject)",
+        )
+    sub.add_argument(
+        "--camera-roll",
+        type=int,
+        choices=ROLLS,
+        default=0,
+        help="the camera was mounted turned clockwise, as seen from behind it, by so many degrees (0)",
+    )
     sub.add_argument("--sequence", action="store_true", help="keep tracks from frame to frame (bags: always)")
     sub.add_argument(
         "--max-subjects", type=positive(int), default=1, metavar="N", help="hands or bodies in a frame (1)"
@@ -69,9 +84,16 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         read_out=options.read_out,
         skeleton=options.skeleton,
         side=side,
+        min_depth=options.min_depth,
+        max_depth=options.max_depth,
         max_subjects=options.max_subjects,
         filter=options.filter,
+        camera_roll=options.camera_roll,
     )
+    if estimator.min_depth >= estimator.max_depth:
+        raise CommandError(
+            f"--min-depth ({estimator.min_depth:g} m) must be below --max-depth ({estimator.max_depth:g} m)"
+        )
     if options.score_threshold is not None:
         estimator.score_threshold = options.score_threshold
     sequence = options.sequence or bag

@@ -177,7 +177,7 @@ def _run_detector(options: argparse.Namespace, path: Path | None) -> dict[str, A
     run = DetectorTraining(**{**({} if path is None else asdict(read_run(path))), **given})
     if options.overwrite:
         clear(run_folder(options.output))
-        for left in ("last.pt", "scenes"):
+        for left in ("last.pt", "held_out.npz", "scenes"):
             _remove(run_folder(options.output) / left)
     elif not options.resume:
         check_new(options.output)

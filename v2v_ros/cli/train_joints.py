@@ -34,6 +34,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     for name in _FOREIGN:
         if name in given:
             raise CommandError(f"--{name.replace('_', '-')} is not for --network joints: leave it out")
+    for name in ("resume", "anneal", "start", "config"):
+        if given.get(name):
+            option = "from" if name == "start" else name
+            raise CommandError(f"--{option} is not for --network joints, which is trained in one go: leave it out")
     if options.output.exists() and not options.overwrite:
         raise CommandError(f"there is '{options.output}' already: give --overwrite, or another --output")
     loaded = weights.load(options.weights)
@@ -54,6 +58,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         training=training,
         dataset=dataset,
         peaks=options.peaks,
+        threads=options.threads or 1,
         say=(lambda text: None) if options.quiet else (lambda text: print(text, flush=True)),
     )
     print_rows([(name, f"{value:.3f}") for name, value in figures.items()])

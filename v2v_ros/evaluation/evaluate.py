@@ -26,7 +26,7 @@ def evaluate(
     test_set: SyntheticSet,
     *,
     source: str,
-    center_weights: str | None = "auto",
+    detector_weights: str | None = "auto",
     device: str = "auto",
     runtime: str = "auto",
     threads: int = 0,
@@ -41,7 +41,7 @@ def evaluate(
     Args:
         weights: Of the set's skeleton.
         source: Name or path of the same weights, for the estimator.
-        center_weights: What :class:`~v2v_ros.estimator.PoseEstimator` finds the subject with, in whole images.
+        detector_weights: What :class:`~v2v_ros.estimator.PoseEstimator` finds the subject with, in whole images.
         runtime, threads: What runs the network, as :class:`~v2v_ros.estimator.PoseEstimator` takes them.
         read_out: How joints are read off its heatmaps, likewise.
         samples: Only so many, the first ones.
@@ -71,7 +71,7 @@ def evaluate(
             runtime=runtime,
             threads=threads,
             read_out=read_out,
-            center_weights=center_weights,
+            detector_weights=detector_weights,
             side=Side.UNKNOWN,
         )
         run = Images(estimator, test_set)

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from ..camera import Intrinsics
 from ..detector import Detections, Detector
 from ..detector_network import KINDS
+from ..files import write_atomically
 from ..synthetic.presets import PRESETS
 from ..synthetic.whole_scenes import SETTINGS, Scenes, sample_scenes
 from .detections import RANGES, Known, figures_of, known_subjects
 from .test_sets import INTRINSICS, MM_PER_UNIT, RECORD, as_float64, quantize
 
 NAME = "scenes_1"
-SAMPLES = 480
+SAMPLES = 84
 PART = 4  # images of the same setting and sensor
 LIMIT = 6  # detections an image
 _FIRST_SEED = 2**31 + 1000 + 100_000 * 20
@@ -83,6 +84,14 @@ def is_recorded(hashes: list[str]) -> bool | None:
     """Whether the hashes of the set's first parts are those on record; None where none are."""
     recorded = json.loads(RECORD.read_text()).get(NAME)
     return None if recorded is None else recorded["parts"][: len(hashes)] == hashes
+
+
+def record(hashes: list[str]) -> None:
+    """Put the hashes of all parts on record; for maintainers who have changed the scenes and the set's name."""
+    content = json.loads(RECORD.read_text())
+    content[NAME] = {"samples": SAMPLES, "parts": hashes}
+    text = json.dumps(dict(sorted(content.items())), indent=1)
+    write_atomically(RECORD, (text + "\n").encode())
 
 
 class SceneFigures:

@@ -31,10 +31,12 @@ _SLOWEST = 10.0  # seconds between images
 _COUNTED = 5  # camera_info messages in the window from which on rates can be compared
 _FEW = 0.8  # share of the images below which many are taken for lost
 _RECENT = 5.0  # seconds that a failure is worth a warning
-_LASTING = 10.0  # seconds that the node must be behind the camera to be worth a warning
+_LASTING = 10.0  # seconds that the node must be behind the camera, or see nothing in range, to be worth a warning
 _MOST_NAMED = 4  # publishers
 _HANGING = 10.0  # seconds for one image; with a slow CPU it is less than one
 _BUSY = 0.5  # share of the time in which images are processed from which on that is what limits the rate
+_NO_DEPTH = 0.01  # share of the pixels with a depth, below which the camera measures nothing
+_TOO_FAR, _TOO_NEAR = 30.0, 0.05  # metres; no depth camera measures more or less, but in another unit it may seem so
 _NO_CLOCK = 1e9  # seconds, 31 years: what is farther from now is another clock's time, such as one that began at 0
 
 
@@ -163,6 +165,8 @@ def _problems(state: NodeState) -> Iterator[tuple[bytes, str]]:
                 f"ros2 lifecycle set {state.node} with deactivate, cleanup, configure, activate"
             ),
         )
+    if figures.nothing_in_range > _LASTING:
+        yield WARN, _nothing_in_range(state)
     if figures.behind > _LASTING:
         yield WARN, _too_slow(state)
     if figures.info_frame:
@@ -302,6 +306,36 @@ def _in_future(state: NodeState) -> str:
     )
 
 
+def _nothing_in_range(state: NodeState) -> str:
+    """That nobody can be found because nothing is where subjects are taken in, with what is seen instead."""
+    figures = state.figures
+    depth = figures.depth
+    what = (
+        f"nobody can be found: for {figures.nothing_in_range:.0f} s hardly any pixel of the images on "
+        f"{state.image_topic} has been between {depth.min_depth:g} and {depth.max_depth:g} m (now "
+        f"{_percent(depth.in_range)} %): "
+    )
+    if not depth.valid >= _NO_DEPTH:
+        return (
+            f"{what}hardly any pixel has a depth at all ({_percent(depth.valid)} %); uncover or clean the lens and the "
+            "projector, keep the distance that the camera needs, and look for sunlight, glass and black surfaces"
+        )
+    what += (
+        f"{_percent(depth.valid)} % have a depth, the nearest of them is {_metres(depth.nearest)} m away, the median "
+        f"{_metres(depth.median)} m; "
+    )
+    unit = "16UC1 and mono16 must be in millimetres, 32FC1 in metres"
+    if depth.median > _TOO_FAR or depth.median < _TOO_NEAR:
+        return f"{what}the unit of depth seems to be wrong: {unit}"
+    if depth.nearest > depth.max_depth:
+        way = "come nearer, or set the parameter max_depth higher"
+    elif depth.median < depth.min_depth:
+        way = "keep farther away, look for something right before the lens, or set the parameter min_depth lower"
+    else:
+        way = "come between the two distances, or set the parameters min_depth and max_depth"
+    return f"{what}{way}; if the numbers are wrong, correct the unit of depth: {unit}"
+
+
 def _too_slow(state: NodeState) -> str:
     """That fewer images are processed than come, with the stage that takes the most time."""
     figures = state.figures
@@ -356,6 +390,13 @@ def values(state: NodeState) -> dict[str, str]:
         **{f"transport p{r} (ms)": _milliseconds(t, 2) for r, t in zip((50, 90, 99), figures.transport, strict=True)},
         "input age p50 (ms)": _milliseconds(figures.age),
         "skeletons": str(figures.subjects),
+        "best detection score": _number(figures.best_detection, 2),
+        "valid pixels (%)": _percent(figures.depth.valid),
+        "pixels in range (%)": _percent(figures.depth.in_range),
+        "min_depth (m)": _number(figures.depth.min_depth, 2),
+        "max_depth (m)": _number(figures.depth.max_depth, 2),
+        "nearest distance p1 (m)": _metres(figures.depth.nearest),
+        "median distance (m)": _metres(figures.depth.median),
         "depth topic": f"{state.image_topic} (publishers: {state.image_publishers})",
         "camera_info topic": f"{state.info_topic} (publishers: {state.info_publishers})",
     }
@@ -384,4 +425,16 @@ def diagnostic_array(state: NodeState, stamp: Time) -> DiagnosticArray:
 
 
 def _milliseconds(seconds: float, digits: int = 1) -> str:
-    return f"{1000 * seconds:.{digits}f}" if math.isfinite(seconds) else ""
+    return _number(1000 * seconds, digits)
+
+
+def _percent(share: float) -> str:
+    return _number(100 * share, 1)
+
+
+def _metres(distance: float) -> str:
+    return _number(distance, 3 if distance < 1 else 2)
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else ""

@@ -24,6 +24,7 @@ class Spec:
         default: Its type is the parameter's type. An empty list has none in ROS: no texts are one empty text.
         text: Description for ``ros2 param describe``.
         limits: Lowest and highest number allowed, both included.
+        step: Between the whole numbers allowed; 1: all of them.
         choices: The texts allowed.
         pattern: Regular expression that a text must match as a whole; ``choices`` then only names examples.
         read_only: It can be set only when the node starts.
@@ -33,6 +34,7 @@ class Spec:
     default: bool | int | float | str | list[str]
     text: str
     limits: tuple[float, float] | None = None
+    step: int = 1
     choices: tuple[str, ...] = ()
     pattern: str = ""
     read_only: bool = False
@@ -46,7 +48,7 @@ class Spec:
             descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
         elif self.limits is not None:
             low, high = self.limits
-            descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
+            descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=self.step)]
         return descriptor
 
     def refusal(self, value: Any) -> str:

@@ -25,9 +25,9 @@ POSE_PARAMETERS = (
         read_only=True,
     ),
     Spec(
-        "center_weights",
+        "detector_weights",
         "",
-        "Name or path of the centre refiner's weights; empty: those shipped for the skeleton; none: no refiner.",
+        "Name or path of the detector's weights; empty: those shipped; none: the nearest things are looked at.",
         read_only=True,
     ),
     Spec(
@@ -99,20 +99,27 @@ POSE_PARAMETERS = (
     Spec(
         "score_threshold",
         SCORE_THRESHOLD["hand"],
-        f"Skeletons with a lower score are not reported; for bodies {SCORE_THRESHOLD['body']} is a good one.",
+        "Skeletons with a lower score are not reported: the probability of a subject.",
         limits=(0.0, 1.0),
     ),
     Spec(
         "min_depth",
         0.0,
-        "Subjects are looked for from this distance on [m]; 0: 0.15 for hands, 0.5 for bodies.",
+        "Nobody nearer than this is taken in [m]; 0: 0.15 for hands, 0.5 for bodies.",
         limits=(0.0, 20.0),
     ),
     Spec(
         "max_depth",
         0.0,
-        "Subjects are looked for up to this distance [m]; 0: 1.5 for hands, 5 for bodies.",
+        "Nobody farther away than this is taken in [m]; 0: 1.5 for hands, 5 for bodies.",
         limits=(0.0, 20.0),
+    ),
+    Spec(
+        "camera_roll",
+        0,
+        "The camera is mounted turned clockwise about its optical axis, as seen from behind it, by so many degrees.",
+        limits=(0, 270),
+        step=90,
     ),
     Spec("max_subjects", 1, "How many hands or bodies are followed at once.", limits=(1, 8)),
     Spec(
@@ -188,6 +195,7 @@ class PoseSettings:
     score_threshold: float
     min_depth: float
     max_depth: float
+    camera_roll: int
     max_subjects: int
     confirmation: int
     hold_seconds: float

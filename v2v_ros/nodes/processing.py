@@ -20,6 +20,7 @@ from v2v_ros.estimator import Estimate, PoseEstimator, Side
 from v2v_ros.headers import FrameWatch, frame_name
 from v2v_ros.msg import InferenceStats
 
+from .depth_summary import summarize
 from .diagnostics import too_old
 from .inputs import CameraInfos, FrameError, MissingInfo, Order, age, decode, intrinsics, to_seconds
 from .outputs import Frame, Outputs
@@ -108,6 +109,8 @@ class Processing:
             )
         depth = decode(message, self._topics.image)
         camera = intrinsics(info, depth.shape, self._topics.info)
+        if self._statistics.summary_is_due:
+            self._statistics.summarized(summarize(depth, settings.min_depth, settings.max_depth))
         hint = distortion_hint(info, self._topics.image)
         self._statistics.info_of(frame_name(info.header.frame_id), header.frame_id, hint)
         decoded = time.perf_counter()
@@ -127,7 +130,7 @@ class Processing:
             "publish": began + total - estimated,
             "total": total,
         }
-        self._statistics.processed(old, seconds, len(estimate.skeletons))
+        self._statistics.processed(old, seconds, len(estimate.skeletons), estimate.best_detection)
         taken = Header(stamp=stamp, frame_id=header.frame_id)
         self._outputs.publish_stats(lambda: self._stats(taken, old, seconds))
 
@@ -218,6 +221,7 @@ def configure(estimator: PoseEstimator, settings: PoseSettings) -> None:
     estimator.score_threshold = settings.score_threshold
     estimator.min_depth = settings.min_depth
     estimator.max_depth = settings.max_depth
+    estimator.camera_roll = settings.camera_roll
     estimator.max_subjects = settings.max_subjects
     estimator.confirmation = settings.confirmation
     estimator.hold_seconds = settings.hold_seconds

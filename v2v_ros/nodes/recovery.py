@@ -32,14 +32,14 @@ def load_estimator(node: LifecycleNode, device: str = "") -> PoseEstimator:
         ValueError: The weights, the device or the runtime cannot be used.
     """
     skeleton = node.get_parameter("skeleton").value
-    center_weights = node.get_parameter("center_weights").value
+    detector_weights = node.get_parameter("detector_weights").value
     return PoseEstimator(
         node.get_parameter("weights").value or weights.default_for(skeleton),
         device=device or node.get_parameter("device").value,
         runtime=node.get_parameter("runtime").value,
         threads=node.get_parameter("threads").value,
         read_out=node.get_parameter("read_out").value,
-        center_weights={"": "auto", "none": None}.get(center_weights, center_weights),
+        detector_weights={"": "auto", "none": None}.get(detector_weights, detector_weights),
         skeleton=skeleton,
     )
 

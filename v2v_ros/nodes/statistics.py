@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from .depth_summary import DepthSummary
+
 WINDOW = 5.0  # seconds that rates and medians look back
 _LENGTH = 600  # entries kept; enough for the window at 120 Hz
 _LAST = 6  # images from which their period is taken
 _PROOF = 3  # images that came one after the other, and gaps where several are missing
 _FEW = 0.8  # share of the images below which the node is behind the camera
+_SUMMARY_PERIOD = 0.2  # seconds between two images that are summarized
+_HARDLY_ANY = 0.01  # share of the pixels in range, below which nobody can be found
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,10 @@ class Figures:
         seconds: Median time of each stage.
         load: Share of the last seconds in which an image was being processed.
         subjects: In the last processed image.
+        depth: What the last image that was summarized shows; NaN when that was long ago.
+        nothing_in_range: For how long hardly any pixel has been in range, and nobody found; 0 when the last image that
+            was summarized had more.
+        best_detection: Highest score of a place where the last search, within the last seconds, saw a subject.
         error: Why the last image that failed did so.
         error_since: Time since then; infinite when none failed.
         failing: The last image whose turn came failed.
@@ -70,6 +78,9 @@ class Figures:
     seconds: Mapping[str, float] = field(default_factory=dict)
     load: float = 0.0
     subjects: int = 0
+    depth: DepthSummary = field(default_factory=DepthSummary)
+    nothing_in_range: float = 0.0
+    best_detection: float = math.nan
     error: str = ""
     error_since: float = math.inf
     failing: bool = False
@@ -105,6 +116,9 @@ class Statistics:
         self._same_stamp = (0.0, 0.0)  # when this began and was last seen
         self._behind_since = math.inf
         self._subjects = 0
+        self._depth, self._summarized_at = DepthSummary(), -math.inf
+        self._out_of_range = (-math.inf, -math.inf)  # when this began and was last seen
+        self._best_detection, self._searched_at = math.nan, -math.inf
         self._error = ""
         self._error_at = -math.inf
         self._failing = False
@@ -158,10 +172,34 @@ class Statistics:
             self._skipped.append(self._error_at)
             self._same_stamp = (0.0, 0.0)
 
-    def processed(self, age: float, seconds: Mapping[str, float], subjects: int) -> None:
+    @property
+    def summary_is_due(self) -> bool:
+        """Whether the image at hand should be summarized."""
         with self._lock:
+            return self._now() - self._summarized_at >= _SUMMARY_PERIOD
+
+    def summarized(self, depth: DepthSummary) -> None:
+        """What an image shows."""
+        with self._lock:
+            now = self._now()
+            self._depth, self._summarized_at = depth, now
+            if depth.in_range >= _HARDLY_ANY:
+                self._out_of_range = (-math.inf, -math.inf)
+            else:
+                began, last = self._out_of_range
+                self._out_of_range = (began if now - last < WINDOW else now, now)  # else nobody looked meanwhile
+
+    def processed(
+        self, age: float, seconds: Mapping[str, float], subjects: int, best_detection: float = math.nan
+    ) -> None:
+        with self._lock:
+            now = self._now()
             self._counts["processed"] += 1
-            self._frames.append((self._now(), age, dict(seconds)))
+            self._frames.append((now, age, dict(seconds)))
+            if math.isfinite(best_detection):
+                self._best_detection, self._searched_at = best_detection, now
+            if subjects:  # whoever is small in the image, or far away
+                self._out_of_range = (-math.inf, -math.inf)
             self._stale_age, self._subjects, self._failing = math.nan, subjects, False
             self._same_stamp = (0.0, 0.0)
 
@@ -178,6 +216,7 @@ class Statistics:
             recent = [(age, seconds) for at, age, seconds in self._frames if at > now - WINDOW]
             stages = {stage: None for _, seconds in recent for stage in seconds}  # a dictionary keeps the order
             window = min(WINDOW, max(now - self._start, 1e-3))
+            summarized = now - self._summarized_at < WINDOW
             image_rate, output_rate = _rate(arrived, now, window), len(recent) / window
             due = image_rate - _rate(self._skipped, now, window)
             # Without any output the node is paused, idle or failing, not slow.
@@ -203,6 +242,9 @@ class Statistics:
                 seconds={stage: _median([s[stage] for _, s in recent if stage in s]) for stage in stages},
                 load=sum(s.get("total", 0.0) for _, s in recent) / window,
                 subjects=self._subjects,
+                depth=self._depth if summarized else DepthSummary(),
+                nothing_in_range=_duration(self._out_of_range) if summarized else 0.0,
+                best_detection=self._best_detection if now - self._searched_at < WINDOW else math.nan,
                 error=self._error,
                 error_since=now - self._error_at,
                 failing=self._failing,
@@ -213,6 +255,11 @@ class Statistics:
                 distortion=self._distortion,
                 losing=_losing(*([stamp for at, stamp in one if at > now - WINDOW] for one in self._stamps)),
             )
+
+
+def _duration(span: tuple[float, float]) -> float:
+    began, last = span
+    return last - began if math.isfinite(began) else 0.0
 
 
 def _losing(images: list[float], infos: list[float]) -> bool:

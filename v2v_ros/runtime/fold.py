@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -10,8 +11,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ..network import V2VPoseNet
 from .blocks import BlockFront
 
+_CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose3d)
+_Network = TypeVar("_Network", bound=nn.Module)
 
-def fold_batch_norm(network: V2VPoseNet) -> V2VPoseNet:
+
+def fold_batch_norm(network: _Network) -> _Network:
     """A copy of the network whose batch normalisations are folded into the convolutions before them."""
     folded = copy.deepcopy(network).eval()
     for module in folded.modules():
@@ -19,7 +23,7 @@ def fold_batch_norm(network: V2VPoseNet) -> V2VPoseNet:
             continue
         for index in range(len(module) - 1):
             convolution, norm = module[index], module[index + 1]
-            if isinstance(norm, nn.BatchNorm3d) and isinstance(convolution, nn.Conv3d | nn.ConvTranspose3d):
+            if isinstance(norm, nn.BatchNorm2d | nn.BatchNorm3d) and isinstance(convolution, _CONVOLUTIONS):
                 transposed = isinstance(convolution, nn.ConvTranspose3d)
                 module[index] = fuse_conv_bn_eval(convolution, norm, transpose=transposed)
                 module[index + 1] = nn.Identity()

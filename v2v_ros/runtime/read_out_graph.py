@@ -37,9 +37,10 @@ def add_read_out(nodes: Nodes, weights: Weights, heatmaps: str) -> None:
         covariances = nodes.node("Mul", [covariances, nodes.node("Unsqueeze", [factors, nodes.integers(2)])])
         nodes.node("Identity", [_interpolate(nodes, confidences, tables, tables.probabilities)], ["scores"])
     _scaled(nodes, covariances, 0.25, "covariances")
-    subject, left = CLASSES.index("subject"), CLASSES.index("left hand")
+    nothing, subject, left = range(len(CLASSES))
     shares = nodes.node("Softmax", ["classes"], axis=-1)
-    nodes.node("Squeeze", [nodes.cut(shares, 1, subject, subject + 1), nodes.integers(1)], ["subject"])
+    rest = nodes.node("Sub", [_number(nodes, 1.0), nodes.cut(shares, 1, nothing, nothing + 1)])
+    nodes.node("Squeeze", [rest, nodes.integers(1)], ["subject"])
     ways = [nodes.cut("classes", 1, index, index + 1) for index in (left, subject)]
     nodes.node("Squeeze", [nodes.node("Sub", ways), nodes.integers(1)], ["left"])
 

@@ -123,6 +123,30 @@ def chair_on(draw: Draw, point: torch.Tensor, size: float = 1.0) -> Boxes:
     )
 
 
+def cup_on(draw: Draw, point: torch.Tensor, size: float) -> tuple[Spheres, Boxes]:
+    """A cylinder on a point [B, 3], as mugs, tins, pots and bins are, up to ``size`` metres high, with a handle or
+    without: boxes [B, 4], which turned against each other make it round."""
+    high = size * draw.uniform(0.25, 1.0)
+    radius = high * draw.uniform(0.25, 0.65)
+    tilt = about_axis(0, draw.normal(1.0) * draw.some(0.15))
+    turned = about_axis(1, draw.uniform(-math.pi, math.pi)) @ tilt
+    up = -turned[..., 1]
+    middle = point + (high / 2)[:, None] * up
+    # Four slabs across each other have a regular octagon for an outline.
+    wide, deep = 0.98 * radius, radius * math.tan(math.pi / 8)
+    axes = torch.stack([turned @ about_axis(1, (k * math.pi / 4) + 0 * high) for k in range(4)], dim=1)
+    halves = torch.stack((wide, high / 2, deep), dim=-1)[:, None].expand(-1, 4, 3)
+    angle = torch.linspace(-0.5 * math.pi, 0.5 * math.pi, 12, device=point.device)
+    out = radius[:, None] + 0.28 * high[:, None] * angle.cos()
+    ring = (
+        middle[:, None]
+        + out[..., None] * turned[:, None, :, 0]
+        + (0.3 * high[:, None] * angle.sin())[..., None] * up[:, None]
+    )
+    thick = 0.06 * high * draw.some(0.6)
+    return Spheres(ring, thick[:, None].expand(-1, 12)), Boxes(middle[:, None].expand(-1, 4, 3), axes, halves)
+
+
 def office_chair_on(draw: Draw, point: torch.Tensor) -> tuple[Spheres, Boxes]:
     """A padded chair on a star of five feet over a point [B, 3], with a back and arms or without: boxes [B, 2]."""
     heading = draw.uniform(-math.pi, math.pi)
@@ -209,6 +233,11 @@ def scattered(
         there(plant_on(draw, points(1)[:, 0], 0.8 * size)),
     ]
     boxes = [small, set_up(monitor_on(draw, points(1)[:, 0]))]
+    for part in (0.5, 1.0):
+        cup = draw.some(share)
+        handle, walls = cup_on(draw, points(1)[:, 0], part * size)
+        spheres.append(Spheres(handle.centers, handle.radii * cup[:, None]))
+        boxes.append(Boxes(walls.centers, walls.axes, walls.halves * cup[:, None, None]))
     if size > 0.5:
         spheres.append(there(shoes_on(draw, points(1)[:, 0])))
         boxes.append(set_up(chair_on(draw, points(1)[:, 0])))

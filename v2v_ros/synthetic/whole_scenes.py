@@ -33,7 +33,7 @@ WIDTH, HEIGHT = 160, 120
 ABSENT, SEEN, UNCLEAR = 0, 1, 2
 """What is known of a subject: it is not there, it is to be found, it may be found."""
 HANDS, BODIES = 4, 2  # in a scene, at most
-SETTINGS = {"toward": 5, "near": 2, "far": 3, "own": 1, "hand": 2, "room": 1, "floor": 2, "table": 1}
+SETTINGS = {"toward": 5, "near": 2, "far": 5, "own": 1, "hand": 2, "room": 2, "floor": 2, "table": 2}
 """Settings and how many of so many batches each has."""
 _TORSO, _HIPS = 8, slice(9, 11)  # joints of body15
 _HAND_RANGE, _BODY_RANGE = (0.12, 1.7), (0.5, 5.5)  # metres, in which subjects are to be found

@@ -23,7 +23,7 @@ from .data import batch_seed
 from .denormals import flushed_denormals
 from .detector_augment import augment
 from .detector_card import detector_card
-from .detector_scenes import chunk_path, load_chunk, make_chunk
+from .detector_scenes import chunk_path, load_chunk, load_held_out
 from .detector_targets import losses, total
 from .export import run_folder
 from .muon import Muon
@@ -231,7 +231,7 @@ class _Run:
             self._load()
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / "config.json", (json.dumps(asdict(run), indent=1) + "\n").encode())
-        self.held_out = make_chunk(run.seed, 0, run.validation_samples, held_out=True)
+        self.held_out = load_held_out(self.folder / "held_out.npz", run.seed, run.validation_samples)
 
     def train(self) -> dict[str, float]:
         run = self.run

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from torch.nn import functional
 
 from ..synthetic.chance import Draw
 from ..synthetic.whole_scenes import ABSENT, SEEN, UNCLEAR, Scenes
@@ -21,7 +22,7 @@ def augment(scenes: Scenes, generator: torch.Generator) -> Scenes:
     scenes = _zoom(scenes, draw)
     depth = _cut_background(scenes.depth, scenes, draw)
     depth = _window(depth, scenes, draw)
-    return _out_of_sight(replace(scenes, depth=_holes(depth, draw)))
+    return _out_of_sight(replace(scenes, depth=_holes(_tatters(depth, draw), draw)))
 
 
 def _mirror(scenes: Scenes, which: torch.Tensor) -> Scenes:
@@ -90,6 +91,19 @@ def _window(depth: torch.Tensor, scenes: Scenes, draw: Draw) -> torch.Tensor:
     v = torch.arange(height, device=depth.device)[None] - middle[:, 1:]
     shown = (u.abs() < half[:, :1])[:, None, :] & (v.abs() < half[:, 1:])[:, :, None]
     return torch.where(draw.some(0.06)[:, None, None] & ~shown, torch.nan, depth)
+
+
+def _tatters(depth: torch.Tensor, draw: Draw) -> torch.Tensor:
+    """In some images, what is nearer or farther than some depth is left in tatters, as where stereo finds no match."""
+    _, height, width = depth.shape
+    noise = draw.normal(1.0, 1, height // 3, width // 8) + 0.5 * draw.normal(1.0, 1, 1, width // 8)
+    patches = functional.interpolate(noise, (height, width), mode="bilinear")[:, 0]
+    middle = torch.where(depth.isnan(), 0.0, depth).flatten(1)
+    pick = (middle.shape[1] * draw.rand(1)).long()
+    bound = middle.gather(1, pick)[:, :, None]
+    reached = torch.where(draw.some(0.7)[:, None, None], depth < bound, depth > bound)
+    lost = patches < draw.uniform(-0.6, 0.7)[:, None, None]
+    return torch.where(lost & reached & draw.some(0.08)[:, None, None], torch.nan, depth)
 
 
 def _holes(depth: torch.Tensor, draw: Draw) -> torch.Tensor:

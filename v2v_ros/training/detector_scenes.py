@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from io import BytesIO
 from pathlib import Path
@@ -27,9 +28,17 @@ def chunk_path(folder: Path, index: int) -> Path:
     return folder / f"scenes_{index:04d}.npz"
 
 
+def load_held_out(path: Path, seed: int, count: int) -> Scenes:
+    """The held-out scenes of a run from their file; made and written where it is missing or damaged."""
+    return _kept(path, lambda: make_chunk(seed, 0, count, held_out=True), count)
+
+
 def load_chunk(folder: Path, seed: int, index: int, count: int) -> Scenes:
-    """A chunk of ``count`` scenes from its file; made and written where it is missing, damaged or of another size."""
-    path = chunk_path(folder, index)
+    """A chunk of scenes from its file; made and written where it is missing or damaged."""
+    return _kept(chunk_path(folder, index), lambda: make_chunk(seed, index, count), count)
+
+
+def _kept(path: Path, make: Callable[[], Scenes], count: int) -> Scenes:
     if path.is_file():
         try:
             scenes = read_scenes(path)
@@ -37,8 +46,7 @@ def load_chunk(folder: Path, seed: int, index: int, count: int) -> Scenes:
                 return scenes
         except (OSError, ValueError, KeyError):
             path.unlink()
-    scenes = make_chunk(seed, index, count)
-    write_scenes(scenes, path)
+    write_scenes(make(), path)
     return read_scenes(path)
 
 
@@ -56,5 +64,5 @@ def read_scenes(path: Path) -> Scenes:
     Raises:
         OSError, ValueError, KeyError: The file is missing or damaged.
     """
-    with np.load(path) as stored:
+    with np.load(path, allow_pickle=False) as stored:
         return Scenes(**{f.name: torch.from_numpy(stored[f.name]) for f in fields(Scenes)})

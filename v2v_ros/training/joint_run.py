@@ -23,9 +23,11 @@ from .config import TrainingConfig
 from .data import batch_seed
 from .frames import open_frames
 from .joints import JointTraining, train_refiner
-from .peak_sets import FILE_SAMPLES, Cubes, FrameCubes, Label, PeakSet, SyntheticCubes, write_peak_set
+from .peak_sets import FILE_SAMPLES, Cubes, FrameCubes, Label, PeakSet, SyntheticCubes, join, write_peak_set
+from .proposal_cubes import ProposalCubes
 
 HELD_OUT = 2_048  # samples that calibrate and judge a refiner, and are not trained on
+_SAMPLES_A_PROPOSAL = 6  # samples for each cube that a detector proposes in a whole scene
 _HELD_OUT_SEED = batch_seed(2)  # of samples that no run trains on
 
 
@@ -86,6 +88,10 @@ def train_joints(
 
     judged = computed(to_judge, "held_out", HELD_OUT)
     data = computed(to_train, "training", samples)
+    if dataset is None:
+        detector = weights_files.load_detector()
+        proposals = ProposalCubes(loaded, detector, training.seed)
+        data = join([data, computed(proposals, f"proposals_{detector.hash}", samples // _SAMPLES_A_PROPOSAL)])
     ready = time.monotonic()
     curve: list[dict[str, float]] = []
 
@@ -125,11 +131,16 @@ def _refined(network: JointRefiner, data: PeakSet, size: int) -> RefinedJoints:
     return refined
 
 
+def _with_joints(data: PeakSet) -> torch.Tensor:
+    """bool [S]: samples of subjects whose joints are known."""
+    return (data.labels == Label.SUBJECT) & data.joints.isfinite().all(-1).all(-1)
+
+
 def measure(network: JointRefiner, data: PeakSet, weights: Weights) -> dict[str, float]:
     """Figures of a refiner on samples, and of the highest peaks alone."""
     half = weights.config.heatmap / 2
     refined = _refined(network, data, weights.config.heatmap)
-    subject = data.labels == Label.SUBJECT
+    subject = _with_joints(data)
     truth = (data.joints[subject] - half) / half
     millimetres = 500 * weights.cube_edge
     errors = (refined.points[subject] - truth).norm(dim=-1) * millimetres
@@ -146,13 +157,13 @@ def measure(network: JointRefiner, data: PeakSet, weights: Weights) -> dict[str,
         "peaks_success_300mm": success_rate(peaks, 300.0),
         "peaks_map_10cm": mean_precision(peaks, 100.0),
     }
-    classes = refined.classes.softmax(-1)[:, Label.SUBJECT]
+    present = 1 - refined.classes.softmax(-1)[:, Label.NOTHING]
     others, left = data.labels == Label.NOTHING, data.labels == Label.LEFT_HAND
-    figures["found"] = float((classes[subject] > 0.5).float().mean())
+    subject = data.labels == Label.SUBJECT
+    figures["found"] = float((present[subject | left] > 0.5).float().mean())
     if others.any():
-        figures["false_alarms"] = float((classes[others] > 0.5).float().mean())
+        figures["false_alarms"] = float((present[others] > 0.5).float().mean())
     if left.any():
-        figures["left_taken_for_right"] = float((classes[left] > 0.5).float().mean())
         told = refined.classes[:, Label.LEFT_HAND] > refined.classes[:, Label.SUBJECT]
         figures["side_right"] = float((told == left)[subject | left].float().mean())
     return figures
@@ -165,7 +176,7 @@ def _calibrate(network: JointRefiner, data: PeakSet, weights: Weights) -> Any:
 def _columns(network: JointRefiner, data: PeakSet, weights: Weights) -> tuple[Any, Any, Any]:
     """Confidences [N], errors [N, 3] in metres and covariances [N, 6] in square metres of the subjects' joints."""
     half, edge = weights.config.heatmap / 2, weights.cube_edge
-    refined, subject = _refined(network, data, weights.config.heatmap), data.labels == Label.SUBJECT
+    refined, subject = _refined(network, data, weights.config.heatmap), _with_joints(data)
     errors = (refined.points[subject] - (data.joints[subject] - half) / half).flatten(0, 1) * (edge / 2)
     covariances = covariance_of(refined.precisions[subject]).flatten(0, 1) * (edge / 2) ** 2
     confidences = refined.nearness[subject].sigmoid().flatten()
@@ -196,7 +207,6 @@ _TITLES = {
     "map_10cm": "share of the joints within 100 mm",
     "found": "subjects taken for one (probability above 0.5)",
     "false_alarms": "other things taken for a subject",
-    "left_taken_for_right": "left hands taken for right ones",
     "side_right": "hands whose side is told right in one look",
 }
 

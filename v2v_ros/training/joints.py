@@ -33,8 +33,8 @@ class JointTraining:
     """
 
     draws: int = 2_000_000
-    batch: int = 256
-    learning_rate: float = 2e-3
+    batch: int = 128
+    learning_rate: float = 1.5e-3
     decay: float = 0.998
     seed: int = 0
     weight_decay: float = 0.05
@@ -120,12 +120,12 @@ def loss_of(refined: RefinedJoints, batch: PeakSet, size: int, near: float) -> t
         near: Distance in half cubes that the probabilities speak of.
     """
     half = size / 2
-    subject = batch.labels == Label.SUBJECT
-    errors = (refined.points - (batch.joints - half) / half)[subject]
+    known = batch.joints.isfinite().all(-1).all(-1) & (batch.labels == Label.SUBJECT)
+    errors = (refined.points - (batch.joints - half) / half)[known]
     distances = errors.norm(dim=-1)
     loss = 10 * (distances.square() + _ROUND**2).sqrt().mean()
-    loss = loss + 0.2 * binary_cross_entropy_with_logits(refined.nearness[subject], (distances.detach() < near).float())
-    loss = loss + 0.1 * log_density_loss(refined.precisions[subject], errors.detach()).mean()
+    loss = loss + 0.2 * binary_cross_entropy_with_logits(refined.nearness[known], (distances.detach() < near).float())
+    loss = loss + 0.1 * log_density_loss(refined.precisions[known], errors.detach()).mean()
     return loss + 0.5 * cross_entropy(refined.classes, batch.labels)
 
 

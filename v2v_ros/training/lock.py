@@ -6,7 +6,7 @@ import fcntl
 import json
 import logging
 import os
-import socket
+import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +36,7 @@ def held(folder: Path, *, resumed: bool, **notes: Any) -> Iterator[None]:
             raise ValueError(f"process {_read(folder).get('pid', '')} is training in '{folder}' already: end it first")
         before = _read(folder) if resumed else {}
         now = round(time.time())
-        content = {"pid": os.getpid(), "host": socket.gethostname(), "since": now, "begun": before.get("begun", now)}
+        content = {"pid": os.getpid(), "host": platform.node(), "since": now, "begun": before.get("begun", now)}
         file.truncate(0)
         file.write(json.dumps({**content, **notes}) + "\n")
         file.flush()

@@ -35,9 +35,10 @@ MOST_PEAKS = 6  # of a heatmap; a refiner may use fewer
 FILE_SAMPLES = 256
 _BATCH = 16
 _SEED = 4  # of this family of seeds; training, held-out sets, datasets and representations have 1 to 3
-_EMPTY, _LEFT = 0.12, 0.3  # shares of the worlds without a subject, and of left hands
-_ELSEWHERE, _ELSEWHERE_FROM = 0.15, 0.75  # share of the cubes that lie elsewhere; how far off, in cube edges
-_AMONG_PEOPLE = 0.15  # share of the batches of hands whose cubes lie on other parts of people and on furniture
+_OTHERS = 0.4  # share of the batches in which there are other things than subjects, of these:
+_EMPTY, _LEFT = 0.2, 0.5  # shares of the worlds without a subject, and of left hands
+_ELSEWHERE, _ELSEWHERE_FROM = 0.25, 0.75  # share of the cubes that lie elsewhere; how far off, in cube edges
+_AMONG_PEOPLE = 0.3  # share of the batches of hands whose cubes lie on other parts of people and on furniture
 _HANDS = slice(6, 8)  # joints of body15
 
 
@@ -204,12 +205,12 @@ class FrameCubes:
 def sample_cubes(weights: Weights, batch: int, generator: torch.Generator) -> CubeBatch:
     """Cubes as they are looked into at run time: at subjects, beside them, at parts of people and at other things."""
     skeleton = weights.skeleton
-    among_people = skeleton.kind == "hand" and bool(torch.rand(1, generator=generator) < _AMONG_PEOPLE)
-    worlds = _worlds(skeleton, batch, among_people, generator)
+    others, among_people = (torch.rand(2, generator=generator) < torch.tensor([_OTHERS, _AMONG_PEOPLE])).tolist()
+    worlds = _worlds(skeleton, batch, others, others and among_people and skeleton.kind == "hand", generator)
     edge = weights.cube_edge
     centers = cube_centers(worlds, edge, generator)
     elsewhere, found = other_surfaces(worlds, edge, _ELSEWHERE_FROM * edge, generator)
-    away = found & (torch.rand(batch, generator=generator) < _ELSEWHERE)
+    away = found & others & (torch.rand(batch, generator=generator) < _ELSEWHERE)
     centers = torch.where(away[:, None], elsewhere, centers)
     seen = torch.where(away[:, None], elsewhere, worlds.centers)
     cameras = crop_cameras(seen, edge, PIXELS_PER_CELL * weights.config.grid // 3)
@@ -221,14 +222,14 @@ def sample_cubes(weights: Weights, batch: int, generator: torch.Generator) -> Cu
     return CubeBatch(grids, grid_coordinates(joints, centers, edge, weights.config.heatmap), labels)
 
 
-def _worlds(skeleton: Skeleton, batch: int, among_people: bool, generator: torch.Generator) -> Worlds:
+def _worlds(skeleton: Skeleton, batch: int, others: bool, among_people: bool, generator: torch.Generator) -> Worlds:
+    empty, left = (_EMPTY, _LEFT) if others else (0.0, 0.0)
     if skeleton.name == "body15":
-        return sample_body_worlds(batch, generator, view="mixed", empty=_EMPTY)
-    if not among_people:
-        return sample_hand_worlds(
-            batch, generator, near=HAND_DISTANCES[0], far=HAND_DISTANCES[1], empty=_EMPTY, left=_LEFT
-        )
-    return _people_near_by(batch, generator)
+        return sample_body_worlds(batch, generator, view="mixed", empty=empty)
+    if among_people:
+        return _people_near_by(batch, generator)
+    near, far = HAND_DISTANCES
+    return sample_hand_worlds(batch, generator, near=near, far=far, empty=empty, left=left)
 
 
 def _people_near_by(batch: int, generator: torch.Generator) -> Worlds:
