@@ -416,9 +416,12 @@ def test_a_hint_out_of_range_does_not_keep_others_from_being_found(
     depth = rendered([(-0.2, 0.0, 1.2, 0.05), (0.2, 0.0, 0.5, 0.05)])
 
     def observe(
-        image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: Stopwatch
+        image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: Stopwatch, evidence: list[float]
     ) -> list[Observation]:
-        return [replace(observation(0.0, 0.9), points=np.tile(np.float32(center), (21, 1))) for center in centers]
+        return [
+            replace(observation(0.0, 0.9), points=np.tile(np.float32(center), (21, 1)), center=center)
+            for center in centers
+        ]
 
     monkeypatch.setattr(estimator, "_observe", observe)
     estimator.max_depth = 1.0
@@ -440,7 +443,7 @@ def test_a_subject_that_leaves_the_range_is_nobody_until_it_is_back(
         image = frame.depth * np.float32(1 + offset / distance)
         skeletons = estimator.estimate(image, CAMERA, index / 10).skeletons
         assert all(one.id == "hand_1" for one in skeletons)
-        assert all(one.points[:, 2].mean() <= 1.1 * estimator.max_depth for one in skeletons)
+        assert all(np.nanmean(one.points[:, 2]) <= 1.1 * estimator.max_depth for one in skeletons)
         reported.append(bool(skeletons))
     outside = distance + offsets > 1.1 * estimator.max_depth
     assert outside.sum() > 3 and not any(np.array(reported)[outside])

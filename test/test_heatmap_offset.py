@@ -70,7 +70,10 @@ def test_impossible_offsets_are_refused(shifted: Path, offset: str) -> None:
 def test_evaluated_joints_are_moved_back(shifted: Path, shipped_weights: str) -> None:
     part = next(generate(SETS["hand_crops_1"], 2))
     plain = weights.load(shipped_weights)
-    moved = CubeNetwork(plain, "cpu")(part).joints - CubeNetwork(weights.load(shifted), "cpu")(part).joints
+    moved = (
+        CubeNetwork(plain, "cpu", read_out="peaks")(part).joints
+        - CubeNetwork(weights.load(shifted), "cpu", read_out="peaks")(part).joints
+    )
     expected = 0.25 * plain.cube_edge / plain.config.heatmap
     assert torch.allclose(moved, torch.full_like(moved, expected), atol=1e-6)
 
@@ -91,7 +94,11 @@ def test_estimated_joints_are_moved_back_and_left_hands_in_the_mirror(
     for offset in (0.0, 0.25):
         path = tmp_path / "constant.safetensors"
         weights.save(dataclasses.replace(constant, heatmap_offset=offset), path)
-        (found,) = PoseEstimator(path, device="cpu", side=side).estimate(frame.depth, CAMERA, 0.0, hint).skeletons
+        (found,) = (
+            PoseEstimator(path, device="cpu", side=side, read_out="peaks")
+            .estimate(frame.depth, CAMERA, 0.0, hint)
+            .skeletons
+        )
         relative.append(found.points - found.center)
     corner = (1.5 / size - 0.5) * edge
     assert np.allclose(relative[0], corner * np.array([x, 1, 1]), atol=1e-6)

@@ -76,7 +76,7 @@ def test_parameter_file_agrees_with_the_node(kind: str) -> None:
     # The files say that they hold the defaults. In the table the depths are 0, which stands for these.
     depths = {"min_depth", "max_depth"}
     changed = {name for name, value in values.items() if value != table[name].default}
-    assert changed - depths == ({"skeleton", "score_threshold"} if kind == "body" else set())
+    assert changed - depths == ({"skeleton"} if kind == "body" else set())
     assert (values["min_depth"], values["max_depth"]) == DEPTH_RANGE[kind]
     assert values["score_threshold"] == SCORE_THRESHOLD[kind]
 

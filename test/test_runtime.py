@@ -89,7 +89,7 @@ def test_the_graph_computes_what_the_network_does(width: int, depth: int) -> Non
     network = wide(width=width, depth=depth)
     session = onnxruntime.InferenceSession(onnx_model(network).SerializeToString(), providers=["CPUExecutionProvider"])
     for batch in (1, 3):
-        (heatmaps,) = session.run(None, {"grids": cells(batch).to(torch.uint8).numpy()})
+        (heatmaps,) = session.run(["heatmaps"], {"grids": cells(batch).to(torch.uint8).numpy()})
         torch.testing.assert_close(torch.from_numpy(heatmaps), network(cells(batch).float()), rtol=1e-3, atol=1e-3)
 
 
@@ -266,7 +266,7 @@ def test_exported_files_run_and_say_what_they_are(
     assert float(about["sigma"]) == loaded.config.sigma and float(about["heatmap_offset"]) == loaded.heatmap_offset
     assert tuple(json.loads(about["joint_names"])) == loaded.skeleton.joint_names
     grids = cells(2, loaded.config.grid)
-    (heatmaps,) = session.run(None, {"grids": grids.numpy().astype(np.uint8)})
+    (heatmaps,) = session.run(["heatmaps"], {"grids": grids.numpy().astype(np.uint8)})
     torch.testing.assert_close(torch.from_numpy(heatmaps), loaded.build()(grids.float()), rtol=1e-3, atol=1e-4)
 
 

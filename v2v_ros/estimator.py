@@ -30,9 +30,11 @@ SCORE_THRESHOLD = {"hand": 0.5, "body": 0.5}
 # What is known before a look, as a logit of there being a subject. What a detection counts was chosen on recorded
 # frames (docs/weights.md): the detector sees the surroundings, the pose network the shape.
 _DETECTION_WEIGHT = 3.0  # of the detection's own logit
+_MOST_DETECTED = 1.0  # that a detection counts: alone it does not decide
 _TRACKED = 2.0  # where a subject was in the image before
 _FIRST_LOOK = 0.5  # share of the threshold that a candidate must reach, whose cube may be off by much of a hand
-_CENTERED = 0.12  # cube edges between a cube and its subject from which on it is looked at again, in the middle
+# Cube edges between a cube and its subject from which on it is looked at again, in the middle: bodies fill their cubes.
+_CENTERED = {"hand": 0.12, "body": 0.04}
 _BIRTH_MARGIN = 0.5  # of what is above the threshold; while somebody is seen, others must be surer
 _SEARCH_SECONDS = 0.1  # between two searches while some subjects are seen and there is room for more
 _CHECK_SECONDS = 0.3  # the same without room, to see whether the tracks are on subjects
@@ -368,7 +370,7 @@ class PoseEstimator:
             for look, prior in zip(looks, priors, strict=True):
                 if look is None or not self._is_plausible(self._with_prior(look, prior)):
                     continue
-                if np.linalg.norm(look.centroid - look.center) <= _CENTERED * self._edge:
+                if np.linalg.norm(look.centroid - look.center) <= _CENTERED[self.skeleton.kind] * self._edge:
                     sure.append(self._with_prior(look, prior))
                 else:
                     off.append((look, prior))
@@ -423,7 +425,7 @@ class PoseEstimator:
 def _priors(proposals: Proposals) -> list[float]:
     """What detections say for subjects, as logits."""
     scores = proposals.scores.astype(np.float64).clip(1e-3, 1 - 1e-3)
-    return [float(prior) for prior in _DETECTION_WEIGHT * np.log(scores / (1 - scores))]
+    return [min(_MOST_DETECTED, float(prior)) for prior in _DETECTION_WEIGHT * np.log(scores / (1 - scores))]
 
 
 def _evidence(left: float) -> float:

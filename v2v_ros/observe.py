@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,7 +70,7 @@ class Observer:
                     center,
                     float(looks.subjects[k]),
                     side,
-                    float(np.clip(looks.left[k], -MOST_EVIDENCE, MOST_EVIDENCE)),
+                    float(looks.left[k]),
                 )
                 for k, side in enumerate(each, start=first)
                 if not looks.empty[k]
@@ -78,7 +79,8 @@ class Observer:
             if not seen:
                 found.append(None)
             else:
-                found.append(seen[0] if len(seen) == 1 else choose_side(seen[0], seen[1], logit))
+                one = seen[0] if len(seen) == 1 else choose_side(seen[0], seen[1], logit)
+                found.append(replace(one, left=float(np.clip(one.left, -MOST_EVIDENCE, MOST_EVIDENCE))))
         return found
 
     def _sides(self, evidence: float) -> tuple[Side, ...]:

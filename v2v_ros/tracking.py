@@ -84,8 +84,8 @@ def choose_side(right: Observation, left: Observation, evidence: float) -> Obser
         evidence: What is known from before, as a logit of a left hand.
     """
     logit = right.left + left.left or float(np.log((left.score + 1e-3) / (right.score + 1e-3)))
-    logit = float(np.clip(logit, -MOST_EVIDENCE, MOST_EVIDENCE))
-    return replace(left if evidence + logit > 0 else right, left=logit)
+    chosen = left if evidence + logit > 0 else right
+    return replace(chosen, left=float(np.clip(logit, -MOST_EVIDENCE, MOST_EVIDENCE)))
 
 
 _NOISE = {"hand": 0.05, "body": 0.025}  # of a measured centroid, in cube edges
