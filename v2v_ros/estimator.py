@@ -53,13 +53,11 @@ class _Lead:
         center: float64 [3] metres.
         left: What is known about the side, as a logit of a left hand.
         prior: What the detection says for a subject, as a logit.
-        centered: The subject, if it is one, is in the middle: what the network then says counts.
     """
 
     center: np.ndarray
     left: float = 0.0
     prior: float = 0.0
-    centered: bool = False
 
 
 class PoseEstimator:
@@ -309,7 +307,7 @@ class PoseEstimator:
             if track.doubts >= _DOUBTS:
                 tracker.forget(track)
         if tracker.has_room and not self._leads:
-            columns = (others.centers, others.left.tolist(), _priors(others), [True] * len(others.centers))
+            columns = (others.centers, others.left.tolist(), _priors(others))
             self._leads = [_Lead(*each) for each in zip(*columns, strict=True)]
 
     def _is_due(self, stamp: float) -> bool:
@@ -337,11 +335,8 @@ class PoseEstimator:
             if lead is None:
                 if self._is_sure(look):
                     seen.append(look)
-            elif lead.centered:
-                if self._is_sure(look, _BIRTH_MARGIN):
-                    seen.append(look)
-            elif self._is_plausible(look):
-                self._leads.append(_Lead(look.centroid, lead.left, lead.prior, True))
+            elif self._is_sure(look, _BIRTH_MARGIN):
+                seen.append(look)
         with clock.stage("track"):
             tracker.update(seen, stamp)
 
