@@ -22,8 +22,8 @@ import numpy as np
 from PIL import Image
 
 from v2v_ros.cli import main as v2v
-from v2v_ros.datasets.registry import open_dataset
-from v2v_ros.datasets.speed import REQUIRED, frames_per_second
+from v2v_ros.recorded.datasets.registry import open_dataset
+from v2v_ros.recorded.datasets.speed import REQUIRED, frames_per_second
 
 _FRAMES = 96
 _WRITERS: dict[str, tuple[Any, dict[str, int]]] = {

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from v2v_ros import weights
-from v2v_ros.calibration import Calibration
-from v2v_ros.joint_refiner import JointRefiner, JointRefinerConfig
-from v2v_ros.network import NetworkConfig, V2VPoseNet
-from v2v_ros.skeletons import get_skeleton
-from v2v_ros.weights import JointRefinerWeights, Weights
+from v2v_ros.geometry.skeletons import get_skeleton
+from v2v_ros.model import weights
+from v2v_ros.model.calibration import Calibration
+from v2v_ros.model.joint_refiner import JointRefiner, JointRefinerConfig
+from v2v_ros.model.network import NetworkConfig, V2VPoseNet
+from v2v_ros.model.weights import JointRefinerWeights, Weights
 
 pytest_plugins = ["ros_bench"]  # fixtures for tests with nodes
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from v2v_ros.camera import Intrinsics
-from v2v_ros.synthetic.hand import pose_hand, sample_shape
-from v2v_ros.synthetic.hand_poses import sample_families, sample_pose
+from v2v_ros.geometry.camera import Intrinsics
+from v2v_ros.synthetic.hand.kinematics import pose_hand, sample_shape
+from v2v_ros.synthetic.hand.poses import sample_families, sample_pose
 from v2v_ros.synthetic.render import render_spheres
 from v2v_ros.synthetic.spheres import Spheres
 from v2v_ros.synthetic.worlds import image_cameras

@@ -9,8 +9,8 @@ from fake_hands import Truth, hands
 from numpy.typing import NDArray
 from PIL import Image
 
-from v2v_ros.datasets.specs import HANDS2017
-from v2v_ros.skeletons import HAND21
+from v2v_ros.geometry.skeletons import HAND21
+from v2v_ros.recorded.datasets.specs import HANDS2017
 
 _FINGERS = ("thumb", "index", "middle", "ring", "little")
 _PHALANGES = dict.fromkeys(_FINGERS, ("pip", "dip", "tip")) | {"thumb": ("mcp", "ip", "tip")}

@@ -9,7 +9,7 @@ from fake_hands import Truth, hands
 from numpy.typing import NDArray
 from PIL import Image
 
-from v2v_ros.datasets.specs import ICVL
+from v2v_ros.recorded.datasets.specs import ICVL
 
 _CAMERA = ICVL.intrinsics
 _SEQUENCES = ("201403121135", "201403121140")

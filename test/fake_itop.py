@@ -12,10 +12,10 @@ import torch
 from fake_hands import Truth
 from numpy.typing import NDArray
 
-from v2v_ros.camera import project
-from v2v_ros.datasets.itop import View
-from v2v_ros.datasets.specs import ITOP_SIDE
-from v2v_ros.synthetic.body_worlds import sample_body_worlds
+from v2v_ros.geometry.camera import project
+from v2v_ros.recorded.datasets.itop import View
+from v2v_ros.recorded.datasets.specs import ITOP_SIDE
+from v2v_ros.synthetic.body.worlds import sample_body_worlds
 from v2v_ros.synthetic.worlds import Worlds, image_cameras, render_worlds
 
 _CAMERA = ITOP_SIDE.intrinsics

@@ -9,7 +9,7 @@ import numpy as np
 from fake_hands import Truth, hands
 from numpy.typing import NDArray
 
-from v2v_ros.datasets.specs import MSRA
+from v2v_ros.recorded.datasets.specs import MSRA
 
 _GESTURES = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "I", "IP", "L", "MP", "RP", "T", "TIP", "Y"]
 

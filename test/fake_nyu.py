@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.io import savemat
 
-from v2v_ros.datasets.specs import NYU
-from v2v_ros.skeletons import HAND21
+from v2v_ros.geometry.skeletons import HAND21
+from v2v_ros.recorded.datasets.specs import NYU
 
 _CAMERA = NYU.intrinsics
 _CAMERAS, _POINTS = 3, 36

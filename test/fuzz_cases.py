@@ -21,13 +21,13 @@ import fuzz_mutations as odd
 import numpy as np
 import torch
 
-from v2v_ros import weights as weights_files
-from v2v_ros.camera import Intrinsics, cube_region, deproject, from_camera_info, points_in_cube, project
-from v2v_ros.depth import MAX_PIXELS, DepthError, decode_compressed_depth, decode_image, encode_compressed_depth
-from v2v_ros.frames import FrameListError, load_frame_list, read_depth
-from v2v_ros.network import CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
-from v2v_ros.skeletons import get_skeleton
-from v2v_ros.weights import CenterWeights, Weights, WeightsError
+from v2v_ros.geometry.camera import Intrinsics, cube_region, deproject, from_camera_info, points_in_cube, project
+from v2v_ros.geometry.skeletons import get_skeleton
+from v2v_ros.io.depth import MAX_PIXELS, DepthError, decode_compressed_depth, decode_image, encode_compressed_depth
+from v2v_ros.model import weights as weights_files
+from v2v_ros.model.network import CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
+from v2v_ros.model.weights import CenterWeights, Weights, WeightsError
+from v2v_ros.recorded.frames import FrameListError, load_frame_list, read_depth
 
 _NPY_FIELDS = (
     *("'<u2'", "'O'", "'<f2'", "'<c8'", "'<i8'", "''", "'|V0'", "'<U9999999'", "[('a', '<u2')]", "('<u2', (2,))"),
@@ -277,7 +277,7 @@ class DepthFiles:
             self._examples.append((".exr", (folder / "x.exr").read_bytes()))
 
     def case(self, rng: random.Random) -> Case:
-        from v2v_ros.frames import FrameRecord
+        from v2v_ros.recorded.frames import FrameRecord
 
         suffix, content = rng.choice(self._examples)
         content = self._npy(content, rng) if suffix == ".npy" and rng.random() < 0.7 else odd.mutate(content, rng)
@@ -372,7 +372,7 @@ class Bags:
             return
         from rosbags.rosbag2 import StoragePlugin, Writer
 
-        from v2v_ros.bag_messages import typestore
+        from v2v_ros.recorded.bag_messages import typestore
 
         store = typestore()
         for plugin, suffix in ((StoragePlugin.MCAP, ".mcap"), (StoragePlugin.SQLITE3, ".db3")):
@@ -396,7 +396,7 @@ class Bags:
         return {"/depth": image, "/info": info}
 
     def case(self, rng: random.Random) -> Case:
-        from v2v_ros.bags import BagError, iter_depth, list_topics
+        from v2v_ros.recorded.bags import BagError, iter_depth, list_topics
 
         suffix, content = rng.choice(self._examples)
         path = self._folder / f"bag{suffix}"
@@ -419,9 +419,9 @@ class Parameters:
     def __init__(self, folder: Path) -> None:
         import rclpy
 
-        from v2v_ros.nodes.children import private_network
-        from v2v_ros.nodes.parameters import declare
-        from v2v_ros.nodes.pose_parameters import POSE_PARAMETERS, check_pose
+        from v2v_ros.benchmark.rig.children import private_network
+        from v2v_ros.nodes.support.parameters import declare
+        from v2v_ros.nodes.support.pose_parameters import POSE_PARAMETERS, check_pose
 
         self._context = rclpy.Context()
         with private_network(folder):
@@ -437,7 +437,7 @@ class Parameters:
     def case(self, rng: random.Random) -> Case:
         from rclpy.parameter import Parameter
 
-        from v2v_ros.nodes.pose_parameters import PoseSettings, check_pose
+        from v2v_ros.nodes.support.pose_parameters import PoseSettings, check_pose
 
         changes = []
         for spec in rng.sample(self._specs, rng.randint(1, 3)):

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from v2v_ros.camera import Intrinsics
 from v2v_ros.cli import main
-from v2v_ros.synthetic.sequence import CAMERA, SyntheticFrame, SyntheticSequence
+from v2v_ros.geometry.camera import Intrinsics
+from v2v_ros.synthetic.scenes.one import CAMERA, SyntheticFrame, SyntheticSequence
 
 IMAGE, INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo"
 DEPTH_TOPIC, INFO_TOPIC = "/camera/depth/image_rect", "/camera/depth/camera_info"
@@ -123,7 +123,7 @@ def predict(bag: Path, *options: str, code: int = 0) -> list[Any]:
     """The messages that ``v2v predict`` makes of a bag."""
     from rosbags.rosbag2 import Reader
 
-    from v2v_ros.bag_messages import SKELETON_ARRAY, typestore
+    from v2v_ros.recorded.bag_messages import SKELETON_ARRAY, typestore
 
     output = bag.with_name(f"{bag.name}_skeletons.mcap")
     topics = ["--depth-topic", DEPTH_TOPIC, "--info-topic", INFO_TOPIC]

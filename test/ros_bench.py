@@ -16,9 +16,9 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from v2v_ros.camera import Intrinsics
-from v2v_ros.estimator import Estimate, Side, SkeletonEstimate, TrackingState
-from v2v_ros.skeletons import get_skeleton
+from v2v_ros.geometry.camera import Intrinsics
+from v2v_ros.geometry.estimate import Estimate, Side, SkeletonEstimate, TrackingState
+from v2v_ros.geometry.skeletons import get_skeleton
 
 # Every test has one of its own; two runs of the tests at a time begin at different ones.
 _FIRST_DOMAIN = 20
@@ -100,7 +100,7 @@ def ros(tmp_path: Path) -> Iterator[Ros]:
 def own_domain(folder: Path) -> Iterator[Ros]:
     """As the fixture, for fixtures of wider scope."""
     pytest.importorskip("rclpy")
-    from v2v_ros.nodes.children import private_network
+    from v2v_ros.benchmark.rig.children import private_network
 
     domain = next(_DOMAINS)
     if domain == _FIRST_DOMAIN:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from v2v_ros.camera import Intrinsics
+from v2v_ros.geometry.camera import Intrinsics
 
 if TYPE_CHECKING:
     from ros_bench import Bench
@@ -21,7 +21,7 @@ OK, WARN, ERROR = b"\x00", b"\x01", b"\x02"  # levels of diagnostics
 
 def send_picture(bench: Bench, camera: Intrinsics, seconds: float | None = None, with_info: bool = True) -> float:
     """Publish a picture of a wall as a camera sees it; returns its stamp in seconds."""
-    from v2v_ros.nodes.inputs import to_seconds
+    from v2v_ros.nodes.pose.inputs import to_seconds
     from v2v_ros.nodes.synthetic_camera_node import camera_info, image_message
 
     header = bench.header(seconds)

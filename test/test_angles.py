@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from v2v_ros.angles import ANGLE_NAMES, hand_angles, palm_frame
-from v2v_ros.skeletons import HAND21
-from v2v_ros.synthetic.hand import HandPose, pose_hand, sample_shape
-from v2v_ros.synthetic.hand_poses import sample_families, sample_pose
+from v2v_ros.geometry.angles import ANGLE_NAMES, hand_angles, palm_frame
+from v2v_ros.geometry.skeletons import HAND21
+from v2v_ros.synthetic.hand.kinematics import HandPose, pose_hand, sample_shape
+from v2v_ros.synthetic.hand.poses import sample_families, sample_pose
 
 ANGLE = {name: index for index, name in enumerate(ANGLE_NAMES)}
 JOINT = {name: index for index, name in enumerate(HAND21.joint_names)}

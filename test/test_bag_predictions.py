@@ -15,9 +15,9 @@ pytest.importorskip("rosbags", reason="rosbags is not installed")
 
 from recordings import DEPTH_TOPIC, INFO_TOPIC, START, Shot, cut, errors, predict, rendered, shots, time_of, write
 
-from v2v_ros.bags import BagError, iter_depth
-from v2v_ros.depth import encode_compressed_depth
-from v2v_ros.mcap_salvage import MAGIC, zstd
+from v2v_ros.io.depth import encode_compressed_depth
+from v2v_ros.recorded.bags import BagError, iter_depth
+from v2v_ros.recorded.mcap_salvage import MAGIC, zstd
 
 ROI = (80, 60, 480, 360)
 

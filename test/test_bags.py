@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from v2v_ros.bags import BagError, BagFrame, Topic, iter_depth, list_topics, write_skeletons
-from v2v_ros.depth import encode_compressed_depth
-from v2v_ros.estimator import Estimate, Side, SkeletonEstimate, TrackingState
-from v2v_ros.skeletons import get_skeleton
+from v2v_ros.geometry.estimate import Estimate, Side, SkeletonEstimate, TrackingState
+from v2v_ros.geometry.skeletons import get_skeleton
+from v2v_ros.io.depth import encode_compressed_depth
+from v2v_ros.recorded.bags import BagError, BagFrame, Topic, iter_depth, list_topics, write_skeletons
 
 pytest.importorskip("rosbags", reason="rosbags is not installed")
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from v2v_ros.bag_messages import MESSAGES, typestore
+from v2v_ros.recorded.bag_messages import MESSAGES, typestore
 
 ROOT = Path(__file__).resolve().parents[1]
 

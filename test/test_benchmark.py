@@ -21,8 +21,8 @@ from v2v_ros.benchmark.networks import EAGER, choose, cost, grids, network_name,
 from v2v_ros.benchmark.noise import OTHERS_LIMIT, Load, Recorder, Timing, take_turns
 from v2v_ros.benchmark.scene import Scene
 from v2v_ros.cli import main
-from v2v_ros.network import NetworkConfig, V2VPoseNet
-from v2v_ros.weights import shipped
+from v2v_ros.model.network import NetworkConfig, V2VPoseNet
+from v2v_ros.model.weights import shipped
 
 CPU = torch.device("cpu")
 

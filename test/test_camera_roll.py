@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from v2v_ros import weights
-from v2v_ros.camera import Intrinsics, deproject
-from v2v_ros.camera_roll import ROLLS, CameraRoll
 from v2v_ros.cli import main
 from v2v_ros.cli import predict as command
-from v2v_ros.estimate import Estimate
 from v2v_ros.estimator import PoseEstimator
+from v2v_ros.geometry.camera import Intrinsics, deproject
+from v2v_ros.geometry.camera_roll import ROLLS, CameraRoll
+from v2v_ros.geometry.estimate import Estimate
+from v2v_ros.model import weights
 from v2v_ros.synthetic.render import Cameras, render_spheres
-from v2v_ros.synthetic.sequence import CAMERA, SyntheticSequence
+from v2v_ros.synthetic.scenes.one import CAMERA, SyntheticSequence
 from v2v_ros.synthetic.spheres import Spheres
 
 TURNED = ROLLS[1:]

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from v2v_ros.datasets.center_files import center_file_name, find_centers, read_centers, write_centers
-from v2v_ros.datasets.dataset import DatasetError
-from v2v_ros.datasets.specs import ICVL, ITOP_SIDE, ITOP_TOP, MSRA, NYU, SPECS, DatasetSpec
+from v2v_ros.recorded.datasets.center_files import center_file_name, find_centers, read_centers, write_centers
+from v2v_ros.recorded.datasets.dataset import DatasetError
+from v2v_ros.recorded.datasets.specs import ICVL, ITOP_SIDE, ITOP_TOP, MSRA, NYU, SPECS, DatasetSpec
 
 coordinates = st.one_of(st.just(float("nan")), st.floats(-10, 10, allow_subnormal=False))
 

@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from v2v_ros import __version__, filters
+from v2v_ros import __version__
 from v2v_ros.cli import main, predict
-from v2v_ros.synthetic.scene import SyntheticScene
-from v2v_ros.synthetic.sequence import CAMERA, SyntheticSequence
-from v2v_ros.weights import find, shipped_detectors
+from v2v_ros.estimator.tracking import filters
+from v2v_ros.model.weights import find, shipped_detectors
+from v2v_ros.synthetic.scenes.one import CAMERA, SyntheticSequence
+from v2v_ros.synthetic.scenes.several import SyntheticScene
 
 
 @pytest.fixture
@@ -306,7 +307,7 @@ def test_a_bag_without_topics_is_answered_with_its_topics(
 
 @pytest.mark.parametrize("kind", ["d435_mcap", "d435_sqlite3"])
 def test_recorded_bags_run_to_the_end(kind: str, test_data: Path, tmp_path: Path, shipped_weights: str) -> None:
-    from v2v_ros.bags import list_topics
+    from v2v_ros.recorded.bags import list_topics
 
     bag, output, figures = test_data / "bags" / kind, tmp_path / "out.mcap", tmp_path / "figures.json"
     image, info = "/camera/depth/image_rect_raw", "/camera/depth/camera_info"

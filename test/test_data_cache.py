@@ -18,20 +18,20 @@ import fake_nyu
 import pytest
 import torch
 
-from v2v_ros import weights
 from v2v_ros.cli import main
-from v2v_ros.datasets.cache import CachedDataset
-from v2v_ros.datasets.cache_parts import cache_part
-from v2v_ros.datasets.center_files import center_file_name, write_centers
-from v2v_ros.datasets.dataset import DatasetError
-from v2v_ros.datasets.frame_set import TRUTH, frame_set, reference_points
-from v2v_ros.datasets.registry import open_dataset
-from v2v_ros.datasets.specs import get_spec
-from v2v_ros.network import NetworkConfig, V2VPoseNet
-from v2v_ros.skeletons import get_skeleton
+from v2v_ros.geometry.skeletons import get_skeleton
+from v2v_ros.model import weights
+from v2v_ros.model.network import NetworkConfig, V2VPoseNet
+from v2v_ros.recorded.datasets.cache import CachedDataset
+from v2v_ros.recorded.datasets.cache_parts import cache_part
+from v2v_ros.recorded.datasets.center_files import center_file_name, write_centers
+from v2v_ros.recorded.datasets.dataset import DatasetError
+from v2v_ros.recorded.datasets.frame_set import TRUTH, frame_set, reference_points
+from v2v_ros.recorded.datasets.registry import open_dataset
+from v2v_ros.recorded.datasets.specs import get_spec
 from v2v_ros.training.config import make_config
-from v2v_ros.training.data import Batch
-from v2v_ros.training.frames import REACH, frame_batch, open_frames
+from v2v_ros.training.dataset_batches import REACH, frame_batch, open_frames
+from v2v_ros.training.synthetic_batches import Batch
 
 WRITERS: dict[str, Callable[..., object]] = {
     "msra": fake_msra.write,

@@ -18,18 +18,18 @@ import fake_nyu
 import numpy as np
 import pytest
 
-from v2v_ros.camera import Intrinsics
 from v2v_ros.cli import main
-from v2v_ros.datasets import NAMES, check
-from v2v_ros.datasets.center_files import write_centers
-from v2v_ros.datasets.check import DatasetCheck
-from v2v_ros.datasets.dataset import DepthDataset
-from v2v_ros.datasets.detect import LAYOUTS
-from v2v_ros.datasets.frame_set import reference_points
-from v2v_ros.datasets.msra import VERSIONS
-from v2v_ros.datasets.projection import projection_warning
-from v2v_ros.datasets.registry import open_dataset
-from v2v_ros.datasets.specs import SPECS, get_spec
+from v2v_ros.geometry.camera import Intrinsics
+from v2v_ros.recorded.datasets import NAMES, check
+from v2v_ros.recorded.datasets.center_files import write_centers
+from v2v_ros.recorded.datasets.check import DatasetCheck
+from v2v_ros.recorded.datasets.dataset import DepthDataset
+from v2v_ros.recorded.datasets.detect import LAYOUTS
+from v2v_ros.recorded.datasets.frame_set import reference_points
+from v2v_ros.recorded.datasets.msra import VERSIONS
+from v2v_ros.recorded.datasets.projection import projection_warning
+from v2v_ros.recorded.datasets.registry import open_dataset
+from v2v_ros.recorded.datasets.specs import SPECS, get_spec
 
 FOLDERS = {"itop_side": "itop", "itop_top": "itop"}
 SWAPPED = ["160", "120", "241.42", "241.42"]

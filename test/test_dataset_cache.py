@@ -17,15 +17,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v2v_ros.camera import cube_region
-from v2v_ros.datasets import cache_writer
-from v2v_ros.datasets.cache import INDEX, CachedDataset, cube_windows
-from v2v_ros.datasets.cache_writer import SizeEstimate, estimate_size, write_cache
-from v2v_ros.datasets.dataset import DatasetError, DepthDataset
-from v2v_ros.datasets.depth_codes import TABLES, encode
-from v2v_ros.datasets.itop import ItopDataset
-from v2v_ros.datasets.nyu import NyuDataset
-from v2v_ros.datasets.specs import NYU
+from v2v_ros.geometry.camera import cube_region
+from v2v_ros.recorded.datasets import cache_writer
+from v2v_ros.recorded.datasets.cache import INDEX, CachedDataset, cube_windows
+from v2v_ros.recorded.datasets.cache_writer import SizeEstimate, estimate_size, write_cache
+from v2v_ros.recorded.datasets.dataset import DatasetError, DepthDataset
+from v2v_ros.recorded.datasets.depth_codes import TABLES, encode
+from v2v_ros.recorded.datasets.itop import ItopDataset
+from v2v_ros.recorded.datasets.nyu import NyuDataset
+from v2v_ros.recorded.datasets.specs import NYU
 
 EDGE = 0.3
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 from fake_hands import Truth
 
-from v2v_ros.camera import project
-from v2v_ros.datasets import labels
-from v2v_ros.datasets.dataset import DatasetError
-from v2v_ros.datasets.hands2017 import JOINT_ORDER, Hands2017Dataset
-from v2v_ros.skeletons import HAND21
+from v2v_ros.geometry.camera import project
+from v2v_ros.geometry.skeletons import HAND21
+from v2v_ros.recorded.datasets import labels
+from v2v_ros.recorded.datasets.dataset import DatasetError
+from v2v_ros.recorded.datasets.hands2017 import JOINT_ORDER, Hands2017Dataset
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_joints_are_where_the_hand_is_seen(written: tuple[Path, list[Truth]]) ->
 def test_large_files_are_read_in_parts(written: tuple[Path, list[Truth]], monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Hands2017Dataset(written[0], "train")
     monkeypatch.setattr(labels, "_ROWS", 2)
-    monkeypatch.setattr("v2v_ros.datasets.hands2017._CHUNK", 2)
+    monkeypatch.setattr("v2v_ros.recorded.datasets.hands2017._CHUNK", 2)
     parts = Hands2017Dataset(written[0], "train")
     assert np.array_equal(parts.joints, whole.joints)
     assert [parts.frame_name(index) for index in range(5)] == [whole.frame_name(index) for index in range(5)]
@@ -120,7 +120,7 @@ def test_wrong_labels(copy: Path, change, message: str) -> None:  # type: ignore
 
 
 def test_blank_lines_count_where_a_line_is_named(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("v2v_ros.datasets.hands2017._CHUNK", 2)
+    monkeypatch.setattr("v2v_ros.recorded.datasets.hands2017._CHUNK", 2)
     path = copy / "training/Training_Annotation.txt"
     lines = path.read_text().splitlines()
     lines[3] = lines[3].rsplit("\t", 1)[0] + "\t-5"

@@ -14,9 +14,9 @@ import torch
 from fake_hands import Truth
 from PIL import Image
 
-from v2v_ros.camera import project
-from v2v_ros.datasets.dataset import DatasetError
-from v2v_ros.datasets.icvl import IcvlDataset
+from v2v_ros.geometry.camera import project
+from v2v_ros.recorded.datasets.dataset import DatasetError
+from v2v_ros.recorded.datasets.icvl import IcvlDataset
 
 
 @pytest.fixture(scope="module")

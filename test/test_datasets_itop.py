@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import torch
 
-from v2v_ros.camera import project
-from v2v_ros.datasets.dataset import DatasetError
-from v2v_ros.datasets.itop import ItopDataset, View
-from v2v_ros.datasets.specs import ITOP_SIDE, ITOP_TOP
+from v2v_ros.geometry.camera import project
+from v2v_ros.recorded.datasets.dataset import DatasetError
+from v2v_ros.recorded.datasets.itop import ItopDataset, View
+from v2v_ros.recorded.datasets.specs import ITOP_SIDE, ITOP_TOP
 
 VIEWS: tuple[View, ...] = ("side", "top")
 

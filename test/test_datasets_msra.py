@@ -12,9 +12,9 @@ import pytest
 import torch
 from fake_hands import Truth
 
-from v2v_ros.camera import project
-from v2v_ros.datasets.dataset import DatasetError
-from v2v_ros.datasets.msra import GESTURES, MsraDataset
+from v2v_ros.geometry.camera import project
+from v2v_ros.recorded.datasets.dataset import DatasetError
+from v2v_ros.recorded.datasets.msra import GESTURES, MsraDataset
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,11 @@ import torch
 from PIL import Image
 from scipy.io import loadmat, savemat
 
-from v2v_ros.camera import project
-from v2v_ros.datasets.dataset import DatasetError
-from v2v_ros.datasets.nyu import EVALUATED, NyuDataset
-from v2v_ros.datasets.specs import NYU
-from v2v_ros.skeletons import HAND14
+from v2v_ros.geometry.camera import project
+from v2v_ros.geometry.skeletons import HAND14
+from v2v_ros.recorded.datasets.dataset import DatasetError
+from v2v_ros.recorded.datasets.nyu import EVALUATED, NyuDataset
+from v2v_ros.recorded.datasets.specs import NYU
 
 
 @pytest.fixture

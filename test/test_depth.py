@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from v2v_ros.depth import DepthError, decode_compressed_depth, decode_image, encode_compressed_depth
-from v2v_ros.rvl import decode_rvl
+from v2v_ros.io.depth import DepthError, decode_compressed_depth, decode_image, encode_compressed_depth
+from v2v_ros.io.rvl import decode_rvl
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, max_side=12)
 MILLIMETRES = hnp.arrays(np.uint16, SHAPES, elements=st.one_of(st.just(0), st.integers(0, 65535)), fill=st.nothing())

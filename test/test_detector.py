@@ -11,16 +11,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from v2v_ros import weights
-from v2v_ros.camera import Intrinsics
-from v2v_ros.detector import HEIGHT, LARGEST_FOCAL, WIDTH, Detections, Detector, decode, on_canvas, select
-from v2v_ros.detector_network import KINDS, OFFSET_UNIT, DetectorConfig, DetectorNet, cell_depth, features
 from v2v_ros.evaluation import scenes as scene_set
 from v2v_ros.evaluation.detections import Known, figures_of
-from v2v_ros.shrink import blocks_for, shrink
+from v2v_ros.geometry.camera import Intrinsics
+from v2v_ros.model import weights
+from v2v_ros.model.detector import HEIGHT, LARGEST_FOCAL, WIDTH, Detections, Detector, decode, on_canvas, select
+from v2v_ros.model.detector_network import KINDS, OFFSET_UNIT, DetectorConfig, DetectorNet, cell_depth, features
+from v2v_ros.model.shrink import blocks_for, shrink
 from v2v_ros.synthetic.render import Cameras, render_spheres
+from v2v_ros.synthetic.scenes.whole import SEEN, SETTINGS, UNCLEAR, Scenes, sample_scenes
 from v2v_ros.synthetic.spheres import Spheres
-from v2v_ros.synthetic.whole_scenes import SEEN, SETTINGS, UNCLEAR, Scenes, sample_scenes
 
 CONFIG = DetectorConfig(width=4, blocks=1)
 
@@ -183,7 +183,7 @@ def test_detailed_hands_lie_where_arms_end(some_scenes: Scenes) -> None:
 
 
 def test_targets_are_decoded_to_what_they_were_made_from(some_scenes: Scenes) -> None:
-    targets = pytest.importorskip("v2v_ros.training.detector_targets")
+    targets = pytest.importorskip("v2v_ros.training.detector.targets")
     depth = on_canvas(some_scenes.depth)
     surface = cell_depth(depth)
     count = 0
@@ -210,7 +210,7 @@ def test_targets_are_decoded_to_what_they_were_made_from(some_scenes: Scenes) ->
 
 
 def test_unclear_subjects_do_not_count(some_scenes: Scenes) -> None:
-    targets = pytest.importorskip("v2v_ros.training.detector_targets")
+    targets = pytest.importorskip("v2v_ros.training.detector.targets")
     unclear = replace(some_scenes, hand_state=torch.where(some_scenes.hand_state > 0, UNCLEAR, 0).to(torch.uint8))
     surface = cell_depth(on_canvas(some_scenes.depth))
     made = targets.encode(unclear, "hand", surface)
@@ -219,7 +219,7 @@ def test_unclear_subjects_do_not_count(some_scenes: Scenes) -> None:
 
 
 def test_augmented_scenes_keep_their_labels_on_their_subjects(some_scenes: Scenes) -> None:
-    augmenting = pytest.importorskip("v2v_ros.training.detector_augment")
+    augmenting = pytest.importorskip("v2v_ros.training.detector.augment")
     mirrored = augmenting._mirror(some_scenes, torch.ones(8, dtype=torch.bool))
     again = augmenting._mirror(mirrored, torch.ones(8, dtype=torch.bool))
     assert torch.equal(mirrored.hand_left, ~some_scenes.hand_left)
@@ -350,7 +350,7 @@ def test_sizes_that_make_no_sense_are_refused(size: dict[str, int]) -> None:
 def test_the_shipped_detector_is_no_pose_network() -> None:
     assert "detector" in weights.shipped_detectors()
     assert not set(weights.shipped_detectors()) & set(weights.shipped())
-    assert (Path(weights.__file__).parent / "weights" / "detector.safetensors").stat().st_size < 2e6
+    assert (Path(weights.__file__).parent / "shipped" / "detector.safetensors").stat().st_size < 2e6
     assert set(OFFSET_UNIT) == set(KINDS)
 
 
@@ -360,7 +360,7 @@ def test_the_shipped_detector_is_no_pose_network() -> None:
 def test_a_run_leaves_weights_and_goes_on_where_it_was_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pytorch_lightning")
     from v2v_ros.cli import main
-    from v2v_ros.training import detector
+    from v2v_ros.training.detector import train as detector
 
     monkeypatch.setattr(
         detector, "load_held_out", lambda *_: sample_scenes(8, torch.Generator().manual_seed(1), "hand")

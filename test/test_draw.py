@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from v2v_ros.camera import Intrinsics
-from v2v_ros.draw import bone_colors, colorize, draw_skeletons, joint_colors, save_png, zoom
-from v2v_ros.skeletons import SKELETONS, get_skeleton
+from v2v_ros.geometry.camera import Intrinsics
+from v2v_ros.geometry.skeletons import SKELETONS, get_skeleton
+from v2v_ros.io.draw import bone_colors, colorize, draw_skeletons, joint_colors, save_png, zoom
 
 CAMERA = Intrinsics(475.0, 475.0, 319.5, 239.5, 640, 480)
 HAND = get_skeleton("hand21")

@@ -12,24 +12,26 @@ import pytest
 import torch
 from PIL import Image
 
-from v2v_ros.calibration import Calibration
-from v2v_ros.camera import Intrinsics, Region
-from v2v_ros.detector import Detections, Detector
-from v2v_ros.estimator import DEPTH_RANGE, PoseEstimator, Side, TrackingState
-from v2v_ros.heatmaps import encode
-from v2v_ros.locate import SIZES, locate, refine_center
-from v2v_ros.observe import Observer
-from v2v_ros.refine import Refined, Refiner
-from v2v_ros.search import Search, nearest_blobs
-from v2v_ros.skeletons import HAND21
-from v2v_ros.stopwatch import Stopwatch
+from v2v_ros.estimator import PoseEstimator
+from v2v_ros.estimator.estimator import DEPTH_RANGE
+from v2v_ros.estimator.locate import SIZES, locate, refine_center
+from v2v_ros.estimator.observe import Observer
+from v2v_ros.estimator.refine import Refined, Refiner
+from v2v_ros.estimator.search import Search, nearest_blobs
+from v2v_ros.estimator.stopwatch import Stopwatch
+from v2v_ros.estimator.tracking.track import Observation, Track, choose_side
+from v2v_ros.estimator.tracking.tracker import Tracker
+from v2v_ros.geometry.camera import Intrinsics, Region
+from v2v_ros.geometry.estimate import Side, TrackingState
+from v2v_ros.geometry.skeletons import HAND21
+from v2v_ros.model.calibration import Calibration
+from v2v_ros.model.detector import Detections, Detector
+from v2v_ros.model.heatmaps import encode
+from v2v_ros.model.voxels import cube_occupancy
+from v2v_ros.model.weights import WeightsError
 from v2v_ros.synthetic.render import Cameras, render_planes, render_spheres
-from v2v_ros.synthetic.sequence import CAMERA, SyntheticSequence
+from v2v_ros.synthetic.scenes.one import CAMERA, SyntheticSequence
 from v2v_ros.synthetic.spheres import Spheres
-from v2v_ros.tracker import Tracker
-from v2v_ros.tracking import Observation, Track, choose_side
-from v2v_ros.voxels import cube_occupancy
-from v2v_ros.weights import WeightsError
 
 HAND, BODY = SIZES["hand"], SIZES["body"]
 
@@ -79,7 +81,8 @@ def test_only_pixels_that_see_into_a_ball_are_looked_at(kind: str, monkeypatch: 
             windowed = locate(depth, CAMERA, SIZES[kind], *DEPTH_RANGE[kind], limit, free)
             with monkeypatch.context() as patch:
                 patch.setattr(
-                    "v2v_ros.locate.cube_region", lambda _, __, camera: Region(0, 0, camera.width, camera.height)
+                    "v2v_ros.estimator.locate.cube_region",
+                    lambda _, __, camera: Region(0, 0, camera.width, camera.height),
                 )
                 everywhere = locate(depth, CAMERA, SIZES[kind], *DEPTH_RANGE[kind], limit, free)
             assert len(windowed) and np.array_equal(windowed, everywhere)
@@ -296,7 +299,7 @@ def test_a_cube_that_is_looked_at_as_either_hand_is_voxelized_once_and_empty_one
         voxelized.append(len(centers))
         return cube_occupancy(depth, intrinsics, centers, edge, grid)
 
-    monkeypatch.setattr("v2v_ros.pipeline.cube_occupancy", count)
+    monkeypatch.setattr("v2v_ros.estimator.pipeline.cube_occupancy", count)
     frame = SyntheticSequence("hand", seed=2, noise=0.0).frame(0.0)
     here = frame.joints.mean(0).astype(float)
     image = torch.from_numpy(frame.depth)

@@ -16,17 +16,17 @@ import pytest
 import torch
 from PIL import Image
 
-from v2v_ros import frames, weights
-from v2v_ros.camera import Intrinsics
 from v2v_ros.cli import main
-from v2v_ros.estimator import SkeletonEstimate
-from v2v_ros.evaluation import test_sets
-from v2v_ros.evaluation.contact_sheet import TILE, Tile, contact_sheet
+from v2v_ros.evaluation import synthetic_sets as test_sets
 from v2v_ros.evaluation.cubes import CubeNetwork
 from v2v_ros.evaluation.recorded import surface_offsets
-from v2v_ros.evaluation.test_sets import PART, RECORD, SETS, generate, get_set, is_recorded
-from v2v_ros.skeletons import HAND21
-from v2v_ros.tracking import Side, TrackingState
+from v2v_ros.evaluation.reports.contact_sheet import TILE, Tile, contact_sheet
+from v2v_ros.evaluation.synthetic_sets import PART, RECORD, SETS, generate, get_set, is_recorded
+from v2v_ros.geometry.camera import Intrinsics
+from v2v_ros.geometry.estimate import Side, SkeletonEstimate, TrackingState
+from v2v_ros.geometry.skeletons import HAND21
+from v2v_ros.model import weights
+from v2v_ros.recorded import frames
 
 CAMERA = Intrinsics(400.0, 400.0, 79.5, 59.5, 160, 120)
 
@@ -68,7 +68,7 @@ def test_the_first_samples_are_those_on_record(name: str) -> None:
 @pytest.mark.slow
 def test_a_processor_without_vector_instructions_makes_the_same_set() -> None:
     code = (
-        "from v2v_ros.evaluation.test_sets import SETS, generate\n"
+        "from v2v_ros.evaluation.synthetic_sets import SETS, generate\n"
         "for name in ('hand_crops_1', 'body_crops_1', 'hand_images_1'):\n"
         "    print(*(part.hash() for part in generate(SETS[name], 16)))"
     )

@@ -17,19 +17,19 @@ import numpy as np
 import pytest
 import torch
 
-from v2v_ros import weights
 from v2v_ros.cli import main
-from v2v_ros.datasets.center_files import read_centers, write_centers
-from v2v_ros.datasets.frame_set import frame_set, reference_points
-from v2v_ros.datasets.registry import open_dataset
-from v2v_ros.evaluation.centers import center_figures, center_of_mass
 from v2v_ros.evaluation.cubes import CubeNetwork
-from v2v_ros.evaluation.dataset import Ensemble
-from v2v_ros.evaluation.prediction_files import write_uvd
-from v2v_ros.network import CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
-from v2v_ros.paper import PaperGeometry
-from v2v_ros.skeletons import get_skeleton
-from v2v_ros.weights import CenterWeights, Weights
+from v2v_ros.evaluation.on_datasets.centers import center_figures, center_of_mass
+from v2v_ros.evaluation.on_datasets.dataset import Ensemble
+from v2v_ros.evaluation.predictions.files import write_uvd
+from v2v_ros.geometry.skeletons import get_skeleton
+from v2v_ros.model import weights
+from v2v_ros.model.network import CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
+from v2v_ros.model.paper import PaperGeometry
+from v2v_ros.model.weights import CenterWeights, Weights
+from v2v_ros.recorded.datasets.center_files import read_centers, write_centers
+from v2v_ros.recorded.datasets.frame_set import frame_set, reference_points
+from v2v_ros.recorded.datasets.registry import open_dataset
 
 Make = Callable[..., Path]
 

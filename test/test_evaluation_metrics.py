@@ -11,8 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from v2v_ros.calibration import Calibration
-from v2v_ros.datasets.specs import ICVL, ITOP_SIDE, MSRA, NYU, DatasetSpec
 from v2v_ros.evaluation import metrics
 from v2v_ros.evaluation.calibration import (
     _CHI2_QUANTILES,
@@ -23,8 +21,10 @@ from v2v_ros.evaluation.calibration import (
     reliability,
     whiten,
 )
-from v2v_ros.evaluation.dataset_report import dataset_figures, dataset_report
-from v2v_ros.skeletons import BODY15, HAND21, Skeleton
+from v2v_ros.evaluation.on_datasets.dataset_report import dataset_figures, dataset_report
+from v2v_ros.geometry.skeletons import BODY15, HAND21, Skeleton
+from v2v_ros.model.calibration import Calibration
+from v2v_ros.recorded.datasets.specs import ICVL, ITOP_SIDE, MSRA, NYU, DatasetSpec
 
 NAN, INF = float("nan"), float("inf")
 # Three frames of three joints; one joint has no truth, one was missed.

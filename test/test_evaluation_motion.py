@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from v2v_ros import cli
+from v2v_ros.estimator.tracking.filters import NAMES
 from v2v_ros.evaluation import motion
 from v2v_ros.evaluation.motion import MOTIONS, RATE, SPEED, MovingSubject, Recording, apply_filter, lag
-from v2v_ros.filters import NAMES
-from v2v_ros.skeletons import HAND21
+from v2v_ros.geometry.skeletons import HAND21
 
 
 def middles(kind: str, name: str, seconds: np.ndarray, seed: int = 4) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import Any
 import fake_nyu
 import pytest
 
-from v2v_ros import weights
+from v2v_ros.model import weights
 
 _OF_THE_CLOCK = ("ms_per_crop", "ms_per_image")
 

@@ -10,10 +10,9 @@ import pytest
 from PIL import Image
 
 from v2v_ros.cli import main
-from v2v_ros.estimator import SkeletonEstimate, TrackingState
 from v2v_ros.evaluation.tracks import OVERALL, Tally, evaluate_tracks, frame_count, summarize
-from v2v_ros.synthetic.scene import NAMES, SceneSubject, SyntheticScene
-from v2v_ros.tracking import Side
+from v2v_ros.geometry.estimate import Side, SkeletonEstimate, TrackingState
+from v2v_ros.synthetic.scenes.several import NAMES, SceneSubject, SyntheticScene
 
 pytest.importorskip("motmetrics")
 

@@ -15,8 +15,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from v2v_ros.estimator import Estimate, Side, SkeletonEstimate, TrackingState
-from v2v_ros.frames import FrameListError, load_frame_list, read_depth, write_predictions
+from v2v_ros.geometry.estimate import Estimate, Side, SkeletonEstimate, TrackingState
+from v2v_ros.recorded.frames import FrameListError, load_frame_list, read_depth, write_predictions
 
 K = {"fx": 500.0, "fy": 501, "cx": 319.5, "cy": 239.5}
 STORED = np.array([[0, 1000, 65535], [1, 500, 4000]], dtype=np.uint16)
@@ -354,7 +354,7 @@ class TestWrite:
 
         path = tmp_path / "out.json"
         path.write_text("old")
-        monkeypatch.setattr("v2v_ros.files.os.replace", replace)
+        monkeypatch.setattr("v2v_ros.io.files.os.replace", replace)
         with pytest.raises(FrameListError, match=r"out\.json: cannot write the predictions: No space left"):
             write_predictions(path, "hand21", self.NAMES, [])
         assert path.read_text() == "old"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from v2v_ros.benchmark.frontier import plot, table
 from v2v_ros.cli import main
-from v2v_ros.evaluation.frontier import plot, table
-from v2v_ros.evaluation.test_sets import SETS
+from v2v_ros.evaluation.synthetic_sets import SETS
 
 
 def row(milliseconds: float, error: float, best: bool, **changes: Any) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def test_the_table_and_the_picture(tmp_path: Path) -> None:
 
 
 def test_sets_of_images_are_refused(make_weights: Callable[..., Path]) -> None:
-    from v2v_ros.evaluation.frontier import measure
+    from v2v_ros.benchmark.frontier import measure
 
     images = next(each for each in SETS.values() if each.form != "crops" and each.skeleton.name == "hand21")
     with pytest.raises(ValueError, match="not one of crops"):

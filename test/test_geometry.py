@@ -11,9 +11,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v2v_ros.camera import Intrinsics, Region, cube_region, deproject, from_camera_info, points_in_cube, project
-from v2v_ros.skeletons import SKELETONS, Skeleton, get_skeleton
-from v2v_ros.voxels import (
+from v2v_ros.geometry.camera import (
+    Intrinsics,
+    Region,
+    cube_region,
+    deproject,
+    from_camera_info,
+    points_in_cube,
+    project,
+)
+from v2v_ros.geometry.skeletons import SKELETONS, Skeleton, get_skeleton
+from v2v_ros.model.voxels import (
     _whole_image_occupancy,
     count_occupied,
     cube_occupancy,

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from v2v_ros.headers import Times, choose_times
+from v2v_ros.io.headers import Times, choose_times
 
 SECOND = 10**9
 RECORDED = [1000 * SECOND + index * SECOND // 30 for index in range(12)]

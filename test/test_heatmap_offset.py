@@ -12,15 +12,16 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from v2v_ros import weights
-from v2v_ros.estimator import PoseEstimator, Side
+from v2v_ros.estimator import PoseEstimator
 from v2v_ros.evaluation.cubes import CubeNetwork
-from v2v_ros.evaluation.test_sets import SETS, generate
-from v2v_ros.heatmaps import decode
-from v2v_ros.paper import PaperGeometry
-from v2v_ros.synthetic.sequence import CAMERA, SyntheticSequence
-from v2v_ros.voxels import grid_coordinates
-from v2v_ros.weights import WeightsError
+from v2v_ros.evaluation.synthetic_sets import SETS, generate
+from v2v_ros.geometry.estimate import Side
+from v2v_ros.model import weights
+from v2v_ros.model.heatmaps import decode
+from v2v_ros.model.paper import PaperGeometry
+from v2v_ros.model.voxels import grid_coordinates
+from v2v_ros.model.weights import WeightsError
+from v2v_ros.synthetic.scenes.one import CAMERA, SyntheticSequence
 
 EDGE = 0.2
 

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v2v_ros.heatmaps import covariance, decode, encode
-from v2v_ros.paper import Augmentation, PaperGeometry
-from v2v_ros.voxels import occupancy
+from v2v_ros.model.heatmaps import covariance, decode, encode
+from v2v_ros.model.paper import Augmentation, PaperGeometry
+from v2v_ros.model.voxels import occupancy
 
 SIZE, SIGMA = 44, 1.7
 inside = st.floats(0, SIZE, width=32)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from v2v_ros.hull import Hull, keep_out_hull
-from v2v_ros.skeletons import BODY15, HAND21, SKELETONS, Skeleton
-from v2v_ros.synthetic.body import pose_body
-from v2v_ros.synthetic.body_poses import sample_body_pose
-from v2v_ros.synthetic.body_shape import sample_body_shape
-from v2v_ros.synthetic.hand import elbow, pose_hand, sample_shape
-from v2v_ros.synthetic.hand_poses import sample_families, sample_pose
+from v2v_ros.geometry.hull import Hull, keep_out_hull
+from v2v_ros.geometry.skeletons import BODY15, HAND21, SKELETONS, Skeleton
+from v2v_ros.synthetic.body.kinematics import pose_body
+from v2v_ros.synthetic.body.poses import sample_body_pose
+from v2v_ros.synthetic.body.shape import sample_body_shape
+from v2v_ros.synthetic.hand.kinematics import elbow, pose_hand, sample_shape
+from v2v_ros.synthetic.hand.poses import sample_families, sample_pose
 
 
 def sure(skeleton: Skeleton) -> np.ndarray:

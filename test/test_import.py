@@ -20,14 +20,15 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
-from v2v_ros import importer, weights
-from v2v_ros.camera import Intrinsics, deproject
 from v2v_ros.cli import main
-from v2v_ros.heatmaps import decode
-from v2v_ros.importer import ImportRefusedError, import_checkpoint
-from v2v_ros.skeletons import get_skeleton
-from v2v_ros.synthetic.sequence import CAMERA, SyntheticSequence
-from v2v_ros.voxels import metric_coordinates, occupancy
+from v2v_ros.geometry.camera import Intrinsics, deproject
+from v2v_ros.geometry.skeletons import get_skeleton
+from v2v_ros.model import weights
+from v2v_ros.model.heatmaps import decode
+from v2v_ros.model.voxels import metric_coordinates, occupancy
+from v2v_ros.synthetic.scenes.one import CAMERA, SyntheticSequence
+from v2v_ros.training import importer
+from v2v_ros.training.importer import ImportRefusedError, import_checkpoint
 
 pytest.importorskip("torch", minversion="2.10", reason="older versions do not read checkpoints safely")
 

@@ -15,23 +15,17 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from v2v_ros import weights
 from v2v_ros.cli import main
 from v2v_ros.estimator import PoseEstimator
-from v2v_ros.heatmaps import encode
-from v2v_ros.joint_refiner import (
-    JointRefiner,
-    JointRefinerConfig,
-    covariance_of,
-    describe,
-    log_density_loss,
-)
-from v2v_ros.peaks import Peaks, find_peaks
-from v2v_ros.read_out import ReadOut
-from v2v_ros.runtime import available, make_refiner_runtime
-from v2v_ros.runtime.export import export_onnx
-from v2v_ros.skeletons import BODY15, HAND21
-from v2v_ros.weights import WeightsError
+from v2v_ros.geometry.skeletons import BODY15, HAND21
+from v2v_ros.model import weights
+from v2v_ros.model.heatmaps import encode
+from v2v_ros.model.joint_refiner import JointRefiner, JointRefinerConfig, covariance_of, describe, log_density_loss
+from v2v_ros.model.peaks import Peaks, find_peaks
+from v2v_ros.model.read_out import ReadOut
+from v2v_ros.model.runtime import available, make_refiner_runtime
+from v2v_ros.model.runtime.export import export_onnx
+from v2v_ros.model.weights import WeightsError
 
 CPU = torch.device("cpu")
 SIZE, SIGMA = 24, 1.3
@@ -125,7 +119,7 @@ def test_a_refiner_of_something_else_is_refused(refined_weights: Path, change: d
 def test_weights_without_a_refiner_work_as_before_and_say_so_once(
     untrained_weights: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO, "v2v_ros.read_out"):
+    with caplog.at_level(logging.INFO, "v2v_ros.model.read_out"):
         estimator = PoseEstimator(untrained_weights, device="cpu", runtime="torch")
     assert estimator.read_out == "peaks"
     assert [record.message for record in caplog.records if "joint refiner" in record.message] == [
@@ -189,7 +183,7 @@ def test_an_exported_file_reads_out_by_itself(calibrated: bool, refined_weights:
 
 
 def test_the_score_of_a_skeleton_is_the_probability_of_a_subject(refined_weights: Path) -> None:
-    from v2v_ros.synthetic.sequence import CAMERA, SyntheticSequence
+    from v2v_ros.synthetic.scenes.one import CAMERA, SyntheticSequence
 
     frame = SyntheticSequence("hand", seed=2).frame(0.0)
     estimator = PoseEstimator(refined_weights, device="cpu", runtime="torch", detector_weights=None)
@@ -203,10 +197,10 @@ def test_one_command_trains_a_refiner_and_evaluation_compares_both_read_outs(
     make_weights: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("pytorch_lightning")
-    monkeypatch.setattr("v2v_ros.training.peak_sets.FILE_SAMPLES", 32)
-    monkeypatch.setattr("v2v_ros.training.peak_sets._OTHERS", 1.0)
-    monkeypatch.setattr("v2v_ros.training.peak_sets._AMONG_PEOPLE", 0.0)
-    monkeypatch.setattr("v2v_ros.training.joint_run.HELD_OUT", 32)
+    monkeypatch.setattr("v2v_ros.training.joints.peak_sets.FILE_SAMPLES", 32)
+    monkeypatch.setattr("v2v_ros.training.joints.peak_sets._OTHERS", 1.0)
+    monkeypatch.setattr("v2v_ros.training.joints.peak_sets._AMONG_PEOPLE", 0.0)
+    monkeypatch.setattr("v2v_ros.training.joints.run.HELD_OUT", 32)
     source = make_weights("pose", grid=16, width=2)
     output = tmp_path / "refined.safetensors"
     arguments = ["train", "--network", "joints", "--weights", str(source), "--output", str(output)]
@@ -264,8 +258,8 @@ def test_what_does_not_go_together_is_refused(
 
 def test_bodies_are_mirrored_by_names_and_turned_with_their_peaks() -> None:
     pytest.importorskip("pytorch_lightning")
-    from v2v_ros.training.joints import JointTraining, augment, mirror_joints
-    from v2v_ros.training.peak_sets import PeakSet
+    from v2v_ros.training.joints.peak_sets import PeakSet
+    from v2v_ros.training.joints.train import JointTraining, augment, mirror_joints
 
     swap = mirror_joints(BODY15)
     assert [

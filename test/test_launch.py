@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 import yaml
 
-from v2v_ros.estimator import DEPTH_RANGE, SCORE_THRESHOLD
-from v2v_ros.skeletons import get_skeleton
+from v2v_ros.estimator.estimator import DEPTH_RANGE, SCORE_THRESHOLD
+from v2v_ros.geometry.skeletons import get_skeleton
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config"
@@ -55,7 +55,7 @@ def test_launch_file_compiles(name: str) -> None:
 @pytest.mark.parametrize("kind", ["hand", "body"])
 def test_parameter_file_agrees_with_the_node(kind: str) -> None:
     pytest.importorskip("rclpy", reason="the table of parameters needs ROS")
-    from v2v_ros.nodes.pose_parameters import POSE_PARAMETERS, check_pose
+    from v2v_ros.nodes.support.pose_parameters import POSE_PARAMETERS, check_pose
 
     content = yaml.safe_load((CONFIG / f"{kind}.yaml").read_text(encoding="utf-8"))
     assert list(content) == ["/**"], "any other key would not match the node in every namespace"
@@ -399,7 +399,7 @@ def test_demo_runs(ros: Any, launcher: Launcher, untrained_weights: Path) -> Non
     from sensor_msgs.msg import Image
 
     from v2v_ros.msg import SkeletonArray, SkeletonInfo
-    from v2v_ros.nodes.transport import latched
+    from v2v_ros.nodes.support.transport import latched
 
     infos = ros.collect(SkeletonInfo, "/robot1/v2v_pose/info", latched())
     skeletons = ros.collect(SkeletonArray, "/robot1/v2v_pose/skeletons")

@@ -15,12 +15,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from v2v_ros import weights
-from v2v_ros.calibration import Calibration
-from v2v_ros.network import BlockConv3d, CenterRefiner, NetworkConfig, RefinerConfig, Residual, V2VPoseNet
-from v2v_ros.runtime import TorchRuntime, choose_device, fold_batch_norm
-from v2v_ros.skeletons import get_skeleton
-from v2v_ros.weights import CenterWeights, WeightsError
+from v2v_ros.geometry.skeletons import get_skeleton
+from v2v_ros.model import weights
+from v2v_ros.model.calibration import Calibration
+from v2v_ros.model.network import BlockConv3d, CenterRefiner, NetworkConfig, RefinerConfig, Residual, V2VPoseNet
+from v2v_ros.model.runtime import TorchRuntime, choose_device, fold_batch_norm
+from v2v_ros.model.weights import CenterWeights, WeightsError
 
 
 @pytest.mark.parametrize(("joints", "count"), [(14, 3_410_222), (15, 3_410_255), (16, 3_410_288), (21, 3_410_453)])
@@ -301,7 +301,13 @@ def test_lying_headers_are_refused_before_memory_is_taken(untrained_weights: Pat
 
 @pytest.mark.parametrize("key", ["skeleton", "format"])
 def test_the_message_about_a_damaged_file_is_not_as_long_as_the_file(untrained_weights: Path, key: str) -> None:
-    metadata = {"format": "v2v_ros.weights.1", "id": "x", "skeleton": "hand21", "network": "{}", key: "a" * 100_000}
+    metadata = {
+        "format": "v2v_ros.weights.1",
+        "id": "x",
+        "skeleton": "hand21",
+        "network": "{}",
+        key: "a" * 100_000,
+    }
     save_file(load_file(untrained_weights), untrained_weights, metadata)
     with pytest.raises(WeightsError) as refused:
         weights.load(untrained_weights)
@@ -310,7 +316,7 @@ def test_the_message_about_a_damaged_file_is_not_as_long_as_the_file(untrained_w
 
 def test_loading_weights_does_not_import_the_compiler(untrained_weights: Path) -> None:
     program = (
-        "import sys; from v2v_ros import weights; weights.load(sys.argv[1]); "
+        "import sys; from v2v_ros.model import weights; weights.load(sys.argv[1]); "
         "assert 'torch._dynamo' not in sys.modules, 'it costs seconds and 80 MB'"
     )
     subprocess.run([sys.executable, "-c", program, str(untrained_weights)], check=True)

@@ -108,7 +108,7 @@ def test_every_form_of_depth_is_understood(bench: Bench, name: str) -> None:
 def test_compressed_depth_is_understood(make_bench: Callable[..., Bench], encoding: str, codec: str) -> None:
     from sensor_msgs.msg import CompressedImage
 
-    from v2v_ros.depth import encode_compressed_depth
+    from v2v_ros.io.depth import encode_compressed_depth
     from v2v_ros.nodes.synthetic_camera_node import camera_info
 
     bench = make_bench(depth_transport="compressedDepth")

@@ -15,14 +15,14 @@ pytest.importorskip("rclpy")
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
 
-from v2v_ros.camera import Intrinsics
+from v2v_ros.geometry.camera import Intrinsics
+from v2v_ros.geometry.estimate import Side
+from v2v_ros.geometry.skeletons import get_skeleton
 from v2v_ros.msg import SkeletonArray, SkeletonInfo
-from v2v_ros.nodes.inputs import Pairs, decode, intrinsics
 from v2v_ros.nodes.overlay_node import OverlayNode
+from v2v_ros.nodes.pose.inputs import Pairs, decode, intrinsics
+from v2v_ros.nodes.support.transport import latched
 from v2v_ros.nodes.synthetic_camera_node import SyntheticCameraNode, forth_and_back, image_message, to_and_fro
-from v2v_ros.nodes.transport import latched
-from v2v_ros.skeletons import get_skeleton
-from v2v_ros.tracking import Side
 
 if TYPE_CHECKING:
     from ros_bench import Bench, Ros
@@ -70,7 +70,7 @@ def test_images_info_and_truth_belong_together(ros: Ros, kind: str, encoding: st
 @pytest.fixture
 def rendered(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Times of the frames that are rendered."""
-    from v2v_ros.synthetic.sequence import SyntheticSequence
+    from v2v_ros.synthetic.scenes.one import SyntheticSequence
 
     times: list[float] = []
     render = SyntheticSequence.frame
@@ -221,7 +221,7 @@ def test_the_overlay_lets_go_when_nobody_looks(bench: Bench, overlay: OverlayNod
 def test_the_overlay_says_which_topic_is_silent(
     ros: Ros, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("v2v_ros.nodes.reports.PERIOD", 0.0)
+    monkeypatch.setattr("v2v_ros.nodes.pose.reports.PERIOD", 0.0)
     node = OverlayNode(context=ros.context)
     ros.add(node)
     ros.collect(Image, "v2v_overlay/image")

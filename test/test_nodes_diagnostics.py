@@ -17,9 +17,9 @@ pytest.importorskip("rclpy")
 
 from builtin_interfaces.msg import Time
 
-from v2v_ros.nodes.compute import Compute, survey
-from v2v_ros.nodes.depth_summary import DepthSummary, summarize
-from v2v_ros.nodes.diagnostics import (
+from v2v_ros.nodes.health.compute import Compute, survey
+from v2v_ros.nodes.health.depth_summary import DepthSummary, summarize
+from v2v_ros.nodes.health.diagnostics import (
     ERROR,
     OK,
     STALE,
@@ -30,9 +30,9 @@ from v2v_ros.nodes.diagnostics import (
     must_look,
     values,
 )
-from v2v_ros.nodes.graph import COMPRESSED, IMAGE, INFO, End, Graph
-from v2v_ros.nodes.statistics import Figures, Statistics
-from v2v_ros.nodes.transport import large_message_remedy
+from v2v_ros.nodes.health.graph import COMPRESSED, IMAGE, INFO, End, Graph
+from v2v_ros.nodes.health.statistics import Figures, Statistics
+from v2v_ros.nodes.support.transport import large_message_remedy
 
 if TYPE_CHECKING:
     from ros_bench import Bench
@@ -564,7 +564,7 @@ def refused_frames() -> list[str]:
     """What is said about camera_info and images that cannot be used."""
     from sensor_msgs.msg import CameraInfo, Image
 
-    from v2v_ros.nodes.inputs import FrameError, decode, intrinsics
+    from v2v_ros.nodes.pose.inputs import FrameError, decode, intrinsics
 
     good = {"width": 80, "height": 60}
     actions: list[Callable[[], Any]] = [
@@ -668,7 +668,7 @@ def test_the_machine_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
 
     import torch
 
-    from v2v_ros.nodes import compute
+    from v2v_ros.nodes.health import compute
 
     def look(program: str | None, cuda: bool) -> Compute:
         compute._machine.cache_clear()
@@ -905,7 +905,7 @@ def test_statistics_tell_for_how_long_the_stamp_has_stood_still() -> None:
 
 
 def test_the_node_says_what_its_images_show(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("v2v_ros.nodes.diagnostics._LASTING", 0.3)  # seconds
+    monkeypatch.setattr("v2v_ros.nodes.health.diagnostics._LASTING", 0.3)  # seconds
     bench.send()
     _, _, found = bench.wait_values(lambda values: values["valid pixels (%)"] != "")
     share = 100 * 20 * 20 / (60 * 80)

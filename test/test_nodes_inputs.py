@@ -18,9 +18,9 @@ from builtin_interfaces.msg import Time
 from rcl_interfaces.srv import DescribeParameters
 from sensor_msgs.msg import CameraInfo
 
-from v2v_ros.nodes.inputs import CameraInfos, Order
-from v2v_ros.nodes.parameters import declare
-from v2v_ros.nodes.pose_parameters import POSE_PARAMETERS, check_pose
+from v2v_ros.nodes.pose.inputs import CameraInfos, Order
+from v2v_ros.nodes.support.parameters import declare
+from v2v_ros.nodes.support.pose_parameters import POSE_PARAMETERS, check_pose
 from v2v_ros.nodes.synthetic_camera_node import PARAMETERS
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image
 
 from v2v_ros.nodes.overlay_node import OverlayNode
+from v2v_ros.nodes.support.transport import latched, reliable
 from v2v_ros.nodes.synthetic_camera_node import camera_info
-from v2v_ros.nodes.transport import latched, reliable
 
 if TYPE_CHECKING:
     from ros_bench import Bench, Ros

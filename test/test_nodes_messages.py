@@ -17,10 +17,10 @@ from std_msgs.msg import Header
 from tf_transformations import quaternion_matrix
 from visualization_msgs.msg import Marker
 
-from v2v_ros.camera import Intrinsics
-from v2v_ros.estimator import Estimate, Side, SkeletonEstimate, TrackingState
-from v2v_ros.nodes import messages
-from v2v_ros.skeletons import SKELETONS, Skeleton, get_skeleton
+from v2v_ros.geometry.camera import Intrinsics
+from v2v_ros.geometry.estimate import Estimate, Side, SkeletonEstimate, TrackingState
+from v2v_ros.geometry.skeletons import SKELETONS, Skeleton, get_skeleton
+from v2v_ros.nodes.outputs import messages
 
 HEADER = Header(frame_id="camera_optical")
 HEADER.stamp.sec, HEADER.stamp.nanosec = 12, 34

@@ -14,9 +14,9 @@ pytest.importorskip("rclpy")
 
 from ros_bench import Ros, depth_picture
 
-from v2v_ros.nodes.graph import COMPRESSED, IMAGE, INFO, image_proposals, info_proposals, look
+from v2v_ros.nodes.health.graph import COMPRESSED, IMAGE, INFO, image_proposals, info_proposals, look
+from v2v_ros.nodes.support.transport import newest_only, subscribe
 from v2v_ros.nodes.synthetic_camera_node import camera_info, image_message
-from v2v_ros.nodes.transport import newest_only, subscribe
 
 if TYPE_CHECKING:
     from ros_bench import Bench

@@ -22,16 +22,16 @@ from std_msgs.msg import Header
 from tf_transformations import quaternion_matrix
 from visualization_msgs.msg import Marker
 
-from v2v_ros.angles import ANGLE_NAMES, hand_angles
-from v2v_ros.estimator import Side, SkeletonEstimate, TrackingState
-from v2v_ros.hull import keep_out_hull
-from v2v_ros.nodes.geometry import shortest_turn
-from v2v_ros.nodes.humans import Humans, body_frames
-from v2v_ros.nodes.joint_states import JointStates, joint_state
-from v2v_ros.nodes.keep_out import KeepOut, hull_markers, primitives
-from v2v_ros.nodes.pose_array import Poses, pose_array
-from v2v_ros.nodes.pose_parameters import check_pose
-from v2v_ros.skeletons import BODY15, HAND21, get_skeleton
+from v2v_ros.geometry.angles import ANGLE_NAMES, hand_angles
+from v2v_ros.geometry.estimate import Side, SkeletonEstimate, TrackingState
+from v2v_ros.geometry.hull import keep_out_hull
+from v2v_ros.geometry.skeletons import BODY15, HAND21, get_skeleton
+from v2v_ros.nodes.outputs.geometry import shortest_turn
+from v2v_ros.nodes.outputs.humans import Humans, body_frames
+from v2v_ros.nodes.outputs.joint_states import JointStates, joint_state
+from v2v_ros.nodes.outputs.keep_out import KeepOut, hull_markers, primitives
+from v2v_ros.nodes.outputs.pose_array import Poses, pose_array
+from v2v_ros.nodes.support.pose_parameters import check_pose
 
 if TYPE_CHECKING:
     from ros_bench import Bench, Ros

@@ -80,7 +80,7 @@ def test_skeletons_are_moved_on_to_the_time_of_publishing(bench: Bench) -> None:
 
 def test_info_is_latched(bench: Bench) -> None:
     from v2v_ros.msg import SkeletonInfo
-    from v2v_ros.nodes.transport import latched
+    from v2v_ros.nodes.support.transport import latched
 
     infos = bench.ros.collect(SkeletonInfo, "v2v_pose/info", latched())
     info = bench.ros.wait(lambda: infos)[0]
@@ -305,7 +305,8 @@ def test_a_hint_is_used_when_frame_and_time_fit(bench: Bench) -> None:
 
 
 def test_parameters_reach_the_estimator_while_it_runs(bench: Bench) -> None:
-    from v2v_ros.estimator import SCORE_THRESHOLD, Side
+    from v2v_ros.estimator.estimator import SCORE_THRESHOLD
+    from v2v_ros.geometry.estimate import Side
 
     bench.send()
     bench.ros.wait(lambda: bench.skeletons)
@@ -446,7 +447,7 @@ def test_a_qos_override_that_does_not_exist_is_shown(make_bench: Callable[..., B
 def test_incompatible_qos_is_named(make_bench: Callable[..., Bench], ros: Ros) -> None:
     from sensor_msgs.msg import Image
 
-    from v2v_ros.nodes.transport import newest_only
+    from v2v_ros.nodes.support.transport import newest_only
 
     name = "qos_overrides./depth/image_rect.subscription.reliability"
     bench = make_bench(camera_info_timeout=0.2, **{name: "reliable"})

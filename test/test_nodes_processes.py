@@ -25,12 +25,12 @@ from std_srvs.srv import SetBool, Trigger
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
-from v2v_ros import weights
+from v2v_ros.benchmark.rig.children import Child, stop_all
+from v2v_ros.benchmark.rig.demo import DemoError, parameters, run_demo
+from v2v_ros.geometry.skeletons import get_skeleton
+from v2v_ros.model import weights
 from v2v_ros.msg import SkeletonArray, SkeletonInfo
-from v2v_ros.nodes.children import Child, stop_all
-from v2v_ros.nodes.demo import DemoError, parameters, run_demo
-from v2v_ros.nodes.transport import latched
-from v2v_ros.skeletons import get_skeleton
+from v2v_ros.nodes.support.transport import latched
 
 if TYPE_CHECKING:
     from ros_bench import Ros
@@ -267,7 +267,9 @@ def test_the_demonstration(ros: Ros, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_demonstration_ends_its_nodes_when_it_is_interrupted(ros: Ros) -> None:
-    program = "from v2v_ros.nodes.demo import run_demo; run_demo(600.0, on_progress=lambda s: print(s, flush=True))"
+    program = (
+        "from v2v_ros.benchmark.rig.demo import run_demo; run_demo(600.0, on_progress=lambda s: print(s, flush=True))"
+    )
     demo = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert demo.stdout is not None
     demo.stdout.readline()  # it measures

@@ -15,7 +15,7 @@ def subscribe(ros: Ros, callback: Any, qos: Any = 10, **options: Any) -> Any:
     """A subscription of the test's node that the executor leaves alone."""
     from std_msgs.msg import String
 
-    from v2v_ros.nodes.receiver import ByReceiver
+    from v2v_ros.nodes.pose.receiver import ByReceiver
 
     make = ros.node.create_subscription
     return ros.call(lambda: make(String, "words", callback, qos, callback_group=ByReceiver(), **options))
@@ -58,7 +58,7 @@ def test_an_error_while_a_message_is_taken_is_named_and_survived(bench: Bench, m
 def test_each_message_reaches_its_callback(ros: Ros) -> None:
     from std_msgs.msg import String
 
-    from v2v_ros.nodes.receiver import Receiver
+    from v2v_ros.nodes.pose.receiver import Receiver
 
     words: list[str] = []
     errors: list[tuple[Any, str]] = []
@@ -90,8 +90,8 @@ def test_events_of_the_subscription_are_told(ros: Ros) -> None:
     from rclpy.event_handler import SubscriptionEventCallbacks
     from std_msgs.msg import String
 
-    from v2v_ros.nodes.receiver import Receiver
-    from v2v_ros.nodes.transport import newest_only, reliable
+    from v2v_ros.nodes.pose.receiver import Receiver
+    from v2v_ros.nodes.support.transport import newest_only, reliable
 
     events: list[Any] = []
     subscription = subscribe(
@@ -108,7 +108,7 @@ def test_it_ends_when_ros_is_shut_down(ros: Ros) -> None:
     import rclpy
     from std_msgs.msg import String
 
-    from v2v_ros.nodes.receiver import ByReceiver, Receiver
+    from v2v_ros.nodes.pose.receiver import ByReceiver, Receiver
 
     context = rclpy.Context()
     context.init(domain_id=ros.domain)

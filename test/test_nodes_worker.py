@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("rclpy")
 
-from v2v_ros.nodes.worker import Worker
+from v2v_ros.nodes.pose.worker import Worker
 
 
 def test_the_newest_item_replaces_one_that_waits() -> None:

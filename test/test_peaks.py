@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v2v_ros.heatmaps import decode, encode
-from v2v_ros.peaks import FLOOR, dense_peaks, find_peaks
+from v2v_ros.model.heatmaps import decode, encode
+from v2v_ros.model.peaks import FLOOR, dense_peaks, find_peaks
 
 SIZE, SIGMA = 24, 1.3
 place = st.tuples(*[st.floats(0.0, SIZE, width=32)] * 3)

@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 import torch
 
-from v2v_ros import estimator, pipeline_cuda, weights
-from v2v_ros.camera import Intrinsics
-from v2v_ros.estimator import PoseEstimator
-from v2v_ros.network import V2VPoseNet
-from v2v_ros.peaks import dense_peaks
-from v2v_ros.pipeline import Looks, Pipeline, make_pipeline
-from v2v_ros.pipeline_cuda import CudaPipeline, Steps
-from v2v_ros.runtime import TorchRuntime
-from v2v_ros.stopwatch import Stopwatch
-from v2v_ros.synthetic.sequence import CAMERA, SyntheticSequence
-from v2v_ros.voxels import cube_occupancy
-from v2v_ros.weights import Weights
+from v2v_ros.estimator import PoseEstimator, estimator, pipeline_cuda
+from v2v_ros.estimator.pipeline import Looks, Pipeline, make_pipeline
+from v2v_ros.estimator.pipeline_cuda import CudaPipeline, Steps
+from v2v_ros.estimator.stopwatch import Stopwatch
+from v2v_ros.geometry.camera import Intrinsics
+from v2v_ros.model import weights
+from v2v_ros.model.network import V2VPoseNet
+from v2v_ros.model.peaks import dense_peaks
+from v2v_ros.model.runtime import TorchRuntime
+from v2v_ros.model.voxels import cube_occupancy
+from v2v_ros.model.weights import Weights
+from v2v_ros.synthetic.scenes.one import CAMERA, SyntheticSequence
 
 CPU = torch.device("cpu")
 SMALL = Intrinsics(300.0, 301.0, 159.5, 119.5, 320, 240)
@@ -90,7 +90,7 @@ def test_it_says_what_the_other_pipeline_says(name: str, monkeypatch: pytest.Mon
         where = cubes(middle, count, loaded.cube_edge)
         looks = look(expected, depth, CAMERA, *where)
         with monkeypatch.context() as patch:
-            patch.setattr("v2v_ros.peaks._sparse", dense_peaks)  # as on a GPU: by operations of fixed size
+            patch.setattr("v2v_ros.model.peaks._sparse", dense_peaks)  # as on a GPU: by operations of fixed size
             assert_equal(look(found, depth, CAMERA, *where), looks)
         assert looks.empty.tolist() == [k % 3 == 2 for k in range(count)]
         assert count == 0 or np.isfinite(looks.points).any()
@@ -220,9 +220,9 @@ def test_all_runs_without_graphs_where_they_cannot_be_recorded(
 
 def test_the_pipeline_is_chosen_by_device_and_runtime(untrained_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = weights.load(untrained_weights)
-    monkeypatch.setattr("v2v_ros.pipeline_cuda.CudaPipeline", lambda *_, **__: "cuda")
+    monkeypatch.setattr("v2v_ros.estimator.pipeline_cuda.CudaPipeline", lambda *_, **__: "cuda")
     assert isinstance(make_pipeline(loaded, CPU, "torch"), Pipeline)
-    monkeypatch.setattr("v2v_ros.pipeline.Pipeline", lambda *_: "any")
+    monkeypatch.setattr("v2v_ros.estimator.pipeline.Pipeline", lambda *_: "any")
     gpu = torch.device("cuda", 1)
     chosen: list[Any] = [make_pipeline(loaded, gpu, name) for name in ("auto", "torch", "onnxruntime:CUDA")]
     assert chosen == ["cuda", "cuda", "any"]

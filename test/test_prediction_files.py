@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from v2v_ros.cli import main
-from v2v_ros.datasets import NAMES as DATASETS
-from v2v_ros.datasets.specs import HANDS2017, ICVL, ITOP_SIDE, MSRA, NYU, SPECS, DatasetSpec
-from v2v_ros.evaluation import prediction_files
-from v2v_ros.evaluation.published import ITOP_PARTS, PUBLISHED
+from v2v_ros.evaluation.on_datasets.published import ITOP_PARTS, PUBLISHED
+from v2v_ros.evaluation.predictions import files as prediction_files
+from v2v_ros.recorded.datasets import NAMES as DATASETS
+from v2v_ros.recorded.datasets.specs import HANDS2017, ICVL, ITOP_SIDE, MSRA, NYU, SPECS, DatasetSpec
 
 FRAMES = 6
 Judge = Callable[..., tuple[dict[str, Any], str, str]]

@@ -13,15 +13,15 @@ import torch
 from v2v_ros.cli import main
 from v2v_ros.cli.representations import _NAMES
 from v2v_ros.evaluation.metrics import joint_errors
-from v2v_ros.heatmaps import decode
-from v2v_ros.representations import comparison, training
-from v2v_ros.representations.config import ComparisonConfig
-from v2v_ros.representations.data import SKELETON, Samples, held_out, sample, training_batch, window
-from v2v_ros.representations.networks import REPRESENTATIONS
-from v2v_ros.representations.training import Run, apply
+from v2v_ros.model.heatmaps import decode
+from v2v_ros.model.voxels import occupancy
 from v2v_ros.synthetic.render import Cameras
 from v2v_ros.synthetic.worlds import crop_cameras
-from v2v_ros.voxels import occupancy
+from v2v_ros.training.representations import comparison, training
+from v2v_ros.training.representations.config import ComparisonConfig
+from v2v_ros.training.representations.data import SKELETON, Samples, held_out, sample, training_batch, window
+from v2v_ros.training.representations.networks import REPRESENTATIONS
+from v2v_ros.training.representations.training import Run, apply
 
 CONFIG = ComparisonConfig(grid=16, width=2, samples=32, batch=4, held_out=8, precision="float32")
 TINY = [*("--grid", "16", "--width", "2", "--samples", "32", "--batch", "4", "--held-out", "8"), "--quiet"]
@@ -236,7 +236,7 @@ def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     from PIL import Image
 
-    from v2v_ros.representations.plot import learning_curves
+    from v2v_ros.training.representations.plot import learning_curves
 
     curve = [{"samples": 1000, "mean_mm": 30.0}, {"samples": 2000, "mean_mm": 20.0}]
     rows = {name: {"runs": [{"curve": curve}] if name != "pixel-to-voxel" else []} for name in REPRESENTATIONS}

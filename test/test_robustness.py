@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from ros_faults import ERROR, OK, START, came, heals, send_picture
 
-from v2v_ros.camera import Intrinsics
+from v2v_ros.geometry.camera import Intrinsics
 
 if TYPE_CHECKING:
     from ros_bench import Bench, Ros

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from ros_faults import send_picture
 
-from v2v_ros.estimator import Estimate
+from v2v_ros.geometry.estimate import Estimate
 
 if TYPE_CHECKING:
     from ros_bench import Bench, Ros
@@ -39,7 +39,7 @@ def slow_network(bench: Bench, seconds: float) -> Iterator[None]:
 @pytest.mark.parametrize("seconds", [3.0, pytest.param(180.0, marks=pytest.mark.slow)])
 def test_a_camera_faster_than_the_network(bench: Bench, seconds: float) -> None:
     from v2v_ros.msg import SkeletonArray
-    from v2v_ros.nodes.inputs import age
+    from v2v_ros.nodes.pose.inputs import age
 
     network, rate = 0.04, 100
     latencies: list[float] = []

@@ -20,15 +20,15 @@ import torch
 
 pytest.importorskip("rclpy")
 
-from v2v_ros import weights
+from v2v_ros.benchmark.rig.children import Child, stop_all
+from v2v_ros.benchmark.rig.demo import parameters
+from v2v_ros.geometry.skeletons import get_skeleton
+from v2v_ros.model import weights
+from v2v_ros.model.network import NetworkConfig, V2VPoseNet
 from v2v_ros.msg import SkeletonArray, SkeletonInfo
-from v2v_ros.network import NetworkConfig, V2VPoseNet
-from v2v_ros.nodes.children import Child, stop_all
-from v2v_ros.nodes.demo import parameters
-from v2v_ros.nodes.inputs import to_seconds
-from v2v_ros.nodes.shared_memory import remove_remains
-from v2v_ros.nodes.transport import latched
-from v2v_ros.skeletons import get_skeleton
+from v2v_ros.nodes.pose.inputs import to_seconds
+from v2v_ros.nodes.support.shared_memory import remove_remains
+from v2v_ros.nodes.support.transport import latched
 
 if TYPE_CHECKING:
     from ros_bench import Ros

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from ros_faults import ERROR, START, WARN, fail, heals, out_of_memory, set_parameter
 
-from v2v_ros.estimator import Estimate
+from v2v_ros.geometry.estimate import Estimate
 
 if TYPE_CHECKING:
     from ros_bench import Bench, FakeEstimator, Ros
@@ -34,7 +34,7 @@ def test_a_network_that_goes_on_failing_is_started_anew(make_bench: Callable[...
     from ros_bench import FakeEstimator
 
     from v2v_ros.msg import SkeletonInfo
-    from v2v_ros.nodes.transport import latched
+    from v2v_ros.nodes.support.transport import latched
 
     bench = make_bench(on_runtime_error=policy)
     infos = bench.ros.collect(SkeletonInfo, "v2v_pose/info", latched())
@@ -101,7 +101,7 @@ def test_a_network_that_cannot_be_started_anew_says_so_until_it_can(make_bench: 
 
 def test_attempts_to_start_the_network_are_apart() -> None:
     pytest.importorskip("rclpy")
-    from v2v_ros.nodes.recovery import PAUSE, Recovery, RuntimeFailure
+    from v2v_ros.nodes.pose.recovery import PAUSE, Recovery, RuntimeFailure
 
     now, made = 0.0, 0
 

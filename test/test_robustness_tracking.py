@@ -7,16 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from v2v_ros.camera import Intrinsics
-from v2v_ros.estimator import PoseEstimator, TrackingState
-from v2v_ros.synthetic.sequence import CAMERA, SyntheticSequence
+from v2v_ros.estimator import PoseEstimator
+from v2v_ros.geometry.camera import Intrinsics
+from v2v_ros.geometry.estimate import TrackingState
+from v2v_ros.synthetic.scenes.one import CAMERA, SyntheticSequence
 
 Found = tuple[str, TrackingState, float]
 
 
 @pytest.fixture(scope="module")
 def estimator() -> PoseEstimator:
-    from v2v_ros import weights
+    from v2v_ros.model import weights
 
     return PoseEstimator(weights.default_for("hand21"))
 

@@ -15,16 +15,16 @@ import pytest
 import torch
 from torch import nn
 
-from v2v_ros import weights
 from v2v_ros.cli import main
 from v2v_ros.estimator import PoseEstimator
-from v2v_ros.evaluation.test_sets import generate, get_set
-from v2v_ros.heatmaps import decode
-from v2v_ros.network import NetworkConfig, V2VPoseNet
-from v2v_ros.runtime import TorchRuntime, available, choose, make_runtime
-from v2v_ros.runtime.blocks import BlockFront
-from v2v_ros.voxels import metric_coordinates, occupancy
-from v2v_ros.weights import Weights
+from v2v_ros.evaluation.synthetic_sets import generate, get_set
+from v2v_ros.model import weights
+from v2v_ros.model.heatmaps import decode
+from v2v_ros.model.network import NetworkConfig, V2VPoseNet
+from v2v_ros.model.runtime import TorchRuntime, available, choose, make_runtime
+from v2v_ros.model.runtime.blocks import BlockFront
+from v2v_ros.model.voxels import metric_coordinates, occupancy
+from v2v_ros.model.weights import Weights
 
 CPU = torch.device("cpu")
 RUNTIMES = ("torch", "openvino", "onnxruntime")
@@ -84,7 +84,7 @@ def test_the_first_stage_on_blocks_computes_the_same(channels: int, occupied: st
 def test_the_graph_computes_what_the_network_does(width: int, depth: int) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
-    from v2v_ros.runtime.graph import onnx_model
+    from v2v_ros.model.runtime.graph import onnx_model
 
     network = wide(width=width, depth=depth)
     session = onnxruntime.InferenceSession(onnx_model(network).SerializeToString(), providers=["CPUExecutionProvider"])

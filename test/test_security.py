@@ -19,18 +19,18 @@ import numpy as np
 import pytest
 import torch
 
-from v2v_ros.camera import Intrinsics
-from v2v_ros.datasets.cache import CachedDataset
-from v2v_ros.datasets.cache_writer import write_cache
-from v2v_ros.datasets.dataset import DatasetError
-from v2v_ros.datasets.nyu import NyuDataset
-from v2v_ros.depth import DepthError, decode_compressed_depth, decode_png16
-from v2v_ros.estimator import Estimate
-from v2v_ros.files import write_atomically
-from v2v_ros.frames import FrameListError, FrameRecord, load_frame_list, read_depth
-from v2v_ros.importer import ImportRefusedError, import_checkpoint
-from v2v_ros.predict import Predictor
-from v2v_ros.skeletons import get_skeleton
+from v2v_ros.geometry.camera import Intrinsics
+from v2v_ros.geometry.estimate import Estimate
+from v2v_ros.geometry.skeletons import get_skeleton
+from v2v_ros.io.depth import DepthError, decode_compressed_depth, decode_png16
+from v2v_ros.io.files import write_atomically
+from v2v_ros.recorded.datasets.cache import CachedDataset
+from v2v_ros.recorded.datasets.cache_writer import write_cache
+from v2v_ros.recorded.datasets.dataset import DatasetError
+from v2v_ros.recorded.datasets.nyu import NyuDataset
+from v2v_ros.recorded.frames import FrameListError, FrameRecord, load_frame_list, read_depth
+from v2v_ros.recorded.predict import Predictor
+from v2v_ros.training.importer import ImportRefusedError, import_checkpoint
 
 ROOT = Path(__file__).parent.parent
 MEGABYTE = 2**20
@@ -130,7 +130,12 @@ class TestCode:
 
     def test_the_scan_sees_all_programs(self) -> None:
         names = {str(path.relative_to(ROOT)) for path in programs()}
-        assert {"scripts/setup", "scripts/nodes/pose_node", "launch/pose.launch.py", "v2v_ros/weights.py"} <= names
+        assert {
+            "scripts/setup",
+            "scripts/nodes/pose_node",
+            "launch/pose.launch.py",
+            "v2v_ros/model/weights.py",
+        } <= names
 
     @pytest.mark.parametrize(
         "source",
@@ -314,7 +319,7 @@ def test_checkpoints_cannot_run_code(tmp_path: Path, place: str) -> None:
 
 
 def test_a_tensor_without_memory_of_its_own_is_not_looked_at(tmp_path: Path) -> None:
-    from v2v_ros.importer import _problems
+    from v2v_ros.training.importer import _problems
 
     huge = torch.zeros(1).expand(2**40)
     wanted = {"a": torch.zeros(3, device="meta")}
@@ -369,7 +374,7 @@ class TestPaths:
         (inside / "frames.json").write_text(json.dumps({"frames": [entry]}))
         before = files(tmp_path)
         estimator: Any = Nobody()
-        predictor = Predictor(estimator, sequence=False, pictures=inside / "pictures", quiet=True)
+        predictor = Predictor(estimator, sequence=False, pictures=inside / "pictures")
         predictor.frame_list(inside / "frames.json", inside / "out.json")
         written = files(tmp_path) - before
         assert inside / "out.json" in written

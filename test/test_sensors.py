@@ -7,9 +7,9 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from v2v_ros.synthetic.presets import KINDS, PRESETS
 from v2v_ros.synthetic.render import Cameras, render_planes
-from v2v_ros.synthetic.sensors import Draws, Sensors, sense
+from v2v_ros.synthetic.sensors.presets import KINDS, PRESETS
+from v2v_ros.synthetic.sensors.sense import Draws, Sensors, sense
 
 TRIANGULATING = [name for name, row in PRESETS.items() if row.baseline]
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from v2v_ros.benchmark.soak.process import holdings
+from v2v_ros.benchmark.soak.verdict import judge, slope, table
 from v2v_ros.cli import main
-from v2v_ros.soak.process import holdings
-from v2v_ros.soak.verdict import judge, slope, table
 
 Change = Callable[[float], dict[str, Any]]
 
@@ -118,7 +118,7 @@ def test_latencies_are_not_judged_while_others_use_the_machine() -> None:
 
 def test_the_picture_can_be_drawn_of_any_number_of_samples(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    from v2v_ros.soak.plot import plot
+    from v2v_ros.benchmark.soak.plot import plot
 
     figures = {"warm_up": 60.0, "sample_seconds": 5.0, "events": [{"at": 70.0, "seconds": 20.0}]}
     for seconds in (5, 120):

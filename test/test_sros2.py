@@ -18,13 +18,13 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
+from v2v_ros.geometry.skeletons import get_skeleton
 from v2v_ros.nodes.overlay_node import PARAMETERS as OVERLAY_PARAMETERS
 from v2v_ros.nodes.overlay_node import OverlayNode
 from v2v_ros.nodes.pose_node import PoseNode
-from v2v_ros.nodes.pose_parameters import POSE_PARAMETERS, check_pose
+from v2v_ros.nodes.support.pose_parameters import POSE_PARAMETERS, check_pose
 from v2v_ros.nodes.synthetic_camera_node import PARAMETERS as CAMERA_PARAMETERS
 from v2v_ros.nodes.synthetic_camera_node import SyntheticCameraNode
-from v2v_ros.skeletons import get_skeleton
 
 POLICY = Path(__file__).parent.parent / "config" / "sros2" / "v2v.policy.xml"
 RIGHTS = ("publish", "subscribe", "reply", "request")

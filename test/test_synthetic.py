@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from v2v_ros.camera import Intrinsics
-from v2v_ros.skeletons import BODY15, HAND21
+from v2v_ros.geometry.camera import Intrinsics
+from v2v_ros.geometry.skeletons import BODY15, HAND21
 from v2v_ros.synthetic.render import Cameras, render_planes, render_spheres
-from v2v_ros.synthetic.sequence import SyntheticSequence
+from v2v_ros.synthetic.scenes.one import SyntheticSequence
 from v2v_ros.synthetic.spheres import Spheres
 
 

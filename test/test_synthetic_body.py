@@ -9,12 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v2v_ros.skeletons import BODY15
-from v2v_ros.synthetic.body import BodyPose, pose_body, solve_arm
-from v2v_ros.synthetic.body_motion import walking_pose
-from v2v_ros.synthetic.body_poses import ARMS, LEGS, LIMITS, TRUNKS, sample_body_pose, seated
-from v2v_ros.synthetic.body_shape import BodyShape, sample_body_shape
-from v2v_ros.synthetic.body_worlds import border_mask, sample_body_worlds
+from v2v_ros.geometry.skeletons import BODY15
+from v2v_ros.synthetic.body.kinematics import BodyPose, pose_body, solve_arm
+from v2v_ros.synthetic.body.motion import walking_pose
+from v2v_ros.synthetic.body.poses import ARMS, LEGS, LIMITS, TRUNKS, sample_body_pose, seated
+from v2v_ros.synthetic.body.shape import BodyShape, sample_body_shape
+from v2v_ros.synthetic.body.worlds import border_mask, sample_body_worlds
 from v2v_ros.synthetic.spheres import Spheres
 from v2v_ros.synthetic.worlds import Worlds, crop_cameras, render_worlds
 

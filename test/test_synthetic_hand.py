@@ -11,10 +11,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v2v_ros.camera import Intrinsics
-from v2v_ros.skeletons import HAND21
-from v2v_ros.synthetic.hand import UPRIGHT, HandPose, pose_hand, sample_shape
-from v2v_ros.synthetic.hand_poses import (
+from v2v_ros.geometry.camera import Intrinsics
+from v2v_ros.geometry.skeletons import HAND21
+from v2v_ros.synthetic.hand.kinematics import UPRIGHT, HandPose, pose_hand, sample_shape
+from v2v_ros.synthetic.hand.poses import (
     FAMILIES,
     HIGH,
     LOW,
@@ -25,9 +25,9 @@ from v2v_ros.synthetic.hand_poses import (
     sample_fingers,
     sample_pose,
 )
-from v2v_ros.synthetic.hand_surface import HandShape
-from v2v_ros.synthetic.hand_worlds import mirrored, sample_hand_worlds
-from v2v_ros.synthetic.sequence import SyntheticSequence
+from v2v_ros.synthetic.hand.surface import HandShape
+from v2v_ros.synthetic.hand.worlds import mirrored, sample_hand_worlds
+from v2v_ros.synthetic.scenes.one import SyntheticSequence
 from v2v_ros.synthetic.worlds import Worlds, crop_cameras, render_worlds
 
 JOINT = {name: index for index, name in enumerate(HAND21.joint_names)}

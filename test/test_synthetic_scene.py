@@ -11,12 +11,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v2v_ros.camera import Intrinsics
-from v2v_ros.skeletons import HAND21
-from v2v_ros.synthetic.scene import NAMES, SceneSubject, SyntheticScene, visible_shares
-from v2v_ros.synthetic.scene_paths import BODY_SCENES, HAND_SCENES, SmoothPath
+from v2v_ros.geometry.camera import Intrinsics
+from v2v_ros.geometry.estimate import Side
+from v2v_ros.geometry.skeletons import HAND21
+from v2v_ros.synthetic.scenes.paths import BODY_SCENES, HAND_SCENES, SmoothPath
+from v2v_ros.synthetic.scenes.several import NAMES, SceneSubject, SyntheticScene, visible_shares
 from v2v_ros.synthetic.spheres import Spheres
-from v2v_ros.tracking import Side
 
 CAMERA = Intrinsics(475.0, 475.0, 319.5, 239.5, 640, 480)
 SMALL = Intrinsics(237.5, 237.5, 159.5, 119.5, 320, 240)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v2v_ros.skeletons import HAND21
-from v2v_ros.tracker import Tracker, joint_distance
-from v2v_ros.tracking import Observation, Side, Track, TrackingState
+from v2v_ros.estimator.tracking.track import Observation, Track
+from v2v_ros.estimator.tracking.tracker import Tracker, joint_distance
+from v2v_ros.geometry.estimate import Side, TrackingState
+from v2v_ros.geometry.skeletons import HAND21
 
 EDGE = 0.25
 STEP = 1 / 30

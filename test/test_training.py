@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import torch
 
-from v2v_ros import weights
 from v2v_ros.cli import main
 from v2v_ros.evaluation.metrics import joint_errors, success_rate
-from v2v_ros.heatmaps import decode
-from v2v_ros.network import RefinerConfig
+from v2v_ros.model import weights
+from v2v_ros.model.heatmaps import decode
+from v2v_ros.model.network import RefinerConfig
 
 pytest.importorskip("pytorch_lightning")
 
@@ -27,8 +27,8 @@ from v2v_ros.training import finite
 from v2v_ros.training import train as training
 from v2v_ros.training.averaging import MovingAverage
 from v2v_ros.training.config import TrainingConfig, make_config, read_config
-from v2v_ros.training.data import Batch, CenterBatch, SyntheticData, held_out
-from v2v_ros.training.module import CenterTraining, PoseTraining, make_training
+from v2v_ros.training.losses import CenterTraining, PoseTraining, make_training
+from v2v_ros.training.synthetic_batches import Batch, CenterBatch, SyntheticData, held_out
 from v2v_ros.training.train import train
 
 CONFIG = TrainingConfig(
@@ -88,7 +88,7 @@ def test_centre_data_has_subjects_and_other_things(skeleton: str) -> None:
 
 def test_left_hands_are_nothing_to_the_pose_network() -> None:
     """Which hand it is shows in its scores; a left hand with labels would be learnt as a right one."""
-    from v2v_ros.training import data
+    from v2v_ros.training import synthetic_batches as data
 
     worlds = data._worlds(CONFIG, 64, torch.Generator().manual_seed(0))
     assert 0.05 < worlds.left.float().mean() < 0.4
@@ -150,7 +150,7 @@ def test_perfect_predictions_measure_as_perfect() -> None:
     pose = PoseTraining(CONFIG, 1)
     batch = next(iter(SyntheticData(CONFIG)))
     assert isinstance(batch, Batch)
-    from v2v_ros.heatmaps import encode
+    from v2v_ros.model.heatmaps import encode
 
     perfect = encode(batch.coordinates, 8, CONFIG.sigma)
     pose.forward = lambda grids: perfect  # type: ignore[method-assign]

@@ -19,23 +19,22 @@ import pytest
 import torch
 from PIL import Image
 
-from v2v_ros import weights
 from v2v_ros.cli import main
-from v2v_ros.datasets.center_files import write_centers
-from v2v_ros.datasets.dataset import DatasetError
-from v2v_ros.datasets.frame_set import frame_set, reference_points
-from v2v_ros.datasets.registry import open_dataset
-from v2v_ros.datasets.specs import get_spec
-from v2v_ros.heatmaps import encode
-from v2v_ros.paper import Augmentation, PaperGeometry
+from v2v_ros.model import weights
+from v2v_ros.model.heatmaps import encode
+from v2v_ros.model.paper import Augmentation, PaperGeometry
+from v2v_ros.recorded.datasets.center_files import write_centers
+from v2v_ros.recorded.datasets.dataset import DatasetError
+from v2v_ros.recorded.datasets.frame_set import frame_set, reference_points
+from v2v_ros.recorded.datasets.registry import open_dataset
+from v2v_ros.recorded.datasets.specs import get_spec
 
 pytest.importorskip("pytorch_lightning")
 
 from torch.utils.data import DataLoader
 
 from v2v_ros.training.config import TrainingConfig, make_config, read_config
-from v2v_ros.training.data import Batch, CenterBatch
-from v2v_ros.training.frames import (
+from v2v_ros.training.dataset_batches import (
     FrameBatches,
     frame_batch,
     frames_seen,
@@ -43,7 +42,8 @@ from v2v_ros.training.frames import (
     open_frames,
     steps_per_epoch,
 )
-from v2v_ros.training.module import PaperTraining, make_training
+from v2v_ros.training.losses import PaperTraining, make_training
+from v2v_ros.training.synthetic_batches import Batch, CenterBatch
 from v2v_ros.training.train import train
 
 TINY = {"grid": 16, "width": 2, "batch": 3, "centers": "truth", "precision": "32-true"}
@@ -142,7 +142,7 @@ def test_the_papers_targets_and_cubes_are_those_of_the_published_code(nyu: Path)
     torch.testing.assert_close(encode(batch.coordinates, 44, 1.7), expected, atol=1e-5, rtol=0)
     # All points of the image, those without depth at the far end of the range.
     depth = torch.from_numpy(frames.dataset.depth(0)).nan_to_num(nan=1.2)
-    from v2v_ros.camera import deproject
+    from v2v_ros.geometry.camera import deproject
 
     points = deproject(depth, frames.dataset.intrinsics).flatten(0, 1)
     assert torch.equal(batch.grids, geometry.occupancy(points[None], center, 0.25, draw).bool())
@@ -394,8 +394,8 @@ def test_too_many_processes_for_the_held_out_set_are_refused(nyu: Path, tmp_path
 def test_a_joint_refiner_learns_from_a_dataset(
     nyu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("v2v_ros.training.peak_sets.FILE_SAMPLES", 12)
-    monkeypatch.setattr("v2v_ros.training.joint_run.HELD_OUT", 24)
+    monkeypatch.setattr("v2v_ros.training.joints.peak_sets.FILE_SAMPLES", 12)
+    monkeypatch.setattr("v2v_ros.training.joints.run.HELD_OUT", 24)
     output, refined = tmp_path / "nyu.safetensors", tmp_path / "nyu_refined.safetensors"
     where = ["--dataset", "nyu", "--data", str(nyu), "--centers", "truth", "--quiet"]
     assert (

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 import torch
 
-from v2v_ros import weights
-from v2v_ros.network import CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
-from v2v_ros.representations.config import ComparisonConfig
-from v2v_ros.representations.data import Samples, training_batch
-from v2v_ros.representations.training import Run
+from v2v_ros.model import weights
+from v2v_ros.model.network import CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
 from v2v_ros.training import finite, precision
 from v2v_ros.training.finite import FiniteSteps
 from v2v_ros.training.precision import choose_precision
+from v2v_ros.training.representations.config import ComparisonConfig
+from v2v_ros.training.representations.data import Samples, training_batch
+from v2v_ros.training.representations.training import Run
 
 CPU = torch.device("cpu")
 
@@ -157,7 +157,7 @@ def test_a_step_that_is_not_finite_is_undone_counted_and_forgiven(monkeypatch: p
 
 
 def test_the_comparison_leaves_such_steps_out_and_counts_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from v2v_ros.representations import training
+    from v2v_ros.training.representations import training
 
     def poisoned(*place: Any) -> Samples:
         samples = training_batch(*place)

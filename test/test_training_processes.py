@@ -13,13 +13,13 @@ import fake_nyu
 import pytest
 import torch
 
-from v2v_ros import weights
+from v2v_ros.model import weights
 
 pytest.importorskip("pytorch_lightning")
 
 from v2v_ros.training.config import make_config, read_config
-from v2v_ros.training.data import Batch, held_out
-from v2v_ros.training.module import PoseTraining
+from v2v_ros.training.losses import PoseTraining
+from v2v_ros.training.synthetic_batches import Batch, held_out
 
 OPTIONS = "--grid 16 --width 2 --batch 4 --samples 32 --validation-samples 72 --validation-interval 16 --quiet"
 

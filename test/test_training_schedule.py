@@ -15,21 +15,21 @@ from typing import Any
 import pytest
 import torch
 
-from v2v_ros import weights
 from v2v_ros.cli import main
+from v2v_ros.model import weights
 
 pytest.importorskip("pytorch_lightning")
 
 from pytorch_lightning.callbacks import Callback
 
-from v2v_ros.files import write_atomically
+from v2v_ros.io.files import write_atomically
 from v2v_ros.training import train as training
 from v2v_ros.training.anneal import copy_run
 from v2v_ros.training.checkpoints import read_checkpoint
 from v2v_ros.training.config import TrainingConfig, read_config, resumed_values
 from v2v_ros.training.lock import held, holder
-from v2v_ros.training.module import make_training
-from v2v_ros.training.schedule import scheduled_factor
+from v2v_ros.training.losses import make_training
+from v2v_ros.training.optimisation import scheduled_factor
 from v2v_ros.training.status import describe, find_runs, read_status
 from v2v_ros.training.train import train
 

@@ -13,13 +13,13 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from .. import weights as weights_files
-from ..camera import deproject
-from ..network import NetworkConfig, Residual, V2VPoseNet
-from ..runtime import make_runtime
-from ..skeletons import get_skeleton
-from ..voxels import occupancy
-from ..weights import Weights
+from ..geometry.camera import deproject
+from ..geometry.skeletons import get_skeleton
+from ..model import weights as weights_files
+from ..model.network import NetworkConfig, Residual, V2VPoseNet
+from ..model.runtime import make_runtime
+from ..model.voxels import occupancy
+from ..model.weights import Weights
 from .machine import synchronize
 from .noise import take_turns
 from .scene import CAMERA, Scene

@@ -6,7 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from ..files import write_atomically
+from ..io.files import write_atomically
 from .networks import EAGER
 from .stages import KINDS, STAGES
 

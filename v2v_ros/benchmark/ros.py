@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 
-from v2v_ros import weights as weights_files
-from v2v_ros.estimator import SCORE_THRESHOLD
+from v2v_ros.benchmark.rig.children import Child, private_network, stop_all
+from v2v_ros.benchmark.rig.demo import NAMESPACE, DemoError, parameters, wait_for_skeletons
+from v2v_ros.benchmark.rig.observer import Observer, wait
+from v2v_ros.estimator.estimator import SCORE_THRESHOLD
+from v2v_ros.model import weights as weights_files
 from v2v_ros.msg import SkeletonArray
-from v2v_ros.nodes.children import Child, private_network, stop_all
-from v2v_ros.nodes.demo import NAMESPACE, DemoError, parameters, wait_for_skeletons
-from v2v_ros.nodes.inputs import to_seconds
-from v2v_ros.nodes.observer import Observer, wait
+from v2v_ros.nodes.pose.inputs import to_seconds
 
 from .machine import peak_memory
 from .noise import Load, Recorder

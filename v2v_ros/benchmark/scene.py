@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..synthetic.sequence import CAMERA, SyntheticSequence
+from ..synthetic.scenes.one import CAMERA, SyntheticSequence
 
 RATE = 30.0
 """Frames a second of the camera."""

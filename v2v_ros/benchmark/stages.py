@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..depth import decode_image
 from ..estimator import PoseEstimator
+from ..io.depth import decode_image
 from .noise import Recorder
 from .scene import CAMERA, RATE, Scene
 

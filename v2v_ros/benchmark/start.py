@@ -61,8 +61,8 @@ def main() -> None:
     options = json.loads(sys.argv[1])
     depths = np.load(options["depths"], allow_pickle=False)
 
-    from ..camera import Intrinsics
     from ..estimator import PoseEstimator
+    from ..geometry.camera import Intrinsics
 
     estimator = PoseEstimator(options["weights"], **options["estimator"])
     camera = Intrinsics(**options["camera"])

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..pipeline import make_pipeline
-from ..stopwatch import Stopwatch
+from ..estimator.pipeline import make_pipeline
+from ..estimator.stopwatch import Stopwatch
 from .networks import Choice
 from .noise import Recorder
 from .scene import CAMERA, RATE, Scene

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from ..estimator import PoseEstimator
-from ..runtime import available, choose_device
-from ..weights import load
+from ..model.runtime import available, choose_device
+from ..model.weights import load
 from .machine import ceilings, device_name, processor
 from .networks import FULL_NAME, choose, network_name, time_networks
 from .scene import Scene

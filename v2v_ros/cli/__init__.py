@@ -97,7 +97,7 @@ def _run(arguments: list[str] | None) -> int:
 
 def _write(path: Path | None, figures: dict[str, Any] | None) -> None:
     if path is not None and figures is not None:
-        from ..files import write_atomically
+        from ..io.files import write_atomically
 
         write_atomically(path, (json.dumps(figures, indent=1, allow_nan=False) + "\n").encode())
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..datasets import NAMES
-from ..progress import Progress
+from ..recorded.datasets import NAMES
 from .common import DEFAULT_SKELETON, CommandError, Commands, command, network_options, positive, write_figures
+from .progress import Progress
 
 if TYPE_CHECKING:
     from ..benchmark import Plan
@@ -107,7 +107,7 @@ def _plan(options: argparse.Namespace) -> Plan:
     """What is asked for; what is not said comes from ``--full``."""
     from ..benchmark import Plan
     from ..benchmark.suite import everything
-    from ..weights import default_for
+    from ..model.weights import default_for
 
     given = {
         name: getattr(options, name)
@@ -128,9 +128,9 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 
 def _readers(options: argparse.Namespace) -> dict[str, Any]:
-    from ..datasets.detect import find_datasets
-    from ..datasets.registry import open_dataset
-    from ..datasets.speed import REQUIRED, frames_per_second
+    from ..recorded.datasets.detect import find_datasets
+    from ..recorded.datasets.registry import open_dataset
+    from ..recorded.datasets.speed import REQUIRED, frames_per_second
 
     if not options.data.is_dir():
         raise CommandError(f"the folder '{options.data}' does not exist")

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 DEFAULT_SKELETON = "hand21"
-READ_OUTS = ("auto", "refiner", "peaks")  # as in v2v_ros.read_out, which takes longer to import
+READ_OUTS = ("auto", "refiner", "peaks")  # as in v2v_ros.model.read_out, which takes longer to import
 
 
 class CommandError(Exception):
@@ -68,8 +68,8 @@ def write_figures(
     """Write a report as ``name.txt``, ``name.json`` and, where matplotlib is installed, ``name.png``."""
     import json
 
-    from ..evaluation import plots
-    from ..files import write_atomically
+    from ..evaluation.reports import plots
+    from ..io.files import write_atomically
 
     write_atomically(folder / f"{name}.txt", (text + "\n").encode())
     content = json.dumps(figures, indent=1, allow_nan=False) + "\n"

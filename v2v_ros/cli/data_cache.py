@@ -8,16 +8,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..datasets import NAMES
-from ..progress import Progress
+from ..recorded.datasets import NAMES
 from .common import CommandError, Commands, command
+from .progress import Progress
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..datasets.cache_writer import SizeEstimate
-    from ..datasets.dataset import DepthDataset, Split
+    from ..recorded.datasets.cache_writer import SizeEstimate
+    from ..recorded.datasets.dataset import DepthDataset, Split
 
 
 def add(commands: Commands) -> None:
@@ -48,11 +48,11 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    from ..datasets.cache_parts import cache_part
-    from ..datasets.cache_writer import SizeEstimate, estimate_size, write_cache
-    from ..datasets.registry import open_dataset
-    from ..datasets.specs import get_spec
-    from ..training.frames import REACH
+    from ..recorded.datasets.cache_parts import cache_part
+    from ..recorded.datasets.cache_writer import SizeEstimate, estimate_size, write_cache
+    from ..recorded.datasets.registry import open_dataset
+    from ..recorded.datasets.specs import get_spec
+    from ..training.dataset_batches import REACH
 
     edge = REACH * get_spec(options.dataset).cube_edge
     splits: tuple[Split, ...] = ("train", "test") if options.split == "both" else (options.split,)
@@ -97,7 +97,7 @@ def _centers(dataset: DepthDataset, source: str) -> NDArray[np.float64]:
     """Centres [F, 3] metres, NaN for frames that nobody looks at."""
     import numpy as np
 
-    from ..datasets.frame_set import frame_set
+    from ..recorded.datasets.frame_set import frame_set
 
     frames = frame_set(dataset, source, labelled=False)
     centers = np.full_like(frames.centers, np.nan)

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..datasets import NAMES
-from ..progress import Progress
+from ..recorded.datasets import NAMES
 from .common import Commands, command, print_rows
+from .progress import Progress
 
 
 def add(commands: Commands) -> None:
@@ -32,14 +32,14 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any] | None:
-    from ..datasets.center_files import center_file_name, write_centers
-    from ..datasets.dataset import Split
-    from ..datasets.registry import open_dataset
-    from ..evaluation.centers import center_figures, find_centers, parts
+    from ..estimator.refine import Refiner
+    from ..evaluation.on_datasets.centers import center_figures, find_centers, parts
     from ..evaluation.processes import processes
-    from ..refine import Refiner
-    from ..runtime import choose_device
-    from ..weights import load_center
+    from ..model.runtime import choose_device
+    from ..model.weights import load_center
+    from ..recorded.datasets.center_files import center_file_name, write_centers
+    from ..recorded.datasets.dataset import Split
+    from ..recorded.datasets.registry import open_dataset
 
     splits: tuple[Split, ...] = ("train", "test") if options.split == "both" else (options.split,)
     figures: dict[str, Any] = {}

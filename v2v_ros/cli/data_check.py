@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..datasets import NAMES
-from ..progress import Progress
+from ..recorded.datasets import NAMES
 from .common import CommandError, Commands, command, positive
+from .progress import Progress
 
 if TYPE_CHECKING:
-    from ..camera import Intrinsics
-    from ..datasets.check import DatasetCheck
+    from ..geometry.camera import Intrinsics
+    from ..recorded.datasets.check import DatasetCheck
 
 
 def add(commands: Commands) -> None:
@@ -40,8 +40,8 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    from ..datasets.check import DatasetCheck
-    from ..datasets.detect import LAYOUTS, find_datasets
+    from ..recorded.datasets.check import DatasetCheck
+    from ..recorded.datasets.detect import LAYOUTS, find_datasets
 
     if not options.folder.is_dir():
         what = "is not a folder" if options.folder.exists() else "does not exist"
@@ -100,8 +100,8 @@ def _print(check: DatasetCheck) -> None:
 
 
 def _intrinsics(name: str, values: list[float] | None) -> Intrinsics | None:
-    from ..camera import Intrinsics
-    from ..datasets.specs import get_spec
+    from ..geometry.camera import Intrinsics
+    from ..recorded.datasets.specs import get_spec
 
     if values is None:
         return None

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..progress import Progress
 from .common import Commands, command, network_options, positive, print_rows
+from .progress import Progress
 
 
 def add(commands: Commands) -> None:
@@ -29,8 +29,8 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    from ..nodes.demo import SKELETONS, run_demo
-    from ..weights import default_for
+    from ..benchmark.rig.demo import SKELETONS, run_demo
+    from ..model.weights import default_for
 
     with Progress(options.seconds, "s", quiet=options.quiet) as bar:
         result = run_demo(

@@ -6,14 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..progress import Progress
 from . import evaluate_dataset, evaluate_motion, evaluate_tracks, predictions
 from .common import DEFAULT_SKELETON, CommandError, Commands, command, network_options, positive
+from .progress import Progress
 
 if TYPE_CHECKING:
-    from ..evaluation.contact_sheet import Tile
     from ..evaluation.processes import Processes
-    from ..evaluation.test_sets import SyntheticSet
+    from ..evaluation.reports.contact_sheet import Tile
+    from ..evaluation.synthetic_sets import SyntheticSet
 
 
 def add(commands: Commands) -> None:
@@ -88,9 +88,9 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
 def _detector(options: argparse.Namespace) -> dict[str, Any]:
     import torch
 
-    from ..detector import Detector
     from ..evaluation import scenes
-    from ..weights import load_detector
+    from ..model.detector import Detector
+    from ..model.weights import load_detector
     from .common import print_rows
 
     loaded = load_detector(options.detector)
@@ -117,12 +117,13 @@ def _one(weights: list[str] | None) -> str | None:
 
 
 def _evaluate(options: argparse.Namespace) -> dict[str, Any] | None:
-    from .. import draw, weights
-    from ..evaluation import tables
-    from ..evaluation.contact_sheet import contact_sheet
-    from ..evaluation.evaluate import evaluate
     from ..evaluation.processes import processes
-    from ..evaluation.test_sets import get_set, sets_for
+    from ..evaluation.reports import tables
+    from ..evaluation.reports.contact_sheet import contact_sheet
+    from ..evaluation.synthetic import evaluate
+    from ..evaluation.synthetic_sets import get_set, sets_for
+    from ..io import draw
+    from ..model import weights
 
     chosen = None if options.test_set is None else [get_set(name) for name in options.test_set]
     source = options.weights or weights.default_for(chosen[0].skeleton.name if chosen else DEFAULT_SKELETON)
@@ -161,14 +162,14 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any] | None:
 
 
 def _frames(options: argparse.Namespace) -> dict[str, Any]:
-    from .. import draw
     from ..estimator import PoseEstimator
-    from ..evaluation import tables
-    from ..evaluation.contact_sheet import contact_sheet
     from ..evaluation.recorded import evaluate_frames
-    from ..frames import load_frame_list
-    from ..tracking import Side
-    from ..weights import default_for
+    from ..evaluation.reports import tables
+    from ..evaluation.reports.contact_sheet import contact_sheet
+    from ..geometry.estimate import Side
+    from ..io import draw
+    from ..model.weights import default_for
+    from ..recorded.frames import load_frame_list
 
     source = options.weights or default_for(DEFAULT_SKELETON)
     side = Side.UNKNOWN if options.side == "either" else Side[options.side.upper()]
@@ -201,9 +202,9 @@ def _frames(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _calibrate(options: argparse.Namespace) -> dict[str, Any]:
-    from .. import weights
-    from ..evaluation.evaluate import calibrate
-    from ..evaluation.test_sets import CALIBRATION_SETS
+    from ..evaluation.synthetic import calibrate
+    from ..evaluation.synthetic_sets import CALIBRATION_SETS
+    from ..model import weights
 
     if options.weights is None:
         raise CommandError("--calibrate writes into a weights file: name it with --weights")
@@ -242,7 +243,7 @@ def _half(path: Path) -> bool:
 
 
 def _test_sets(options: argparse.Namespace) -> dict[str, Any]:
-    from ..evaluation import test_sets
+    from ..evaluation import synthetic_sets as test_sets
     from ..evaluation.export import write_set
 
     if options.record and options.samples is not None:
@@ -270,7 +271,7 @@ def _test_sets(options: argparse.Namespace) -> dict[str, Any]:
 
 def _progress(test_set: SyntheticSet, options: argparse.Namespace, group: Processes | None = None) -> Progress:
     """A bar over the parts of a set that the first of several processes makes."""
-    from ..evaluation.test_sets import part_count
+    from ..evaluation.synthetic_sets import part_count
 
     parts = part_count(test_set, options.samples)
     if group is None:
@@ -279,7 +280,7 @@ def _progress(test_set: SyntheticSet, options: argparse.Namespace, group: Proces
 
 
 def _write_report(figures: dict[str, Any], name: str, folder: Path | None) -> None:
-    from ..evaluation import plots, tables
+    from ..evaluation.reports import plots, tables
 
     if folder is None:
         return
@@ -295,6 +296,6 @@ def _write_report(figures: dict[str, Any], name: str, folder: Path | None) -> No
 
 
 def _write_text(path: Path, text: str) -> None:
-    from ..files import write_atomically
+    from ..io.files import write_atomically
 
     write_atomically(path, text.encode())

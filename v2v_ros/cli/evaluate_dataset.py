@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..progress import Progress
 from .common import CommandError
+from .progress import Progress
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
 
-    from ..camera import Intrinsics
-    from ..datasets.frame_set import FrameSet
     from ..evaluation.processes import Processes
+    from ..geometry.camera import Intrinsics
+    from ..recorded.datasets.frame_set import FrameSet
 
 EXAMPLES = """v2v evaluate --dataset nyu --data NYU/ --weights nyu.safetensors --output report/
   v2v evaluate --dataset nyu --data NYU/ --weights nyu_run/epoch_*.safetensors
@@ -67,9 +67,7 @@ def add_options(sub: argparse.ArgumentParser) -> None:
 
 def run_dataset(options: argparse.Namespace) -> dict[str, Any] | None:
     """Print and write the figures of networks on a dataset; None in all processes but the first."""
-    from ..datasets.specs import get_spec
-    from ..evaluation import plots
-    from ..evaluation.dataset_report import (
+    from ..evaluation.on_datasets.dataset_report import (
         coverage_text,
         dataset_figures,
         dataset_report,
@@ -77,6 +75,8 @@ def run_dataset(options: argparse.Namespace) -> dict[str, Any] | None:
         write_dataset_report,
     )
     from ..evaluation.processes import processes
+    from ..evaluation.reports import plots
+    from ..recorded.datasets.specs import get_spec
 
     if options.dataset is None or options.data is None or options.weights is None:
         raise CommandError("evaluating on a dataset needs --dataset, --data and --weights")
@@ -143,14 +143,14 @@ def _joints(options: argparse.Namespace, centers: str, group: Processes) -> _Run
     import numpy as np
     import torch
 
-    from .. import weights
-    from ..camera import Intrinsics
-    from ..datasets.frame_set import TRUTH, frame_set
-    from ..datasets.projection import projection_warning
-    from ..datasets.registry import open_dataset
-    from ..datasets.specs import get_spec
-    from ..evaluation.dataset import Ensemble, batches, predict
     from ..evaluation.metrics import joint_errors
+    from ..evaluation.on_datasets.dataset import Ensemble, batches, predict
+    from ..geometry.camera import Intrinsics
+    from ..model import weights
+    from ..recorded.datasets.frame_set import TRUTH, frame_set
+    from ..recorded.datasets.projection import projection_warning
+    from ..recorded.datasets.registry import open_dataset
+    from ..recorded.datasets.specs import get_spec
 
     spec, run = get_spec(options.dataset), _Run()
     camera = spec.intrinsics
@@ -214,9 +214,9 @@ def _check(options: argparse.Namespace) -> None:
 
 def _check_weights(options: argparse.Namespace) -> list[str]:
     """Warnings about what the weights were trained on; before anything is run, as that may take hours."""
-    from .. import weights
-    from ..datasets.specs import get_spec
-    from ..evaluation.trained_on import check_trained_on
+    from ..evaluation.on_datasets.trained_on import check_trained_on
+    from ..model import weights
+    from ..recorded.datasets.specs import get_spec
 
     spec = get_spec(options.dataset)
     warnings = []
@@ -241,7 +241,7 @@ def _check_complete(frames: FrameSet) -> None:
 
 
 def _subjects(options: argparse.Namespace, dataset: str) -> list[int | None]:
-    from ..datasets.msra import SUBJECTS
+    from ..recorded.datasets.msra import SUBJECTS
 
     if dataset != "msra":
         if options.subject is not None:
@@ -261,8 +261,8 @@ def _subjects(options: argparse.Namespace, dataset: str) -> list[int | None]:
 def _write_predictions(options: argparse.Namespace, run: _Run) -> None:
     import numpy as np
 
-    from ..datasets.specs import get_spec
-    from ..evaluation.prediction_files import write_submission, write_uvd
+    from ..evaluation.predictions.files import write_submission, write_uvd
+    from ..recorded.datasets.specs import get_spec
 
     joints = np.concatenate(run.joints)
     if options.dataset == "hands2017":

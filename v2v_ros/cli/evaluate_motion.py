@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..progress import Progress
 from .common import CommandError
+from .progress import Progress
 
 EXAMPLES = "v2v evaluate --motion --json motion.json"
 _TITLES = {"none": "raw", "kalman": "kalman", "one_euro": "one_euro"}
@@ -42,9 +42,9 @@ def run_motion(options: argparse.Namespace) -> dict[str, Any]:
         if getattr(options, name):
             raise CommandError(f"--motion and --{name} are two different things to do: choose one")
 
-    from .. import weights
     from ..estimator import PoseEstimator
     from ..evaluation.motion import evaluate_motion, frame_count
+    from ..model import weights
 
     figures: dict[str, Any] = {}
     for source in options.weights or [weights.default_for(name) for name in ("hand21", "body15")]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..progress import Progress
 from .common import DEFAULT_SKELETON, CommandError, positive
+from .progress import Progress
 
 EXAMPLES = """v2v evaluate --tracks --weights body15_lite --max-subjects 3 --filter kalman
   v2v evaluate --tracks crossing occlusion --json tracks.json"""
@@ -32,12 +32,13 @@ def run_tracks(options: argparse.Namespace) -> dict[str, Any]:
     """Print a row of figures for every scene."""
     import numpy as np
 
-    from .. import weights
-    from ..draw import save_png
     from ..estimator import PoseEstimator
-    from ..evaluation import tables, tracks
-    from ..files import write_atomically
-    from ..synthetic.scene import NAMES, SyntheticScene
+    from ..evaluation import tracks
+    from ..evaluation.reports import tables
+    from ..io.draw import save_png
+    from ..io.files import write_atomically
+    from ..model import weights
+    from ..synthetic.scenes.several import NAMES, SyntheticScene
 
     for name in (
         "test_set",

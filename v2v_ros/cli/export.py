@@ -25,9 +25,9 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    from .. import weights
-    from ..files import write_atomically
-    from ..runtime.export import export_onnx
+    from ..io.files import write_atomically
+    from ..model import weights
+    from ..model.runtime.export import export_onnx
 
     if options.output.suffix != _SUFFIX:
         raise CommandError(f"'{options.output}': ONNX files end in {_SUFFIX}: choose such a name")

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..progress import Progress
 from .common import Commands, command, network_options, positive, write_figures
+from .progress import Progress
 
 _EXAMPLE = "v2v frontier --weights hand21_lite other.safetensors --output frontier/"
 
@@ -28,9 +28,9 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    from ..evaluation.frontier import measure, table
-    from ..evaluation.test_sets import SETS, part_count
-    from ..weights import default_for, load
+    from ..benchmark.frontier import measure, table
+    from ..evaluation.synthetic_sets import SETS, part_count
+    from ..model.weights import default_for, load
     from .common import DEFAULT_SKELETON
 
     names = options.weights or [default_for(DEFAULT_SKELETON)]
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     text = table(figures)
     print(text)
     if options.output is not None:
-        from ..evaluation.frontier import plot
+        from ..benchmark.frontier import plot
 
         write_figures(options.output, "frontier", text, figures, plot)
     return figures

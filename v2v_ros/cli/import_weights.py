@@ -37,9 +37,9 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    from .. import weights
-    from ..importer import import_checkpoint
-    from ..skeletons import get_skeleton
+    from ..geometry.skeletons import get_skeleton
+    from ..model import weights
+    from ..training.importer import import_checkpoint
 
     if options.output.suffix != weights.SUFFIX:
         raise CommandError(f"'{options.output}': weights files end in {weights.SUFFIX}: choose such a name")

@@ -17,8 +17,8 @@ def add(commands: Commands) -> None:
 def run(_: argparse.Namespace) -> dict[str, Any]:
     import torch
 
-    from .. import weights
-    from ..skeletons import SKELETONS
+    from ..geometry.skeletons import SKELETONS
+    from ..model import weights
 
     devices = ["cpu", *(f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count()))]
     listing = []

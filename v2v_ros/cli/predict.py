@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from .common import DEFAULT_SKELETON, CommandError, Commands, command, network_options, positive
+from .progress import Progress
 
-ROLLS = (0, 90, 180, 270)  # as in v2v_ros.camera_roll
-FILTERS = ("none", "kalman", "one_euro")  # as in v2v_ros.filters, which takes longer to import
+ROLLS = (0, 90, 180, 270)  # as in v2v_ros.geometry.camera_roll
+FILTERS = ("none", "kalman", "one_euro")  # as in v2v_ros.estimator.tracking.filters, which takes longer to import
 
 
 def add(commands: Commands) -> None:
@@ -56,10 +57,10 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    from .. import weights
     from ..estimator import PoseEstimator
-    from ..predict import Predictor
-    from ..tracking import Side
+    from ..geometry.estimate import Side
+    from ..model import weights
+    from ..recorded.predict import Predictor
 
     bag = options.depth_topic is not None or options.info_topic is not None
     if bag and None in (options.depth_topic, options.info_topic):
@@ -97,11 +98,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     if options.score_threshold is not None:
         estimator.score_threshold = options.score_threshold
     sequence = options.sequence or bag
-    predictor = Predictor(estimator, sequence=sequence, pictures=options.pictures, quiet=options.quiet)
-    if bag:
-        predictor.bag(options.input, options.depth_topic, options.info_topic, options.output)
-    else:
-        predictor.frame_list(options.input, options.output)
+    with Progress(1, "frame", quiet=options.quiet) as progress:
+        predictor = Predictor(estimator, sequence=sequence, pictures=options.pictures, tick=progress.at)
+        if bag:
+            predictor.bag(options.input, options.depth_topic, options.info_topic, options.output)
+        else:
+            predictor.frame_list(options.input, options.output)
     figures = predictor.summary.to_dict()
     if not options.quiet:
         skipped = f" ({figures['skipped']} skipped)" if figures["skipped"] else ""
@@ -113,7 +115,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _topics_hint(path: Path) -> str:
-    from ..bags import list_topics
+    from ..recorded.bags import list_topics
 
     topics = "\n".join(f"  {topic.name}  {topic.type}  {topic.message_count}" for topic in list_topics(path))
     return f"'{path}' is a bag: name its topics with --depth-topic and --info-topic. It has\n{topics}"

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..datasets import NAMES
+from ..recorded.datasets import NAMES
 from .common import CommandError
 
 EXAMPLES = """v2v evaluate --dataset icvl --predictions mine.txt --truth icvl_test_groundtruth_label.txt
@@ -68,12 +68,13 @@ def run_predictions(options: argparse.Namespace) -> dict[str, Any]:
 
     import torch
 
-    from ..camera import Intrinsics
-    from ..datasets.specs import get_spec
-    from ..evaluation import dataset_report, metrics, plots
-    from ..evaluation import prediction_checks as checks
-    from ..evaluation import prediction_files as files
-    from ..evaluation.prediction_truth import dataset_truth
+    from ..evaluation import metrics
+    from ..evaluation.on_datasets import dataset_report
+    from ..evaluation.predictions import checks, files
+    from ..evaluation.predictions.truth import dataset_truth
+    from ..evaluation.reports import plots
+    from ..geometry.camera import Intrinsics
+    from ..recorded.datasets.specs import get_spec
 
     spec = get_spec(options.dataset)
     intrinsics: tuple[float, float, float, float] | None = None
@@ -140,7 +141,7 @@ def _check(options: argparse.Namespace) -> None:
 
 def _subjects(options: argparse.Namespace) -> list[int | None]:
     """Which of MSRA's subjects the predictions are of."""
-    from ..datasets.msra import SUBJECTS
+    from ..recorded.datasets.msra import SUBJECTS
 
     if options.dataset != "msra":
         if options.subject is not None:

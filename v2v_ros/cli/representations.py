@@ -7,8 +7,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from ..progress import Progress
 from .common import Commands, command, positive, write_figures
+from .progress import Progress
 
 # Those of the networks, whose module takes seconds to import.
 _NAMES = ("pixel-to-coordinates", "pixel-to-voxel", "voxel-to-coordinates", "voxel-to-voxel")
@@ -53,12 +53,12 @@ def _seed(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    from ..files import write_atomically
-    from ..representations import comparison
-    from ..representations.config import ComparisonConfig, folder_config
-    from ..representations.training import Run
-    from ..runtime import choose_device
+    from ..io.files import write_atomically
+    from ..model.runtime import choose_device
     from ..training.denormals import flushed_denormals
+    from ..training.representations import comparison
+    from ..training.representations.config import ComparisonConfig, folder_config
+    from ..training.representations.training import Run
 
     folder: Path = options.output
     given = {name: value for name, value in vars(options).items() if name in ComparisonConfig.__dataclass_fields__}
@@ -78,9 +78,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _write(figures: dict[str, Any], folder: Path) -> None:
-    from ..files import write_atomically
-    from ..representations.comparison import csv_table, table
-    from ..representations.plot import learning_curves
+    from ..io.files import write_atomically
+    from ..training.representations.comparison import csv_table, table
+    from ..training.representations.plot import learning_curves
 
     text = table(figures)
     print(text)

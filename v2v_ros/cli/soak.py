@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..progress import Progress
 from .common import CommandError, Commands, command, network_options, positive
+from .progress import Progress
 
 
 def add(commands: Commands) -> None:
@@ -38,10 +38,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         raise CommandError("--pose takes NAME=VALUE, such as filter=kalman")
     pose_parameters = dict(word.split("=", 1) for word in options.pose)
     _check_names(pose_parameters)
-    from ..evaluation import plots
-    from ..nodes.children import ChildError
-    from ..soak.run import soak
-    from ..soak.verdict import table
+    from ..benchmark.rig.children import ChildError
+    from ..benchmark.soak.run import soak
+    from ..benchmark.soak.verdict import table
+    from ..evaluation.reports import plots
 
     with Progress(60 * options.minutes, "s", quiet=options.quiet) as bar:
         try:
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     print(table(figures["verdict"]))
     if options.output is not None:
         if plots.available() and figures["samples"]:
-            from ..soak.plot import plot
+            from ..benchmark.soak.plot import plot
 
             plot(figures, options.output / "soak.png")
         else:
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 def _check_names(parameters: dict[str, str]) -> None:
     from difflib import get_close_matches
 
-    from ..nodes.pose_parameters import POSE_PARAMETERS
+    from ..nodes.support.pose_parameters import POSE_PARAMETERS
 
     known = [spec.name for spec in POSE_PARAMETERS]
     for name in parameters:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..datasets import NAMES
+from ..recorded.datasets import NAMES
 from . import train_joints
 from .common import CommandError, Commands, command, positive, print_rows
 
@@ -111,7 +111,7 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
 
     from ..training.anneal import copy_run
     from ..training.config import TrainingConfig, make_config, read_config, resumed_values
-    from ..training.detector import network_of
+    from ..training.detector.train import network_of
     from ..training.export import run_folder
     from ..training.train import train
 
@@ -165,7 +165,7 @@ def _run_detector(options: argparse.Namespace, path: Path | None) -> dict[str, A
     """Train a detector; its loop is its own, since its scenes are kept and seen several times."""
     from dataclasses import asdict
 
-    from ..training.detector import DetectorTraining, read_run, train_detector
+    from ..training.detector.train import DetectorTraining, read_run, train_detector
     from ..training.export import check_new, clear, run_folder
 
     known = DetectorTraining.__dataclass_fields__

@@ -23,10 +23,10 @@ def add_options(sub: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Train it."""
-    from .. import weights
+    from ..model import weights
     from ..training.config import TrainingConfig, make_config
-    from ..training.joint_run import train_joints
-    from ..training.joints import JointTraining
+    from ..training.joints.run import train_joints
+    from ..training.joints.train import JointTraining
 
     if options.weights is None:
         raise CommandError("--network joints needs the weights whose joints it is to refine: name them with --weights")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..calibration import Calibration
+from ..model.calibration import Calibration
 
 Floats = NDArray[np.float64]
 

@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..estimator import SkeletonEstimate
-from ..tracking import Side, TrackingState
-from ..weights import Weights
+from ..geometry.estimate import Side, SkeletonEstimate, TrackingState
+from ..model.weights import Weights
 from . import metrics
 from .calibration import RADIUS, apply, covariance_coverage, reliability
-from .contact_sheet import Tile
 from .cubes import CubeNetwork, CubeResults
 from .figures import CURVE_MM, PRECISION_MM, SUCCESS_MM, by_group, error_figures
 from .processes import Processes
-from .test_sets import PART, Part
+from .reports.contact_sheet import Tile
+from .synthetic_sets import PART, Part
 
 _WORST = 24  # crops that are kept for a picture
 

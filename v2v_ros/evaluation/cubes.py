@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import torch
 
-from ..paper import peak_coordinates
-from ..read_out import ReadOut
-from ..runtime import choose_device, make_runtime
-from ..voxels import metric_coordinates, occupancy
-from ..weights import Weights
-from .test_sets import Part
+from ..model.paper import peak_coordinates
+from ..model.read_out import ReadOut
+from ..model.runtime import choose_device, make_runtime
+from ..model.voxels import metric_coordinates, occupancy
+from ..model.weights import Weights
+from .synthetic_sets import Part
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..camera import Intrinsics
-from ..detector import Detections, decode, on_canvas, select
-from ..detector_network import KINDS, DetectorNet, features
-from ..synthetic.whole_scenes import ABSENT, SEEN, Scenes
+from ..geometry.camera import Intrinsics
+from ..model.detector import Detections, decode, on_canvas, select
+from ..model.detector_network import KINDS, DetectorNet, features
+from ..synthetic.scenes.whole import ABSENT, SEEN, Scenes
 
 WITHIN = {"hand": 0.10, "body": 0.40}
 """Metres from the reference point at which a subject counts as found."""

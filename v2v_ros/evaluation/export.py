@@ -8,8 +8,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from ..files import write_atomically
-from .test_sets import MM_PER_UNIT, PART, SyntheticSet, generate
+from ..io.files import write_atomically
+from .synthetic_sets import MM_PER_UNIT, PART, SyntheticSet, generate
 
 
 def write_set(
@@ -22,7 +22,7 @@ def write_set(
     the middle of the cube that the pose network is shown.
 
     Returns:
-        The hashes of its parts, as :func:`~v2v_ros.evaluation.test_sets.is_recorded` takes them.
+        The hashes of its parts, as :func:`~v2v_ros.evaluation.synthetic_sets.is_recorded` takes them.
 
     Raises:
         OSError: A file cannot be written.

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from ..estimator import PoseEstimator
-from ..tracking import Side
+from ..geometry.estimate import Side
 from . import metrics
 from .figures import SUCCESS_MM, error_figures, percentile, share
 from .processes import Processes
-from .test_sets import Part, SyntheticSet
+from .synthetic_sets import Part, SyntheticSet
 
 
 class Images:

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..estimator import PoseEstimator, Side, TrackingState
-from ..filters import NAMES, make_filter
-from ..skeletons import Skeleton
-from ..synthetic.sequence import CAMERA, SyntheticSequence
+from ..estimator import PoseEstimator
+from ..estimator.tracking.filters import NAMES, make_filter
+from ..geometry.estimate import Side, TrackingState
+from ..geometry.skeletons import Skeleton
+from ..synthetic.scenes.one import CAMERA, SyntheticSequence
 from ..synthetic.spheres import Spheres
 from .figures import plain
 

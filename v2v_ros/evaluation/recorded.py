@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import frames
-from ..camera import Intrinsics
 from ..estimator import PoseEstimator
-from .contact_sheet import Tile
+from ..geometry.camera import Intrinsics
+from ..recorded import frames
 from .figures import plain
+from .reports.contact_sheet import Tile
 
 # Metres that a joint may lie before and behind the surface that the camera sees at its pixel: joints are inside of
 # people, and may be hidden behind another part of them.

@@ -1,5 +1,5 @@
 """``scenes_1``: whole images with no subject to several, for detectors; made anew wherever it is needed, the same
-everywhere, like the sets of :mod:`~v2v_ros.evaluation.test_sets`."""
+everywhere, like the sets of :mod:`~v2v_ros.evaluation.synthetic_sets`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..camera import Intrinsics
-from ..detector import Detections, Detector
-from ..detector_network import KINDS
-from ..files import write_atomically
-from ..synthetic.presets import PRESETS
-from ..synthetic.whole_scenes import SETTINGS, Scenes, sample_scenes
+from ..geometry.camera import Intrinsics
+from ..io.files import write_atomically
+from ..model.detector import Detections, Detector
+from ..model.detector_network import KINDS
+from ..synthetic.scenes.whole import SETTINGS, Scenes, sample_scenes
+from ..synthetic.sensors.presets import PRESETS
 from .detections import RANGES, Known, figures_of, known_subjects
-from .test_sets import INTRINSICS, MM_PER_UNIT, RECORD, as_float64, quantize
+from .synthetic_sets import INTRINSICS, MM_PER_UNIT, RECORD, as_float64, quantize
 
 NAME = "scenes_1"
 SAMPLES = 84

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..camera import Intrinsics
-from ..draw import colorize, draw_skeletons
-from ..estimator import PoseEstimator, SkeletonEstimate
-from ..skeletons import Skeleton
-from ..synthetic.scene import NAMES, RATE, SceneSubject, SyntheticScene
-from ..tracking import Side
+from ..estimator import PoseEstimator
+from ..geometry.camera import Intrinsics
+from ..geometry.estimate import Side, SkeletonEstimate
+from ..geometry.skeletons import Skeleton
+from ..io.draw import colorize, draw_skeletons
+from ..synthetic.scenes.several import NAMES, RATE, SceneSubject, SyntheticScene
 from .figures import percentile, plain
 
 REACH = {"hand": 0.10, "body": 0.50}
@@ -142,7 +142,7 @@ def evaluate_tracks(
     """Show scenes of the estimator's kind of subject at 30 frames a second, each from its start.
 
     Args:
-        names: Of the scenes, from :data:`v2v_ros.synthetic.scene.NAMES`.
+        names: Of the scenes, from :data:`v2v_ros.synthetic.scenes.several.NAMES`.
         seed: Of the scenes.
         frames: Of each scene only so many; None: all.
         tick: Called after every frame.

@@ -10,17 +10,17 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
-from v2v_ros.draw import colorize, draw_skeletons
-from v2v_ros.headers import frame_name
+from v2v_ros.geometry.skeletons import Skeleton
+from v2v_ros.io.draw import colorize, draw_skeletons
+from v2v_ros.io.headers import frame_name
 from v2v_ros.msg import SkeletonArray, SkeletonInfo
-from v2v_ros.skeletons import Skeleton
 
-from .inputs import CameraInfos, FrameError, Pairs, decode, intrinsics
-from .parameters import Spec, declare
-from .reports import Reports
-from .runner import run
-from .transport import latched, newest_only, overridable, reliable, subscribe_kept, untaken_overrides
-from .worker import Worker
+from .pose.inputs import CameraInfos, FrameError, Pairs, decode, intrinsics
+from .pose.reports import Reports
+from .pose.worker import Worker
+from .support.parameters import Spec, declare
+from .support.process import run
+from .support.transport import latched, newest_only, overridable, reliable, subscribe_kept, untaken_overrides
 
 PARAMETERS = (
     Spec("near", 0.2, "Distance that is drawn lightest [m].", limits=(0.0, 20.0)),

@@ -18,31 +18,24 @@ from std_srvs.srv import SetBool, Trigger
 
 from v2v_ros.estimator import PoseEstimator
 
-from . import memory
-from .compute import survey
-from .diagnostics import NodeState, diagnostic_array, input_problem, must_look
-from .graph import look, subscribed
-from .inputs import FrameError, MissingInfo, age, to_seconds
-from .lifecycle import survive_wrong_transitions
-from .messages import description
-from .outputs import Outputs
-from .parameters import declare
-from .pose_parameters import POSE_PARAMETERS, PoseSettings, check_pose
-from .processing import Processing, Topics
-from .receiver import ByReceiver, Receiver
-from .recovery import Recovery, RuntimeFailure, free_memory, load_estimator
-from .reports import Reports
-from .runner import run
-from .statistics import Statistics
-from .transport import (
-    large_message_remedy,
-    overridable,
-    reliable,
-    subscribe,
-    subscribe_kept,
-    untaken_overrides,
-)
-from .worker import Worker
+from .health.compute import survey
+from .health.diagnostics import NodeState, diagnostic_array, input_problem, must_look
+from .health.graph import look, subscribed
+from .health.statistics import Statistics
+from .outputs.messages import description
+from .outputs.outputs import Outputs
+from .pose.inputs import FrameError, MissingInfo, age, to_seconds
+from .pose.processing import Processing, Topics
+from .pose.receiver import ByReceiver, Receiver
+from .pose.recovery import Recovery, RuntimeFailure, free_memory, load_estimator
+from .pose.reports import Reports
+from .pose.worker import Worker
+from .support import memory
+from .support.lifecycle import survive_wrong_transitions
+from .support.parameters import declare
+from .support.pose_parameters import POSE_PARAMETERS, PoseSettings, check_pose
+from .support.process import run
+from .support.transport import large_message_remedy, overridable, reliable, subscribe, subscribe_kept, untaken_overrides
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 _START_PATIENCE = 5.0  # seconds

@@ -17,17 +17,17 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from v2v_ros.camera import Intrinsics
-from v2v_ros.estimator import Estimate, Side, SkeletonEstimate, TrackingState
+from v2v_ros.geometry.camera import Intrinsics
+from v2v_ros.geometry.estimate import Estimate, Side, SkeletonEstimate, TrackingState
+from v2v_ros.geometry.skeletons import Skeleton
 from v2v_ros.msg import SkeletonArray
-from v2v_ros.skeletons import Skeleton
-from v2v_ros.synthetic.scene import NAMES, SyntheticScene
-from v2v_ros.synthetic.sequence import SyntheticSequence
+from v2v_ros.synthetic.scenes.one import SyntheticSequence
+from v2v_ros.synthetic.scenes.several import NAMES, SyntheticScene
 
-from .messages import skeleton_array
-from .parameters import Spec, declare
-from .runner import run
-from .transport import overridable, reliable
+from .outputs.messages import skeleton_array
+from .support.parameters import Spec, declare
+from .support.process import run
+from .support.transport import overridable, reliable
 
 PARAMETERS = (
     Spec("kind", "hand", "What to render.", choices=("hand", "body"), read_only=True),

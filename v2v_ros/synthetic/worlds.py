@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..camera import Intrinsics
+from ..geometry.camera import Intrinsics
 from .render import Cameras, render_boxes, render_planes, render_spheres
 from .spheres import Spheres
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from .. import weights
-from ..files import write_atomically
+from ..io.files import write_atomically
+from ..model import weights
 from . import checkpoints, lock
 from .checkpoints import read_checkpoint
 from .config import TrainingConfig, make_config, resumed_values

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from pytorch_lightning.callbacks import WeightAveraging
 
-from .module import Training
-from .schedule import weight_average
+from .losses import Training
+from .optimisation import weight_average
 
 
 class MovingAverage(WeightAveraging):

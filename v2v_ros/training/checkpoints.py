@@ -16,7 +16,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from ..files import write_atomically
+from ..io.files import write_atomically
 
 NAME = "last.ckpt"
 

@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..datasets.frame_set import TRUTH
-from ..datasets.specs import DatasetSpec, get_spec
-from ..network import CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
-from ..paper import PaperGeometry
-from ..skeletons import Skeleton, get_skeleton
+from ..geometry.skeletons import Skeleton, get_skeleton
+from ..model.network import CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
+from ..model.paper import PaperGeometry
+from ..recorded.datasets.frame_set import TRUTH
+from ..recorded.datasets.specs import DatasetSpec, get_spec
+from .optimisation import SCHEDULES
 from .precision import AUTO
-from .schedule import SCHEDULES
 
 NETWORKS = ("pose", "center")
 RECIPES = ("ours", "paper")
@@ -28,8 +28,8 @@ class TrainingConfig:
     Attributes:
         skeleton: ``hand21`` or ``body15``; with a dataset, the dataset's.
         network: ``pose`` for a V2V-PoseNet, ``center`` for the network that refines its cube's centre.
-        grid, width, depth, sigma: Of the network (:class:`~v2v_ros.network.NetworkConfig`,
-            :class:`~v2v_ros.network.RefinerConfig`, which has neither depth nor sigma).
+        grid, width, depth, sigma: Of the network (:class:`~v2v_ros.model.network.NetworkConfig`,
+            :class:`~v2v_ros.model.network.RefinerConfig`, which has neither depth nor sigma).
         samples: Samples seen over the whole run, by all processes together; 0: no end. With ``epochs``, these count.
         batch: Samples a step in every process.
         learning_rate: Highest learning rate of the hidden layers' kernels; that of everything else is a tenth.
@@ -50,7 +50,7 @@ class TrainingConfig:
         centers: Where the cubes of a dataset are: ``released`` for centre files in its folder, ``truth`` for the
             labels' own, or another folder with centre files.
         cache: Folder of a dataset's cache; empty: images are read from the dataset itself.
-        schedule: Of the learning rate, one of :data:`~v2v_ros.training.schedule.SCHEDULES`.
+        schedule: Of the learning rate, one of :data:`~v2v_ros.training.optimisation.SCHEDULES`.
         anneal_step: Of the schedule ``anneal``: the step at which the learning rate begins to fall.
         annealed: Name of the run whose copy this is, or an empty string.
 

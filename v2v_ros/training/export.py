@@ -13,16 +13,16 @@ import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from .. import weights
-from ..datasets.frame_set import FrameSet
-from ..files import write_atomically
-from ..network import NetworkConfig
-from ..weights import CenterWeights, Weights
+from ..io.files import write_atomically
+from ..model import weights
+from ..model.network import NetworkConfig
+from ..model.weights import CenterWeights, Weights
+from ..recorded.datasets.frame_set import FrameSet
 from .averaging import MovingAverage
 from .card import Report, data_of, model_card
 from .config import TrainingConfig
-from .frames import frames_seen
-from .module import Training
+from .dataset_batches import frames_seen
+from .losses import Training
 from .pace import Pace
 
 VALIDATIONS = "validations.json"

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from ..camera import Intrinsics
-from ..draw import colorize, draw_skeletons
-from ..heatmaps import decode
-from ..skeletons import Skeleton
-from .data import Batch, CenterBatch
-from .module import PoseTraining
+from ..geometry.camera import Intrinsics
+from ..geometry.skeletons import Skeleton
+from ..io.draw import colorize, draw_skeletons
+from ..model.heatmaps import decode
+from .losses import PoseTraining
+from .synthetic_batches import Batch, CenterBatch
 
 _SIDE = 192  # pixels of a view
 

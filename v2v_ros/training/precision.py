@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..runtime import cpu_multiplies_bfloat16
+from ..model.runtime import cpu_multiplies_bfloat16
 
 AUTO = "auto"
 _SMALLEST_GRID = 24

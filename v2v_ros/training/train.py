@@ -18,22 +18,22 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
-from .. import weights
-from ..datasets.frame_set import FrameSet
-from ..files import write_atomically
+from ..io.files import write_atomically
+from ..model import weights
+from ..recorded.datasets.frame_set import FrameSet
 from . import checkpoints
 from .averaging import MovingAverage
 from .checkpoints import AtomicCheckpoints, LastCheckpoint, read_checkpoint
 from .config import TrainingConfig
-from .data import Batch, CenterBatch, SyntheticData, held_out, held_out_parts
+from .dataset_batches import FrameBatches, held_out_frame_parts, held_out_frames, open_frames, steps_per_epoch
 from .denormals import flushed_denormals
 from .export import Export, check_new, clear, run_folder
-from .frames import FrameBatches, held_out_frame_parts, held_out_frames, open_frames, steps_per_epoch
 from .lock import held
-from .module import Training, make_training
+from .losses import Training, make_training
 from .pace import Pace
 from .pictures import Pictures
 from .precision import choose_precision
+from .synthetic_batches import Batch, CenterBatch, SyntheticData, held_out, held_out_parts
 
 _LOG = logging.getLogger(__name__)
 _CHECKPOINT_STEPS = 500

@@ -1,0 +1,145 @@
+"""How near and how fast: several networks on one test set and one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..evaluation.crops import Crops
+from ..evaluation.synthetic_sets import SyntheticSet, make, part_count
+from ..io.files import write_atomically
+from ..model.runtime import choose_device, make_runtime
+from ..model.weights import load
+from .machine import device_name, synchronize
+from .networks import cost, grids
+from .noise import take_turns
+from .scene import Scene
+
+
+def measure(
+    names: Sequence[str],
+    test_set: SyntheticSet,
+    *,
+    device: str = "auto",
+    runtime: str = "auto",
+    threads: int = 0,
+    samples: int | None = None,
+    rounds: int = 60,
+    tick: Callable[[], object] = lambda: None,
+) -> dict[str, Any]:
+    """Errors on the same crops, and times turn by turn.
+
+    Args:
+        names: Names or paths of weights, all of the set's skeleton.
+        test_set: A set of crops.
+        device, runtime, threads: What runs the networks, as :class:`~v2v_ros.estimator.PoseEstimator` takes them.
+        samples: Of the set only so many, the first ones.
+        rounds: Turns in which each is timed.
+        tick: Called after every part of the set.
+
+    Returns:
+        ``networks``, rows with ``mean_mm``, ``p50`` (ms a grid), size, and whether no other network is both nearer and
+        faster (``best``); the fastest come first.
+
+    Raises:
+        ValueError: Weights are of another skeleton, or the set is not one of crops.
+        WeightsError: There are no such weights.
+    """
+    if test_set.form != "crops":
+        raise ValueError(f"the test set '{test_set.name}' is not one of crops")
+    where = choose_device(device)
+    loaded = [load(name, test_set.skeleton.name) for name in names]
+    crops = [Crops(weights, device, runtime, threads) for weights in loaded]
+    for index in range(part_count(test_set, samples)):
+        part = make(test_set, index, samples)
+        for run in crops:
+            run.add(index, part)
+        tick()
+    scene = Scene.render(test_set.skeleton.kind)
+    calls: dict[str, Callable[[], object]] = {}
+    for name, weights in zip(names, loaded, strict=True):
+        network = make_runtime(runtime, weights, where, threads)
+        calls[name] = partial(network, grids(scene, weights.config, weights.cube_edge, 1, where))
+        description = network.description
+    with torch.inference_mode():
+        timings = take_turns(calls, rounds, wait=partial(synchronize, where))
+    rows = []
+    for name, weights, run in zip(names, loaded, crops, strict=True):
+        figures, config, size = run.figures(), weights.config, cost(weights.config)
+        rows.append(
+            {
+                "weights": name,
+                "grid": config.grid,
+                "width": config.width,
+                "depth": config.depth,
+                "parameters": size.parameters,
+                "gflop": round(size.flops / 1e9, 3),
+                "samples": weights.training.get("samples"),
+                **{key: figures[key] for key in ("mean_mm", "median_mm", "success_30mm")},
+                **timings[name].to_dict(),
+            }
+        )
+    rows.sort(key=lambda row: row["p50"])
+    for index, row in enumerate(rows):
+        row["best"] = all(row["mean_mm"] < faster["mean_mm"] for faster in rows[:index])
+    return {
+        "test_set": test_set.name,
+        "device": str(where),
+        "device_name": device_name(where),
+        "threads": threads or torch.get_num_threads(),
+        "runtime": description,
+        "noisy": any(row["noisy"] for row in rows),
+        "networks": rows,
+    }
+
+
+def table(figures: dict[str, Any]) -> str:
+    """The rows as a Markdown table."""
+    lines = [
+        f"{figures['test_set']} on {figures['device_name']}, {figures['threads']} threads, {figures['runtime']}",
+        "",
+        "| weights | cells | width | depth | M parameters | GFLOP | mean mm | median mm | ms p50 | p90 | |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in figures["networks"]:
+        cells = (
+            Path(row["weights"]).stem,
+            *(str(row[key]) for key in ("grid", "width", "depth")),
+            *(f"{value:.2f}" for value in (row["parameters"] / 1e6, row["gflop"])),
+            *(f"{row[key]:.1f}" for key in ("mean_mm", "median_mm")),
+            *(f"{row[key]:.2f}" for key in ("p50", "p90")),
+            ("none is nearer and faster" if row["best"] else "") + (" (noisy)" if row["noisy"] else ""),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def plot(figures: dict[str, Any], path: Path) -> None:
+    """Millimetres over milliseconds, with matplotlib."""
+    from matplotlib.figure import Figure  # without pyplot, which would look for a display
+
+    picture = Figure(figsize=(8, 5.5), layout="constrained")
+    axes = picture.subplots()
+    rows = figures["networks"]
+    best = [row for row in rows if row["best"]]
+    axes.plot([row["p50"] for row in best], [row["mean_mm"] for row in best], color="0.8", zorder=0)
+    for row in rows:
+        axes.plot(row["p50"], row["mean_mm"], marker="o", color="C0" if row["best"] else "0.6")
+        axes.annotate(
+            Path(row["weights"]).stem, (row["p50"], row["mean_mm"]), (6, 4), textcoords="offset points", fontsize=9
+        )
+    axes.set(
+        xlabel=f"network alone, median / ms ({figures['device_name']}, {figures['runtime']})",
+        ylabel=f"mean joint error on {figures['test_set']} / mm",
+    )
+    axes.margins(x=0.2, y=0.1)
+    axes.grid(color="0.9")
+    axes.set_axisbelow(True)
+    content = BytesIO()
+    picture.savefig(content, format="png", dpi=120)
+    write_atomically(path, content.getvalue())

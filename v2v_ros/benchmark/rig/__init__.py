@@ -1,0 +1,1 @@
+"""Nodes in child processes, an observer of what they publish, and the demonstration."""

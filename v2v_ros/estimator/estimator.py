@@ -1,0 +1,428 @@
+"""PoseEstimator: the whole way of a frame, from a depth image to skeletons, without ROS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..geometry.camera import Intrinsics
+from ..geometry.camera_roll import CameraRoll
+from ..geometry.estimate import Estimate, Side, SkeletonEstimate, TrackingState
+from ..model import weights as weights_files
+from ..model.detector import Detector
+from ..model.network import describe
+from ..model.runtime import choose_device
+from .observe import Observer
+from .pipeline import make_pipeline
+from .search import Proposals, Search
+from .stopwatch import Stopwatch
+from .tracking.filters import NAMES, make_filter
+from .tracking.track import Observation
+from .tracking.tracker import Tracker
+
+__all__ = ["Estimate", "PoseEstimator", "Side", "SkeletonEstimate", "TrackingState"]
+
+DEPTH_RANGE = {"hand": (0.15, 1.5), "body": (0.5, 5.0)}  # metres; where a subject is looked for
+SCORE_THRESHOLD = {"hand": 0.5, "body": 0.5}
+# What is known before a look, as a logit of there being a subject. What a detection counts was chosen on recorded
+# frames (docs/weights.md): the detector sees the surroundings, the pose network the shape.
+_DETECTION_WEIGHT = 3.0  # of the detection's own logit
+_MOST_DETECTED = 1.0  # that a detection counts: alone it does not decide
+_TRACKED = 2.0  # where a subject was in the image before
+_FIRST_LOOK = 0.5  # share of the threshold that a candidate must reach, whose cube may be off by much of a hand
+# Cube edges between a cube and its subject from which on it is looked at again, in the middle: bodies fill their cubes.
+_CENTERED = {"hand": 0.12, "body": 0.04}
+_BIRTH_MARGIN = 0.5  # of what is above the threshold; while somebody is seen, others must be surer
+_SEARCH_SECONDS = 0.1  # between two searches while some subjects are seen and there is room for more
+_CHECK_SECONDS = 0.3  # the same without room, to see whether the tracks are on subjects
+_DETECTED_SIDE = 1.0  # largest logit that a detection says of the side
+_STRONG = 0.3  # score of a detection that may be what a track has lost
+_DOUBTS = 3  # searches in a row that find no subject at a track, but one elsewhere, after which it is given up
+
+_STAGES = ("locate", "voxelize", "network", "joints", "track")
+
+
+@dataclass(frozen=True)
+class _Lead:
+    """A place where a subject may be, to be looked at with the next frame.
+
+    Attributes:
+        center: float64 [3] metres.
+        left: What is known about the side, as a logit of a left hand.
+        prior: What the detection says for a subject, as a logit.
+    """
+
+    center: np.ndarray
+    left: float = 0.0
+    prior: float = 0.0
+
+
+class PoseEstimator:
+    """Finds hands or bodies in depth images and follows them.
+
+    A detector looks at whole images and proposes cubes; the pose network and its joint refiner decide what is in them.
+    While nobody is seen, every frame is searched until the end. While somebody is seen, one is searched now and then:
+    what is new is looked at together with the tracks in the frame after it, so that no frame takes much longer than
+    another, and a track at which the detector finds nobody for a while, but somebody elsewhere, is given up.
+
+    Args:
+        weights: Name of shipped weights or path of a weights file.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        runtime: What runs the pose network, one of :data:`v2v_ros.model.runtime.NAMES`.
+        threads: CPU threads for it; 0: the runtime's choice. PyTorch's are those of the whole process.
+        read_out: How joints are read off the network's heatmaps: ``peaks``, each by itself, as the paper does;
+            ``refiner``, by the joint refiner of the weights; ``auto``: by the refiner where the weights have one.
+        skeleton: When given, weights for any other skeleton are refused.
+        detector_weights: Name or path of a detector's weights; ``auto``: those shipped; None: the nearest things are
+            looked at.
+        side: Which hand to expect; UNKNOWN: either, and always for bodies. The networks know right hands and see left
+            ones mirrored.
+        score_threshold: Skeletons with a lower score are not reported; None: by the kind of subject.
+        min_depth, max_depth: Range of distances along z, metres, in which a new subject, the middle of its joints, is
+            taken in; one who is followed is lost a tenth beyond. None: by the kind of subject.
+        max_subjects: How many are followed at once: those found first, or that a hint points at.
+        filter: Of the joints over time, one of :data:`v2v_ros.estimator.tracking.filters.NAMES`.
+        confirmation: Frames in which a subject must have been seen before it is reported.
+        hold_seconds: For how long a subject that is not seen is still reported, as predicted.
+        memory_seconds: For how long it then keeps its identity.
+        camera_roll: The camera is mounted turned clockwise about its optical axis, as seen from behind it, by 0, 90,
+            180 or 270 degrees. Images are turned upright before anything else; hints and results are in the frame of
+            the image as it came.
+
+    All but the first seven can be changed between frames as attributes.
+
+    Raises:
+        WeightsError: The weights cannot be used.
+        ValueError: There is no such device, runtime, read-out, filter or camera roll.
+    """
+
+    def __init__(
+        self,
+        weights: str | Path,
+        *,
+        device: str = "auto",
+        runtime: str = "auto",
+        threads: int = 0,
+        read_out: str = "auto",
+        detector_weights: str | Path | None = "auto",
+        skeleton: str | None = None,
+        side: Side = Side.UNKNOWN,
+        score_threshold: float | None = None,
+        min_depth: float | None = None,
+        max_depth: float | None = None,
+        max_subjects: int = 1,
+        filter: str = "none",
+        confirmation: int = 1,
+        hold_seconds: float = 0.25,
+        memory_seconds: float = 5.0,
+        camera_roll: int = 0,
+    ) -> None:
+        torch_device = choose_device(device)
+        loaded = weights_files.load(weights, skeleton)
+        self._edge, self._device = loaded.cube_edge, torch_device
+        self._pipeline = make_pipeline(loaded, torch_device, runtime, threads, read_out)
+        self._observe = Observer(self._pipeline)
+        detector = None
+        if detector_weights == "auto":
+            detector = Detector(weights_files.load_detector(), torch_device)
+        elif detector_weights is not None:
+            detector = Detector(weights_files.load_detector(detector_weights), torch_device)
+        self._search = Search(loaded.skeleton.kind, self._edge, detector)
+        self._tracker = Tracker(loaded.skeleton, self._edge)
+        self._leads: list[_Lead] = []
+        self._searched = -np.inf
+
+        self.skeleton = loaded.skeleton
+        self.weights_id, self.weights_hash = loaded.id, loaded.hash
+        self.network = describe(loaded.config)
+        self.runtime = self._pipeline.description
+        self.read_out = self._pipeline.read_out.name
+        self.device = str(torch_device)
+        nearest, farthest = DEPTH_RANGE[self.skeleton.kind]
+        self._roll = CameraRoll(camera_roll)
+        self.side = side
+        kind = self.skeleton.kind
+        self.score_threshold = SCORE_THRESHOLD[kind] if score_threshold is None else score_threshold
+        self.min_depth = nearest if min_depth is None else min_depth
+        self.max_depth = farthest if max_depth is None else max_depth
+        self._filter = "none"
+        self.max_subjects, self.filter = max_subjects, filter
+        self.confirmation, self.hold_seconds, self.memory_seconds = confirmation, hold_seconds, memory_seconds
+
+    @property
+    def side(self) -> Side:
+        """Which hand is expected."""
+        return self._observe.side or Side.UNKNOWN
+
+    @side.setter
+    def side(self, side: Side) -> None:
+        self._observe.side = side if self.skeleton.kind == "hand" else None
+
+    @property
+    def max_subjects(self) -> int:
+        """How many subjects are followed at once."""
+        return self._tracker.most
+
+    @max_subjects.setter
+    def max_subjects(self, count: int) -> None:
+        self._tracker.most = count
+
+    @property
+    def filter(self) -> str:
+        """Of the joints over time."""
+        return self._filter
+
+    @filter.setter
+    def filter(self, name: str) -> None:
+        if name not in NAMES:
+            raise ValueError(f"unknown filter '{name}'; choose one of: {', '.join(NAMES)}")
+        if name != self._filter:
+            skeleton = self.skeleton
+            self._filter = name
+            self._tracker.use_filter(lambda: make_filter(name, skeleton))
+
+    @property
+    def confirmation(self) -> int:
+        """Frames in which a subject must have been seen before it is reported."""
+        return self._tracker.confirmation
+
+    @confirmation.setter
+    def confirmation(self, frames: int) -> None:
+        self._tracker.confirmation = frames
+
+    @property
+    def hold_seconds(self) -> float:
+        """For how long a subject that is not seen is still reported."""
+        return self._tracker.hold
+
+    @hold_seconds.setter
+    def hold_seconds(self, seconds: float) -> None:
+        self._tracker.hold = seconds
+
+    @property
+    def identities(self) -> int:
+        """How many ids were given out; one who takes over from another goes on counting there."""
+        return self._tracker.identities
+
+    @identities.setter
+    def identities(self, count: int) -> None:
+        self._tracker.identities = count
+
+    @property
+    def memory_seconds(self) -> float:
+        """For how long a subject that is not seen keeps its identity."""
+        return self._tracker.memory
+
+    @memory_seconds.setter
+    def memory_seconds(self, seconds: float) -> None:
+        self._tracker.memory = seconds
+
+    @property
+    def camera_roll(self) -> int:
+        """By how many degrees the camera is turned; another value forgets all subjects."""
+        return self._roll.degrees
+
+    @camera_roll.setter
+    def camera_roll(self, degrees: int) -> None:
+        if degrees != self._roll.degrees:
+            self._roll = CameraRoll(degrees)
+            self.reset()
+
+    def reset(self) -> None:
+        """Forget all subjects; the next ones get new ids."""
+        self._tracker.clear()
+        self._leads = []
+        self._searched = -np.inf
+
+    def estimate(
+        self, depth: np.ndarray, intrinsics: Intrinsics, stamp: float, center: np.ndarray | None = None
+    ) -> Estimate:
+        """Find the subjects in one frame.
+
+        Args:
+            depth: float [H, W] metres along z, NaN where invalid.
+            intrinsics: Of the image.
+            stamp: Seconds; differences to the frames before drive the prediction.
+            center: float [3] metres, a hint where a subject is; used while one is looked for, and as any other place
+                between ``min_depth`` and ``max_depth`` only.
+
+        Raises:
+            ValueError: The image is not of floats or not of the intrinsics' size, or the hint is not finite.
+        """
+        if depth.dtype.kind != "f":
+            raise ValueError(f"depth must be float32 metres, got {depth.dtype}; divide millimetres by 1000")
+        if center is not None and (np.shape(center) != (3,) or not np.isfinite(center).all()):
+            raise ValueError(f"center must be three finite numbers in metres, got {center}")
+        if depth.shape != (intrinsics.height, intrinsics.width):
+            raise ValueError(
+                f"the depth image is {depth.shape[1]}x{depth.shape[0]} but the intrinsics are for "
+                f"{intrinsics.width}x{intrinsics.height}"
+            )
+        roll = self._roll
+        depth, intrinsics = roll.upright_image(depth), roll.upright_intrinsics(intrinsics)
+        center = None if center is None else roll.upright_points(np.asarray(center))
+        depth = np.require(depth, np.float32, ["C", "W"])  # PyTorch takes neither views backwards nor read-only ones
+        clock = Stopwatch(self._device, _STAGES)
+        image = self._pipeline.upload(depth)
+        tracker = self._tracker
+        tracker.nearest, tracker.farthest = self.min_depth, self.max_depth
+        tracker.begin(stamp)
+        self._follow(image, intrinsics, stamp, clock)
+
+        best = np.nan
+        if not any(track.fresh for track in tracker.tracks):
+            proposals = self._propose(depth, intrinsics, stamp, clock)
+            best = proposals.best
+            found = self._find(image, depth, intrinsics, proposals, center, clock)
+            with clock.stage("track"):
+                tracker.update(found, stamp)
+        elif self._is_due(stamp):
+            proposals = self._propose(depth, intrinsics, stamp, clock)
+            best = proposals.best
+            self._compare(proposals, stamp)
+        with clock.stage("track"):
+            skeletons = self._report(stamp)
+        return roll.camera_estimate(Estimate(skeletons, clock.seconds, best))
+
+    def _propose(self, depth: np.ndarray, intrinsics: Intrinsics, stamp: float, clock: Stopwatch) -> Proposals:
+        """Search the whole image."""
+        self._searched = stamp
+        with clock.stage("locate"):
+            return self._search(depth, intrinsics, (self.min_depth, self.max_depth), 2 * self._tracker.most + 2)
+
+    def _compare(self, proposals: Proposals, stamp: float) -> None:
+        """Hold what a search proposes against the tracks: others may be new, and a track may be on nobody."""
+        tracker = self._tracker
+        tracks = [track for track in tracker.tracks if not track.lost]
+        known = np.array([track.predict(stamp)[0] for track in tracks])
+        others = proposals.without(known, self._search.separation)
+        for track, place in zip(tracks, known, strict=True):
+            distances = np.linalg.norm(proposals.centers - place, axis=1)
+            seen = bool((distances < 0.5 * self._edge).any())
+            elsewhere = len(others.centers) > 0 and proposals.best >= _STRONG
+            track.doubts = track.doubts + 1 if elsewhere and not seen else 0
+            if track.doubts >= _DOUBTS:
+                tracker.forget(track)
+        if tracker.has_room and not self._leads:
+            columns = (others.centers, others.left.tolist(), _priors(others))
+            self._leads = [_Lead(*each) for each in zip(*columns, strict=True)]
+
+    def _is_due(self, stamp: float) -> bool:
+        """Whether it is time to search beside the tracks, also after time has gone back."""
+        if not self._tracker.has_room and not self._search.knows_subjects:
+            return False
+        return not 0 <= stamp - self._searched < (_SEARCH_SECONDS if self._tracker.has_room else _CHECK_SECONDS)
+
+    def _follow(self, image: torch.Tensor, intrinsics: Intrinsics, stamp: float, clock: Stopwatch) -> None:
+        """Look at where tracked subjects should be, and at what the last search proposed."""
+        tracker, leads = self._tracker, self._leads
+        self._leads = []
+        tracks = tracker.due(stamp)
+        if not tracks and not leads:
+            return
+        centers = np.array([track.predict(stamp)[0] for track in tracks] + [lead.center for lead in leads])
+        evidence = [track.side_evidence for track in tracks] + [_evidence(lead.left) for lead in leads]
+        looks = self._observe(image, intrinsics, centers, clock, evidence)
+        seen = []
+        for index, raw in enumerate(looks):
+            lead = leads[index - len(tracks)] if index >= len(tracks) else None
+            if raw is None:
+                continue
+            look = self._with_prior(raw, _TRACKED if lead is None else lead.prior)
+            if lead is None:
+                if self._is_sure(look):
+                    seen.append(look)
+            elif self._is_sure(look, _BIRTH_MARGIN):
+                seen.append(look)
+        with clock.stage("track"):
+            tracker.update(seen, stamp)
+
+    def _find(
+        self,
+        image: torch.Tensor,
+        depth: np.ndarray,
+        intrinsics: Intrinsics,
+        proposals: Proposals,
+        hint: np.ndarray | None,
+        clock: Stopwatch,
+    ) -> list[Observation]:
+        """Look at proposals, and again where a subject seems to lie off the middle of its cube.
+
+        Args:
+            hint: float [3] metres, what the user pointed at: the proposals count only if it is nothing.
+        """
+        choices = [(proposals.centers, [_evidence(each) for each in proposals.left.tolist()], _priors(proposals))]
+        if hint is not None:
+            with clock.stage("locate"):
+                choices.insert(0, (self._search.hinted(depth, intrinsics, hint)[None], [0.0], [0.0]))
+        for places, evidence, priors in choices:
+            looks = self._observe(image, intrinsics, places, clock, evidence) if len(places) else []
+            sure: list[Observation] = []
+            off: list[tuple[Observation, float]] = []
+            for look, prior in zip(looks, priors, strict=True):
+                if look is None or not self._is_plausible(self._with_prior(look, prior)):
+                    continue
+                if np.linalg.norm(look.centroid - look.center) <= _CENTERED[self.skeleton.kind] * self._edge:
+                    sure.append(self._with_prior(look, prior))
+                else:
+                    off.append((look, prior))
+            if off:
+                middles = np.array([look.centroid for look, _ in off])
+                again = self._observe(image, intrinsics, middles, clock, [look.left for look, _ in off])
+                sure += [
+                    self._with_prior(look, prior)
+                    for look, (_, prior) in zip(again, off, strict=True)
+                    if look is not None
+                ]
+            sure = [look for look in sure if self._is_sure(look) and self._tracker.reaches(look)]
+            if sure:
+                return sure
+        return []
+
+    def _with_prior(self, look: Observation, prior: float) -> Observation:
+        """A look whose score also counts what was known before, as a logit, if the read-out knows subjects at all."""
+        if not self._pipeline.read_out.knows_subjects:
+            return look
+        odds = look.score / max(1 - look.score, 1e-6) * np.exp(prior)
+        return replace(look, score=float(odds / (1 + odds)))
+
+    def _is_sure(self, look: Observation, margin: float = 0.0) -> bool:
+        """Whether the score reaches the threshold, moved by a share of what is above it.
+
+        A score of 0 means that no joint was estimated, whatever the threshold.
+        """
+        return look.score > 0 and look.score >= self.score_threshold + margin * (1 - self.score_threshold)
+
+    def _is_plausible(self, look: Observation) -> bool:
+        return look.score > 0 and look.score >= _FIRST_LOOK * self.score_threshold
+
+    def _report(self, stamp: float) -> tuple[SkeletonEstimate, ...]:
+        return tuple(
+            SkeletonEstimate(
+                id=track.id,
+                side=report.side,
+                tracking_state=track.state,
+                score=report.score,
+                center=report.center,
+                cube_edge=self._edge,
+                points=report.points,
+                scores=report.scores,
+                covariances=report.covariances,
+                velocities=report.velocities,
+            )
+            for track, report in self._tracker.reports(stamp)
+        )
+
+
+def _priors(proposals: Proposals) -> list[float]:
+    """What detections say for subjects, as logits."""
+    scores = proposals.scores.astype(np.float64).clip(1e-3, 1 - 1e-3)
+    return [min(_MOST_DETECTED, float(prior)) for prior in _DETECTION_WEIGHT * np.log(scores / (1 - scores))]
+
+
+def _evidence(left: float) -> float:
+    """What a detection's logit of a left hand counts beside what the pose network sees."""
+    return float(np.clip(left, -_DETECTED_SIDE, _DETECTED_SIDE))

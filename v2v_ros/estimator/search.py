@@ -1,0 +1,142 @@
+"""Where to look for subjects that are not tracked yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..geometry.camera import Intrinsics, deproject
+from ..model.detector import APART, Detections, Detector
+from .locate import refine_center
+
+_MOST_SUBJECTS = 4  # that the pose network looks at in one frame
+_LEAST_SCORE = 0.04  # of a detection that is worth a look
+_RASTER_ROWS = 120  # a whole image is thinned out to about this many rows
+_NEAREST = 20  # points of the raster that must be as near as the nearest blob, lest it be a speck
+_BLOB = {"hand": 0.10, "body": 0.70}  # metres; radius of the ball whose middle a blob is
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """Cubes that may hold subjects, the likeliest first.
+
+    Attributes:
+        centers: float64 [K, 3] metres.
+        left: float32 [K], logits of a left hand; 0 where nothing is known.
+        scores: float32 [K] in [0, 1], of the detector; 0.5, which says nothing, without one.
+        best: Highest score of the detector in the image, in [0, 1]; NaN without a detector.
+    """
+
+    centers: NDArray[np.float64]
+    left: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    best: float
+
+    def without(self, known: NDArray[np.float64], distance: float) -> Proposals:
+        """Those that lie farther than a distance from known subjects [T, 3], metres."""
+        apart = np.linalg.norm(self.centers[:, None] - known, axis=-1) > distance
+        kept = apart.all(axis=1)
+        kept = np.flatnonzero(kept)[:_MOST_SUBJECTS]
+        return Proposals(self.centers[kept], self.left[kept], self.scores[kept], self.best)
+
+
+class Search:
+    """Proposes cubes, among which the pose network decides.
+
+    Args:
+        kind: ``hand`` or ``body``.
+        edge: Of the cubes, metres.
+        detector: Finds subjects in whole images; None: the nearest things are proposed.
+    """
+
+    def __init__(self, kind: str, edge: float, detector: Detector | None) -> None:
+        self._kind, self._edge, self._detector = kind, edge, detector
+        self.separation = APART[kind]
+
+    @property
+    def knows_subjects(self) -> bool:
+        """Whether it tells subjects from other things."""
+        return self._detector is not None
+
+    def __call__(
+        self,
+        depth: NDArray[np.float32],
+        intrinsics: Intrinsics,
+        depth_range: tuple[float, float],
+        limit: int = _MOST_SUBJECTS,
+    ) -> Proposals:
+        """Look at a whole image.
+
+        Args:
+            depth: float32 [H, W] metres, NaN where invalid.
+            intrinsics: Of the image.
+            depth_range: Least and greatest distance of a subject, metres.
+            limit: Largest number of proposals.
+        """
+        if self._detector is None:
+            centers = nearest_blobs(depth, intrinsics, depth_range, _BLOB[self._kind], self.separation, limit)
+            unknown = np.zeros(len(centers), np.float32)
+            return Proposals(centers, unknown, unknown + np.float32(0.5), np.nan)
+        found: Detections = self._detector(depth, intrinsics, self._kind, depth_range, limit)
+        best = float(found.scores[0]) if len(found) else 0.0
+        worth = found.scores >= _LEAST_SCORE
+        return Proposals(found.centers[worth], np.nan_to_num(found.left[worth]), found.scores[worth], best)
+
+    def hinted(self, image: NDArray[np.float32], intrinsics: Intrinsics, hint: np.ndarray) -> NDArray[np.float64]:
+        """The middle float64 [3] of what lies about a hint [3], metres."""
+        points = _cloud(image, intrinsics)
+        middle = np.asarray(hint, dtype=np.float64)
+        near = points[(np.abs(points - middle) <= self._edge / 2).all(axis=1)]
+        return refine_center(near, middle, self._edge)
+
+
+def _cloud(depth: NDArray[np.float32], intrinsics: Intrinsics) -> NDArray[np.float64]:
+    """The valid points float64 [P, 3] of a thinned out image."""
+    stride = max(1, depth.shape[0] // _RASTER_ROWS)
+    thin = np.ascontiguousarray(depth[::stride, ::stride], dtype=np.float64)
+    camera = Intrinsics(
+        intrinsics.fx / stride,
+        intrinsics.fy / stride,
+        intrinsics.cx / stride,
+        intrinsics.cy / stride,
+        thin.shape[1],
+        thin.shape[0],
+    )
+    points = deproject(torch.from_numpy(thin), camera).numpy().reshape(-1, 3)
+    return np.asarray(points[np.isfinite(points).all(axis=1)])
+
+
+def nearest_blobs(
+    depth: NDArray[np.float32],
+    intrinsics: Intrinsics,
+    depth_range: tuple[float, float],
+    radius: float,
+    separation: float,
+    limit: int,
+) -> NDArray[np.float64]:
+    """Middles float64 [K, 3] of the nearest things in an image, nearest first, metres.
+
+    What the literature on single hands does (Oberweger and Lepetit, DeepPrior++, ICCV Workshops 2017): whatever is
+    nearest to the camera is the subject.
+
+    Args:
+        depth: float32 [H, W] metres, NaN where invalid.
+        depth_range: Least and greatest distance, metres.
+        radius: Of the ball whose content is averaged into a middle, metres.
+        separation: Smallest distance between two middles, metres.
+        limit: At most so many.
+    """
+    points = _cloud(depth, intrinsics)
+    points = points[(points[:, 2] >= depth_range[0]) & (points[:, 2] <= depth_range[1])]
+    found: list[NDArray[np.float64]] = []
+    while len(found) < limit and len(points) >= _NEAREST:
+        order = np.argpartition(points[:, 2], _NEAREST - 1)
+        start = points[order[:_NEAREST]].mean(axis=0)
+        middle = refine_center(points, start, 2 * radius)
+        found.append(middle)
+        left_over = np.linalg.norm(points - middle, axis=1) >= separation
+        points = points[left_over & (np.linalg.norm(points - start, axis=1) >= separation)]
+    return np.array(found).reshape(-1, 3)

@@ -1,0 +1,1 @@
+"""Who is who from image to image, and how joints move."""

@@ -1,0 +1,1 @@
+"""Evaluation on published datasets, beside the published results."""

@@ -1,0 +1,1 @@
+"""Reading, checking and judging files of predicted joints."""

@@ -1,0 +1,121 @@
+"""Weights against the fixed test sets, and the fitting of their calibration."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from ..estimator import PoseEstimator
+from ..geometry.estimate import Side
+from ..model.weights import Weights
+from .calibration import RADIUS, fit
+from .crops import Crops
+from .figures import plain
+from .images import Images
+from .processes import Processes
+from .reports.contact_sheet import Tile
+from .synthetic_sets import CALIBRATION_SETS, PART, SyntheticSet, generate, is_recorded, make, part_count
+
+Tick = Callable[[], object]
+_ALONE = Processes()
+
+
+def evaluate(
+    weights: Weights,
+    test_set: SyntheticSet,
+    *,
+    source: str,
+    detector_weights: str | None = "auto",
+    device: str = "auto",
+    runtime: str = "auto",
+    threads: int = 0,
+    read_out: str = "auto",
+    samples: int | None = None,
+    tick: Tick = lambda: None,
+    worst: list[Tile] | None = None,
+    processes: Processes = _ALONE,
+) -> dict[str, Any]:
+    """Evaluate weights on a test set.
+
+    Args:
+        weights: Of the set's skeleton.
+        source: Name or path of the same weights, for the estimator.
+        detector_weights: What :class:`~v2v_ros.estimator.PoseEstimator` finds the subject with, in whole images.
+        runtime, threads: What runs the network, as :class:`~v2v_ros.estimator.PoseEstimator` takes them.
+        read_out: How joints are read off its heatmaps, likewise.
+        samples: Only so many, the first ones.
+        tick: Called after every part of the set.
+        worst: Takes the crops with the largest mean errors, the worst first, for a contact sheet.
+        processes: That share the set; all of them return the same.
+
+    Returns:
+        Figures that JSON can hold: ``test_set``, ``samples``, whether the set is as ``recorded`` (None: no record), and
+        what the form of the set gives. None stands for what could not be measured.
+
+    Raises:
+        ValueError: The set is of another skeleton.
+    """
+    if test_set.skeleton != weights.skeleton:
+        raise ValueError(
+            f"the test set '{test_set.name}' is of skeleton '{test_set.skeleton.name}', but the weights "
+            f"'{weights.id}' are for '{weights.skeleton.name}': choose another set"
+        )
+    run: Crops | Images
+    if test_set.form == "crops":
+        run = Crops(weights, device, runtime, threads, read_out)
+    else:
+        estimator = PoseEstimator(
+            source,
+            device=device,
+            runtime=runtime,
+            threads=threads,
+            read_out=read_out,
+            detector_weights=detector_weights,
+            side=Side.UNKNOWN,
+        )
+        run = Images(estimator, test_set)
+    counts, hashes = {}, {}
+    for index in filter(processes.mine, range(part_count(test_set, samples))):
+        part = make(test_set, index, samples)
+        run.add(index, part)
+        counts[index] = len(part.units)
+        if len(part.units) == PART or index * PART + len(part.units) == test_set.samples:
+            hashes[index] = part.hash()
+        tick()
+    run.gather(processes)
+    counts, hashes = processes.gather(counts), processes.gather(hashes)
+    if worst is not None and isinstance(run, Crops):
+        worst += run.worst()
+    recorded = is_recorded(test_set, list(hashes.values()))
+    return plain({"test_set": test_set.name, "samples": sum(counts.values()), "recorded": recorded, **run.figures()})
+
+
+def calibrate(
+    weights: Weights,
+    *,
+    device: str = "auto",
+    runtime: str = "auto",
+    threads: int = 0,
+    samples: int | None = None,
+    tick: Tick = lambda: None,
+) -> Weights:
+    """The same weights with a calibration of each of their read-outs, fitted on synthetic data that is in neither
+    training nor a test set.
+
+    Raises:
+        ValueError: There are too few samples.
+        RuntimeError: SciPy is missing.
+    """
+    runs = {"peaks": Crops(weights, device, runtime, threads, "peaks")}
+    if weights.refiner is not None:
+        runs["refiner"] = Crops(weights, device, runtime, threads, "refiner")
+    for index, part in enumerate(generate(CALIBRATION_SETS[weights.skeleton.kind], samples)):
+        for run in runs.values():
+            run.add(index, part)
+        tick()
+    fitted = {name: fit(*run.joints(), RADIUS[weights.skeleton.kind]) for name, run in runs.items()}
+    refiner = weights.refiner
+    if refiner is not None:
+        refiner = dataclasses.replace(refiner, calibration=fitted["refiner"])
+    return dataclasses.replace(weights, calibration=fitted["peaks"], refiner=refiner)

@@ -1,0 +1,1 @@
+"""What a camera, a skeleton and an estimate are."""

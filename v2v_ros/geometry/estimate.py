@@ -1,0 +1,80 @@
+"""What the estimator says of a frame."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+import numpy as np
+
+
+class TrackingState(IntEnum):
+    """How a skeleton came to be, with the values of ``v2v_ros/msg/Skeleton``."""
+
+    DETECTED = 0
+    TRACKED = 1
+    PREDICTED = 2
+
+
+class Side(IntEnum):
+    """Which hand, with the values of ``v2v_ros/msg/Skeleton``."""
+
+    UNKNOWN = 0
+    LEFT = 1
+    RIGHT = 2
+
+
+@dataclass(frozen=True)
+class SkeletonEstimate:
+    """One subject in one frame; metres in the camera's optical frame.
+
+    Attributes:
+        id: Stable while the subject is tracked.
+        side: Of a hand.
+        tracking_state: Newly found, followed, or only predicted.
+        score: Mean of the joints' scores.
+        center: float64 [3], of the cube.
+        cube_edge: Of the cube.
+        points: float32 [J, 3]; NaN for a joint that is not estimated.
+        scores: float32 [J] in [0, 1]; 0 for a joint that is not estimated.
+        covariances: float32 [J, 6]: xx, xy, xz, yy, yz, zz in square metres; NaN for a joint that is not estimated.
+        velocities: float32 [J, 3] metres a second; NaN where it is not known.
+    """
+
+    id: str
+    side: Side
+    tracking_state: TrackingState
+    score: float
+    center: np.ndarray
+    cube_edge: float
+    points: np.ndarray
+    scores: np.ndarray
+    covariances: np.ndarray
+    velocities: np.ndarray
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What was found in one frame.
+
+    Attributes:
+        skeletons: In the order in which the subjects were first seen.
+        seconds: That every stage took.
+        best_detection: Highest score in [0, 1] of all places where the search saw a subject, whether one was found
+            there or not; NaN when the frame was not searched, or by something that gives no scores.
+    """
+
+    skeletons: tuple[SkeletonEstimate, ...]
+    seconds: dict[str, float]
+    best_detection: float = math.nan
+
+    def moved(self, elapsed: float) -> Estimate:
+        """The skeletons as they should be so many seconds later; joints of unknown velocity stay where they are."""
+        skeletons = []
+        for one in self.skeletons:
+            way = np.nan_to_num(one.velocities * np.float32(elapsed))
+            known = np.isfinite(one.velocities).all(axis=-1)
+            center = one.center + (way[known].mean(axis=0) if known.any() else 0.0)
+            skeletons.append(replace(one, points=one.points + way, center=center))
+        return replace(self, skeletons=tuple(skeletons))

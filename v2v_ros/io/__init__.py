@@ -1,0 +1,1 @@
+"""Depth images, pictures and files: bytes in and out."""

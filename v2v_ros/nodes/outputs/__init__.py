@@ -1,0 +1,1 @@
+"""What the nodes publish: messages, transforms, markers and what other packages want."""

@@ -1,0 +1,1 @@
+"""The parts of the pose node: inputs, a worker, its processing and how it recovers."""

@@ -1,0 +1,1 @@
+"""Parameters, transport and the process of a node."""

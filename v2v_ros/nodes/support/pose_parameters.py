@@ -1,0 +1,263 @@
+"""The parameters of the pose node."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from rclpy.node import Node
+
+from v2v_ros.estimator.estimator import DEPTH_RANGE, SCORE_THRESHOLD
+from v2v_ros.estimator.tracking import filters
+from v2v_ros.geometry.skeletons import SKELETONS, get_skeleton
+from v2v_ros.model import read_out, runtime
+
+from .parameters import Spec
+
+POSE_PARAMETERS = (
+    Spec("skeleton", "hand21", "Skeleton to estimate.", choices=tuple(SKELETONS), read_only=True),
+    Spec(
+        "weights",
+        "",
+        "Name of shipped weights, or path of a .safetensors file; empty: the shipped ones for the skeleton.",
+        read_only=True,
+    ),
+    Spec(
+        "detector_weights",
+        "",
+        "Name or path of the detector's weights; empty: those shipped; none: the nearest things are looked at.",
+        read_only=True,
+    ),
+    Spec(
+        "device",
+        "auto",
+        "Where the network runs; 'auto' takes a GPU when there is one.",
+        choices=("auto", "cpu", "cuda", "cuda:N"),
+        pattern=r"auto|cpu|cuda(:\d+)?",
+        read_only=True,
+    ),
+    Spec(
+        "runtime",
+        "auto",
+        "What runs the pose network; 'auto' takes OpenVINO on a CPU when it is installed, else PyTorch.",
+        choices=runtime.NAMES,
+        pattern=runtime.PATTERN,
+        read_only=True,
+    ),
+    Spec(
+        "threads",
+        0,
+        "CPU threads for the pose network; 0: as many as the runtime sees fit.",
+        limits=(0, 256),
+        read_only=True,
+    ),
+    Spec(
+        "read_out",
+        "auto",
+        "How joints are read off the heatmaps: 'peaks', each by itself, as the paper does; 'refiner', by the joint "
+        "refiner of the weights; 'auto': by the refiner where the weights have one.",
+        choices=read_out.NAMES,
+        read_only=True,
+    ),
+    Spec(
+        "depth_transport",
+        "raw",
+        "'raw' reads sensor_msgs/Image from depth/image_rect; "
+        "'compressedDepth' reads sensor_msgs/CompressedImage from depth/image_rect/compressedDepth.",
+        choices=("raw", "compressedDepth"),
+        read_only=True,
+    ),
+    Spec("autostart", True, "Configure and activate the node by itself.", read_only=True),
+    Spec(
+        "publish_joint_states",
+        False,
+        "Publish the angles of hands on ~/left/joint_states and ~/right/joint_states; with skeleton hand21.",
+        read_only=True,
+    ),
+    Spec(
+        "pose_array_joints",
+        [""],
+        "Publish the poses of these joints of every subject on ~/poses; a single empty name: do not.",
+        read_only=True,
+    ),
+    Spec(
+        "publish_humans",
+        False,
+        "Publish bodies as REP 155 names them: TF frames body_<id> and /humans/bodies/tracked; with skeleton body15.",
+        read_only=True,
+    ),
+    Spec(
+        "publish_hull",
+        False,
+        "Publish hulls that robots must not enter: markers on ~/hull, and collision_object for MoveIt.",
+        read_only=True,
+    ),
+    Spec("diagnostics_period", 1.0, "Seconds between diagnostics.", limits=(0.1, 60.0), read_only=True),
+    Spec("side", "either", "Which hand to look for; ignored for bodies.", choices=("either", "right", "left")),
+    Spec(
+        "score_threshold",
+        SCORE_THRESHOLD["hand"],
+        "Skeletons with a lower score are not reported: the probability of a subject.",
+        limits=(0.0, 1.0),
+    ),
+    Spec(
+        "min_depth",
+        0.0,
+        "Nobody nearer than this is taken in [m]; 0: 0.15 for hands, 0.5 for bodies.",
+        limits=(0.0, 20.0),
+    ),
+    Spec(
+        "max_depth",
+        0.0,
+        "Nobody farther away than this is taken in [m]; 0: 1.5 for hands, 5 for bodies.",
+        limits=(0.0, 20.0),
+    ),
+    Spec(
+        "camera_roll",
+        0,
+        "The camera is mounted turned clockwise about its optical axis, as seen from behind it, by so many degrees.",
+        limits=(0, 270),
+        step=90,
+    ),
+    Spec("max_subjects", 1, "How many hands or bodies are followed at once.", limits=(1, 8)),
+    Spec(
+        "confirmation",
+        1,
+        "Images in which a subject must have been seen before it is reported: more are slower and surer.",
+        limits=(1, 30),
+    ),
+    Spec(
+        "hold_seconds",
+        0.25,
+        "For so long a subject that is not seen is still reported, as predicted [s].",
+        limits=(0.0, 5.0),
+    ),
+    Spec(
+        "memory_seconds",
+        5.0,
+        "For so long it then keeps its identity, where it turns up again [s].",
+        limits=(0.0, 60.0),
+    ),
+    Spec(
+        "filter",
+        "kalman",
+        "Smooths joints over time and gives their velocities: 'kalman', 'one_euro', or 'none': as they were measured.",
+        choices=filters.NAMES,
+    ),
+    Spec(
+        "predict_to_now",
+        False,
+        "Move skeletons on, with their velocities, to the time at which they are published, and stamp them with it; "
+        "needs a filter.",
+    ),
+    Spec(
+        "max_age",
+        0.5,
+        "Images older than this when their turn comes are dropped [s]; 0: none are.",
+        limits=(0.0, 10.0),
+    ),
+    Spec(
+        "on_runtime_error",
+        "retry",
+        "When the network fails again and again (out of memory, a lost GPU): 'retry' starts it anew on its device, "
+        "'cpu' starts it anew on the CPU.",
+        choices=("retry", "cpu"),
+    ),
+    Spec("publish_tf", True, "Publish a TF frame for every joint (only when somebody listens to TF)."),
+    Spec(
+        "frame_prefix",
+        "",
+        "Put before the names of the joints' TF frames; two nodes need two, since a frame has one parent.",
+    ),
+    Spec("publish_markers", True, "Publish RViz markers (only when somebody subscribes)."),
+    Spec(
+        "hull_sigmas",
+        2.0,
+        "Hulls grow by so many standard deviations of their joints.",
+        limits=(0.0, 10.0),
+    ),
+    Spec(
+        "camera_info_timeout",
+        1.0,
+        "Warn when images come without camera_info, or not at all, for this long [s].",
+        limits=(0.1, 60.0),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class PoseSettings:
+    """The parameters of the pose node that can change while it runs; depths of 0 are resolved."""
+
+    side: str
+    score_threshold: float
+    min_depth: float
+    max_depth: float
+    camera_roll: int
+    max_subjects: int
+    confirmation: int
+    hold_seconds: float
+    memory_seconds: float
+    filter: str
+    predict_to_now: bool
+    max_age: float
+    on_runtime_error: str
+    publish_tf: bool
+    frame_prefix: str
+    publish_markers: bool
+    hull_sigmas: float
+    camera_info_timeout: float
+
+    @staticmethod
+    def read(node: Node) -> PoseSettings:
+        values = {name: node.get_parameter(name).value for name in PoseSettings.__dataclass_fields__}
+        values |= _depth_range(node.get_parameter("skeleton").value, values)
+        return PoseSettings(**values)
+
+
+def _depth_range(skeleton: str, values: Mapping[str, Any]) -> dict[str, float]:
+    nearest, farthest = DEPTH_RANGE[get_skeleton(skeleton).kind]
+    return {
+        "min_depth": values.get("min_depth", 0.0) or nearest,
+        "max_depth": values.get("max_depth", 0.0) or farthest,
+    }
+
+
+def chosen_joints(names: Sequence[str]) -> list[str]:
+    """The names in a parameter that lists joints."""
+    return [name for name in names if name]
+
+
+def _prefix_refusal(prefix: str) -> str:
+    """Why TF would not take frames with this prefix; empty when it would."""
+    if re.fullmatch(r"([A-Za-z0-9_~.-][A-Za-z0-9_~./-]*)?", prefix):
+        return ""
+    better = re.sub(r"[^A-Za-z0-9_~./-]+", "_", prefix.strip().lstrip("/"))
+    return (
+        f"parameter 'frame_prefix' cannot be '{prefix}': names of frames have letters, digits, _, -, . and /, and do "
+        f"not begin with a slash; use '{better}'"
+    )
+
+
+def check_pose(values: Mapping[str, Any]) -> str:
+    """Why these values of the pose node's parameters do not go together; empty when they do."""
+    near, far = _depth_range(values["skeleton"], values).values()
+    if near >= far:
+        return f"parameter 'min_depth' ({near:g} m) must be below 'max_depth' ({far:g} m)"
+    for name, skeleton in (("publish_joint_states", "hand21"), ("publish_humans", "body15")):
+        if values.get(name) and values["skeleton"] != skeleton:
+            return f"parameter '{name}' needs 'skeleton' to be '{skeleton}', but it is '{values['skeleton']}'"
+    if refusal := _prefix_refusal(values.get("frame_prefix", "")):
+        return refusal
+    if values.get("predict_to_now") and values.get("filter") == "none":
+        return "parameter 'predict_to_now' needs velocities, so 'filter' must not be 'none'"
+    names = get_skeleton(values["skeleton"]).joint_names
+    for joint in chosen_joints(values.get("pose_array_joints", ())):
+        if joint not in names:
+            near_names = get_close_matches(joint, names, 1)
+            hint = f"did you mean '{near_names[0]}'?" if near_names else f"use some of {', '.join(names)}"
+            return f"parameter 'pose_array_joints': {values['skeleton']} has no joint '{joint}'; {hint}"
+    return ""

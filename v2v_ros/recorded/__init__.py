@@ -1,0 +1,1 @@
+"""Depth from files: lists of frames, bags and datasets, and predicting on them."""

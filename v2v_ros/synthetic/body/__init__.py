@@ -1,0 +1,1 @@
+"""People that never were: shapes, poses, motion and the rooms about them."""

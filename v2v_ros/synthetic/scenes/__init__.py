@@ -1,0 +1,1 @@
+"""Whole scenes, still and moving, as a depth camera sees them."""

@@ -1,0 +1,1 @@
+"""How depth cameras see: noise, holes, flying pixels and faults."""

@@ -1,0 +1,1 @@
+"""Training of joint refiners on the peaks of a frozen pose network."""

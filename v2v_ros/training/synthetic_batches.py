@@ -1,0 +1,241 @@
+"""Endless synthetic training data, and fixed held-out sets of it.
+
+Every batch has a generator of its own, whose seed is a function of the run's seed, the process and the step: a run
+that is resumed goes on where it was, and no two processes see the same.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import IterableDataset, get_worker_info
+
+from ..model.network import CenterRefiner
+from ..model.voxels import grid_coordinates, occupancy
+from ..synthetic.body.worlds import border_mask, sample_body_worlds
+from ..synthetic.hand.worlds import sample_hand_worlds
+from ..synthetic.render import Cameras
+from ..synthetic.sensors.sense import Draws, Sensors, sense
+from ..synthetic.worlds import CROP_MARGIN, Worlds, crop_cameras, render_worlds
+from .config import TrainingConfig
+
+PIXELS_PER_CELL = 7  # in three cells: the crop is a fifth wider than the cube, so about two pixels a cell
+HAND_DISTANCES = (0.2, 1.2)  # metres
+_EMPTY = {"pose": 0.08, "center": 0.2}  # share of the worlds without a subject
+# Share of left hands in pose training. The network puts out right hands only, and learns to say nothing of left ones:
+# which hand it is then shows in the scores of a grid and its mirror image.
+_LEFT_HANDS = 0.2
+LARGEST_OFFSET = 0.3  # of a centre to be refined, in edges along each axis
+ELSEWHERE, ELSEWHERE_FROM = 0.2, 0.75  # share of the cubes to be refined that lie elsewhere, how far off, in edges
+_TRAINING, _HELD_OUT = 1, 2
+
+
+class Batch(NamedTuple):
+    """What a step of pose training eats.
+
+    Attributes:
+        grids: bool [B, 1, N, N, N] occupancy.
+        coordinates: float [B, J, 3] joints in heatmap cells; NaN in samples without a subject, and of left hands.
+        millimetres_per_cell: Size of a heatmap cell.
+        seconds: It took to make.
+    """
+
+    grids: torch.Tensor
+    coordinates: torch.Tensor
+    millimetres_per_cell: float
+    seconds: float
+
+
+class CenterBatch(NamedTuple):
+    """What a step of centre training eats.
+
+    Attributes:
+        grids: bool [B, 1, N, N, N] occupancy.
+        offsets: float [B, 3] from the cube's centre to the reference point, in edges of the skeleton's cube; NaN in
+            cubes without a subject.
+        edge: Of the skeleton's cube, metres.
+        seconds: It took to make.
+    """
+
+    grids: torch.Tensor
+    offsets: torch.Tensor
+    edge: float
+    seconds: float
+
+
+def batch_seed(*path: int) -> int:
+    """A seed of 64 bits for a place in a tree of seeds."""
+    return int(np.random.SeedSequence(path).generate_state(1, np.uint64)[0])
+
+
+def sample_batch(config: TrainingConfig, batch: int, generator: torch.Generator) -> Batch | CenterBatch:
+    """Random worlds seen by random sensors, voxelized around centres that are as far off as those at run time."""
+    started = time.perf_counter()
+    worlds = _worlds(config, batch, generator)
+    made = _center_batch if config.network == "center" else _pose_batch
+    return made(config, worlds, generator)._replace(seconds=time.perf_counter() - started)
+
+
+def _pose_batch(config: TrainingConfig, worlds: Worlds, generator: torch.Generator) -> Batch:
+    edge = config.subject.cube_edge
+    centers = cube_centers(worlds, edge, generator)
+    cameras = crop_cameras(worlds.centers, edge, PIXELS_PER_CELL * config.grid // 3)
+    points = _points(config, worlds, cameras, generator)
+    grids = occupancy(points, centers, edge, config.grid).bool()
+    heatmap = config.grid // 2
+    joints = torch.where(worlds.left[:, None, None], torch.nan, worlds.joints)
+    coordinates = grid_coordinates(joints, centers, edge, heatmap)
+    return Batch(grids, coordinates, 1000 * edge / heatmap, 0.0)
+
+
+def cube_centers(worlds: Worlds, edge: float, generator: torch.Generator) -> torch.Tensor:
+    """float [B, 3]: centres of cubes of that edge, as far off the subjects' as those that are found at run time."""
+    batch, device = worlds.centers.shape[0], worlds.centers.device
+    near = 0.04 * torch.randn(batch, 3, generator=generator, device=device)
+    far = 0.36 * (torch.rand(batch, 3, generator=generator, device=device) - 0.5)
+    lost = torch.rand(batch, 1, generator=generator, device=device) < 0.25
+    return worlds.centers + edge * torch.where(lost, far, near)
+
+
+def _center_batch(config: TrainingConfig, worlds: Worlds, generator: torch.Generator) -> CenterBatch:
+    edge, batch, device = config.subject.cube_edge, worlds.centers.shape[0], worlds.centers.device
+    wide = edge * (CenterRefiner.SPAN + 2 * LARGEST_OFFSET)
+    guesses = worlds.centers + edge * LARGEST_OFFSET * (
+        2 * torch.rand(batch, 3, generator=generator, device=device) - 1
+    )
+    elsewhere, found = other_surfaces(worlds, wide, ELSEWHERE_FROM * edge, generator)
+    away = found & (torch.rand(batch, generator=generator, device=device) < ELSEWHERE)
+    guesses = torch.where(away[:, None], elsewhere, guesses)
+    seen = torch.where(away[:, None], elsewhere, worlds.centers)
+    # Fitted at the subject's own depth: a window for the whole of so wide a cube would show the subject too coarsely,
+    # and holes between pixels that a true image does not have were learned as a mark of subjects.
+    pixels = int(PIXELS_PER_CELL * config.grid / 3 * CROP_MARGIN * wide / (CenterRefiner.SPAN * edge))
+    cameras = crop_cameras(seen, wide, pixels, front=0.0)
+    points = _points(config, worlds, cameras, generator)
+    grids = occupancy(points, guesses, CenterRefiner.SPAN * edge, config.grid).bool()
+    there = worlds.present & ~away
+    offsets = torch.where(there[:, None], (worlds.centers - guesses) / edge, torch.nan)
+    return CenterBatch(grids, offsets, edge, 0.0)
+
+
+def _worlds(config: TrainingConfig, batch: int, generator: torch.Generator) -> Worlds:
+    empty = _EMPTY[config.network]
+    if config.subject.kind == "body":
+        return sample_body_worlds(batch, generator, view="mixed", empty=empty)
+    near, far = HAND_DISTANCES
+    left = 0.5 if config.network == "center" else _LEFT_HANDS
+    return sample_hand_worlds(batch, generator, near=near, far=far, empty=empty, left=left)
+
+
+def _points(config: TrainingConfig, worlds: Worlds, cameras: Cameras, generator: torch.Generator) -> torch.Tensor:
+    """float [B, P, 3]: what random sensors see of the worlds."""
+    return cameras.deproject(sensed_depth(worlds, cameras, generator, body=config.subject.kind == "body"))
+
+
+def sensed_depth(worlds: Worlds, cameras: Cameras, generator: torch.Generator, *, body: bool) -> torch.Tensor:
+    """float [B, H, W] metres, NaN where invalid: what random sensors see of worlds with hands, or with bodies."""
+    batch = worlds.centers.shape[0]
+    sensors = Sensors.sample(batch, generator, near_only=not body, distance=worlds.centers[:, 2])
+    draws = Draws.draw(batch, cameras.height, cameras.width, generator)
+    depth = sense(render_worlds(worlds, cameras), cameras, sensors, draws)
+    if body:
+        depth = torch.where(border_mask(worlds, cameras, generator), torch.nan, depth)
+    return depth
+
+
+def other_surfaces(
+    worlds: Worlds, edge: float, distance: float, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A random surface point [B, 3] of every world at least a distance from its subject, and whether there is one."""
+    cameras = crop_cameras(worlds.centers, 2 * edge, 40)
+    points = cameras.deproject(render_worlds(worlds, cameras))
+    apart = (points - worlds.centers[:, None]).norm(dim=-1)
+    suitable = points.isfinite().all(-1) & (apart > distance) & (apart < 3 * edge)
+    draw = torch.rand(suitable.shape, generator=generator, device=suitable.device)
+    index = torch.where(suitable, draw, -1.0).argmax(1)
+    chosen = points[torch.arange(len(points), device=points.device), index]
+    found = suitable.any(1)
+    return torch.where(found[:, None], chosen, worlds.centers), found
+
+
+class SeededBatches(IterableDataset[Batch | CenterBatch], ABC):
+    """Endless batches, each with a seed of its own.
+
+    Args:
+        config: Of the run.
+        device: Of the generator.
+        rank, processes: Which process this is, of how many.
+        first_step: Step of the first batch, above 0 in a resumed run.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, device: torch.device | str, rank: int, processes: int, first_step: int
+    ) -> None:
+        self.config, self.device = config, device
+        self.rank, self.processes, self.first_step = rank, processes, first_step
+
+    @abstractmethod
+    def batch(self, step: int, generator: torch.Generator) -> Batch | CenterBatch:
+        """This process's batch of a step."""
+
+    def __iter__(self) -> Iterator[Batch | CenterBatch]:
+        worker = get_worker_info()
+        # Workers take turns, and their batches are collected in turn: their number changes nothing.
+        step, stride = (self.first_step, 1) if worker is None else (self.first_step + worker.id, worker.num_workers)
+        generator = torch.Generator(self.device)
+        while True:
+            generator.manual_seed(batch_seed(_TRAINING, self.config.seed, self.processes, self.rank, step))
+            yield self.batch(step, generator)
+            step += stride
+
+
+class SyntheticData(SeededBatches):
+    """Endless batches, made on the device that trains on them or by workers on the CPU.
+
+    Args:
+        config: Of the run.
+        device: Where to render.
+        rank, processes: Which process this is, of how many.
+        first_step: Step of the first batch, above 0 in a resumed run.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        device: torch.device | str = "cpu",
+        *,
+        rank: int = 0,
+        processes: int = 1,
+        first_step: int = 0,
+    ) -> None:
+        super().__init__(config, device, rank, processes, first_step)
+
+    def batch(self, step: int, generator: torch.Generator) -> Batch | CenterBatch:
+        return sample_batch(self.config, self.config.batch, generator)
+
+
+_HELD_OUT_BATCH = 32
+
+
+def held_out_parts(config: TrainingConfig) -> int:
+    """Of how many parts the held-out set is; every process needs one."""
+    return -(-config.validation_samples // _HELD_OUT_BATCH)
+
+
+def held_out(config: TrainingConfig, *, rank: int = 0, processes: int = 1) -> list[tuple[int, Batch | CenterBatch]]:
+    """This process's share of a fixed set of samples, none of which is trained on, with their places in it.
+
+    The set depends on the skeleton, the network's grid and ``validation_samples``, not on the run's seed. It is made
+    on the CPU whatever trains, since generators of different devices draw differently.
+    """
+    share = []
+    for index in range(rank, held_out_parts(config), processes):
+        samples = min(_HELD_OUT_BATCH, config.validation_samples - index * _HELD_OUT_BATCH)
+        generator = torch.Generator().manual_seed(batch_seed(_HELD_OUT, index))
+        share.append((index, sample_batch(config, samples, generator)))
+    return share
