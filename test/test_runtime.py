@@ -173,8 +173,8 @@ def test_openvino_sends_nothing_over_the_network(untrained_weights: Path) -> Non
 import sys, time
 sys.addaudithook(lambda event, _: event in ("socket.connect", "socket.getaddrinfo") and print(event, flush=True))
 import torch
-from v2v_ros import weights
-from v2v_ros.runtime import make_runtime
+from v2v_ros.model import weights
+from v2v_ros.model.runtime import make_runtime
 make_runtime("openvino", weights.load({str(untrained_weights)!r}), torch.device("cpu"), 1)
 time.sleep(0.5)  # a thread would do it
 print("done")
@@ -189,8 +189,8 @@ def test_a_signal_after_openvinos_networks_are_gone_is_handled(untrained_weights
     need("openvino")
     code = f"""
 import gc, os, signal, torch
-from v2v_ros import weights
-from v2v_ros.runtime import make_runtime
+from v2v_ros.model import weights
+from v2v_ros.model.runtime import make_runtime
 signal.signal(signal.SIGTERM, lambda *_: print("handled", flush=True))
 loaded = weights.load({str(untrained_weights)!r})
 networks = [make_runtime("openvino", loaded, torch.device("cpu"), 1) for _ in range(2)]

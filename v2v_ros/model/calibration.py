@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 
 
@@ -78,6 +79,9 @@ class Calibration:
 
 def interpolate(peaks: torch.Tensor, knots: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     """Values float [...] at peaks float [...] of a table [T] over knots [T]: linear between, constant beyond them."""
+    if peaks.device.type == "cpu":
+        found = np.interp(peaks.numpy(), knots.numpy(), table.numpy())  # one call in place of eight small ones
+        return torch.from_numpy(found).to(peaks.dtype)
     if len(knots) == 1:
         return table[0].expand(peaks.shape)
     after = torch.searchsorted(knots, peaks.contiguous()).clamp(1, len(knots) - 1)

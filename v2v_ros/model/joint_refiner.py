@@ -75,6 +75,25 @@ class RefinedJoints(NamedTuple):
     classes: torch.Tensor
 
 
+class Reading(NamedTuple):
+    """What heatmaps say, before calibration; coordinates in heatmap cells.
+
+    Attributes:
+        coordinates: float [B, J, 3] (x, y, z); the refiner's may lie outside of the grid.
+        confidences: float [B, J] in [0, 1]: heights of the peaks, or probabilities by the refiner.
+        moments: float [B, J, 6] cells squared, xx xy xz yy yz zz.
+        subjects: float [B] in [0, 1]: probability of a subject, of hands of either one; 0 where the read-out does not
+            know it.
+        left: float [B], logit of a left hand against a right one; 0 where the read-out does not know it.
+    """
+
+    coordinates: torch.Tensor
+    confidences: torch.Tensor
+    moments: torch.Tensor
+    subjects: torch.Tensor
+    left: torch.Tensor
+
+
 class Block(nn.Module):
     """A transformer's layer with normalisation first."""
 
@@ -168,6 +187,19 @@ def describe(peaks: Peaks, count: int, size: int) -> tuple[torch.Tensor, torch.T
         peaks.spreads / half,
     )
     return torch.cat(features, dim=-1), torch.cat((middle[:, 0], first.mean(1)), dim=-1)
+
+
+def reading_of(refined: RefinedJoints, size: int) -> Reading:
+    """Return what a refiner says of heatmaps of a size, as every read-out says it."""
+    half = size / 2
+    nothing, subject, left = range(len(CLASSES))
+    return Reading(
+        refined.points * half + half,
+        refined.nearness.sigmoid(),
+        covariance_of(refined.precisions) * half**2,
+        1 - refined.classes.softmax(-1)[:, nothing],
+        refined.classes[:, left] - refined.classes[:, subject],
+    )
 
 
 def covariance_of(precisions: torch.Tensor) -> torch.Tensor:

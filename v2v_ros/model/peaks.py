@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from .heatmaps import cells_of, places_of_peaks, subcell_shift
+from .heatmaps import cells_of, places_of_peaks
 
 FLOOR = 0.02  # what is no higher is noise: no peak, and without weight in the moments
 _LEAST_MASS = 1e-12
@@ -95,8 +95,10 @@ def _sparse(heatmaps: torch.Tensor, sigma: float, count: int) -> Peaks:
     inside = cells - volume * side**3
 
     powers = _powers(side)
-    weighted = powers[:, inside] * heights**3
-    filled, first = np.unique(volume, return_index=True)
+    weighted = powers[:, inside] * (heights * heights * heights)
+    counts = np.bincount(volume, minlength=volumes)
+    filled = np.flatnonzero(counts)
+    first = (np.cumsum(counts) - counts)[filled]
     sums = np.zeros((len(powers), volumes))
     if len(filled):
         sums[:, filled] = np.add.reduceat(weighted, first, axis=1)
@@ -117,9 +119,10 @@ def _sparse(heatmaps: torch.Tensor, sigma: float, count: int) -> Peaks:
     peak = np.stack((x, row % side, row // side), axis=-1)
     middle = peak.clip(2, size - 1)  # the 3x3x3 window stays in the grid
     corner = ((owner * side + middle[:, 2]) * side + middle[:, 1]) * side + middle[:, 0]
-    windows = flat[corner[:, None] + _WINDOW @ (side * side, side, 1)].reshape(-1, 3, 3, 3)
+    windows = flat[corner[:, None] + _WINDOW @ (side * side, side, 1)]
+    behind, ahead = np.log(np.maximum(windows, 1e-6) @ _FACES).reshape(-1, 2, 3).swapaxes(0, 1)
     limit = 1.0 + 2.0 * (peak != middle)
-    shift = subcell_shift(torch.from_numpy(windows), sigma).numpy().clip(-limit, limit)
+    shift = (sigma**2 / 2 * (ahead - behind)).clip(-limit, limit)  # heatmaps.subcell_shift, in fewer steps
 
     places = np.full((volumes, count, 3), size / 2, np.float32)
     found = np.zeros((volumes, count), np.float32)
@@ -143,5 +146,7 @@ def _powers(side: int) -> NDArray[np.float32]:
 
 
 _WINDOW = np.array(list(itertools.product((-1, 0, 1), repeat=3)))  # (z, y, x)
+# Which cells of a window lie behind and ahead of its middle, along x, y and z.
+_FACES = np.concatenate([_WINDOW[:, ::-1] == side for side in (-1, 1)], axis=1).astype(np.float32)
 # Those that share a face first, then edges, then corners: the nearest decide most often.
 _NEIGHBOURS = np.array(sorted((step for step in _WINDOW.tolist() if any(step)), key=lambda step: sum(map(abs, step))))

@@ -8,39 +8,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 
 from .heatmaps import covariance, decode
-from .joint_refiner import CLASSES, RefinedJoints, covariance_of, describe
-from .peaks import find_peaks
+from .joint_refiner import Reading
+from .peaks import Peaks, find_peaks
 from .runtime import make_refiner_runtime
 from .weights import Weights
 
 log = logging.getLogger(__name__)
 
 NAMES = ("auto", "refiner", "peaks")
-_NOTHING, _SUBJECT, _LEFT = range(len(CLASSES))
-
-
-class Reading(NamedTuple):
-    """What heatmaps say, before calibration; coordinates in heatmap cells.
-
-    Attributes:
-        coordinates: float [B, J, 3] (x, y, z); the refiner's may lie outside of the grid.
-        confidences: float [B, J] in [0, 1]: heights of the peaks, or probabilities by the refiner.
-        moments: float [B, J, 6] cells squared, xx xy xz yy yz zz.
-        subjects: float [B] in [0, 1]: probability of a subject, of hands of either one; 0 where the read-out does not
-            know it.
-        left: float [B], logit of a left hand against a right one; 0 where the read-out does not know it.
-    """
-
-    coordinates: torch.Tensor
-    confidences: torch.Tensor
-    moments: torch.Tensor
-    subjects: torch.Tensor
-    left: torch.Tensor
 
 
 class ReadOut:
@@ -77,11 +56,11 @@ class ReadOut:
         self.name = "peaks" if refiner is None else "refiner"
         self.knows_subjects = refiner is not None and refiner.knows_others
         self.calibration = weights.calibration if refiner is None else refiner.calibration
-        self._sigma, self._offset, self._size = weights.config.sigma, weights.heatmap_offset, weights.config.heatmap
-        self._refine: Callable[[torch.Tensor, torch.Tensor], RefinedJoints] | None = None
+        self._sigma, self._offset = weights.config.sigma, weights.heatmap_offset
+        self._refine: Callable[[Peaks], Reading] | None = None
         if refiner is not None:
             self._count = refiner.config.peaks
-            self._refine = make_refiner_runtime(runtime, refiner, device, threads)
+            self._refine = make_refiner_runtime(runtime, refiner, weights.config.heatmap, device, threads)
 
     def __call__(self, heatmaps: torch.Tensor) -> Reading:
         """Read heatmaps float32 [B, J, M, M, M]."""
@@ -89,17 +68,7 @@ class ReadOut:
             coordinates, heights = decode(heatmaps, self._sigma, self._offset)
             unknown = torch.zeros_like(heights[:, 0])
             return Reading(coordinates, heights, covariance(heatmaps), unknown, unknown)
-        features, whole = describe(find_peaks(heatmaps, self._sigma, self._count), self._count, self._size)
-        refined = self._refine(features, whole)
-        half = self._size / 2
-        classes = refined.classes
-        return Reading(
-            refined.points * half + half,
-            refined.nearness.sigmoid(),
-            covariance_of(refined.precisions) * half**2,
-            1 - classes.softmax(-1)[:, _NOTHING],
-            classes[:, _LEFT] - classes[:, _SUBJECT],
-        )
+        return self._refine(find_peaks(heatmaps, self._sigma, self._count))
 
     def calibrated(self, confidences: torch.Tensor, moments: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Scores float [...] and covariances float [..., 6] in the moments' unit."""

@@ -3,44 +3,88 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import torch
 
 from ..calibration import Calibration
 from ..joint_refiner import CLASSES, START, WIDEST
 from ..peaks import FLOOR
-from ..weights import Weights
-from .graph import FLOAT, Nodes
+from ..weights import JointRefinerWeights, Weights
+from .graph import FLOAT, IR_VERSION, OPSET, Nodes
 from .refiner_graph import add_refiner
-
-OUTPUTS = ("points", "scores", "covariances", "subject", "left")
 
 
 def add_read_out(nodes: Nodes, weights: Weights, heatmaps: str) -> None:
-    """Add what :class:`~v2v_ros.model.read_out.ReadOut` and its calibration make of heatmaps, as :data:`OUTPUTS`.
+    """Add what :class:`~v2v_ros.model.read_out.ReadOut` and its calibration make of heatmaps.
 
     ``points`` [B, J, 3] and ``covariances`` [B, J, 6] are in cube edges, from the middle of the cube; ``scores`` [B, J]
     and ``subject`` [B] are probabilities; ``left`` [B] is the logit of a left hand against a right one.
     """
     assert weights.refiner is not None
     size, count = weights.config.heatmap, weights.refiner.config.peaks
-    _describe(nodes, *_peaks(nodes, heatmaps, size, count, weights.config.joints, weights.config.sigma), size)
-    add_refiner(nodes, weights.refiner.build(), "features", "whole")
-    _scaled(nodes, "refined_points", 0.5, "points")
-    confidences = nodes.node("Sigmoid", ["nearness"])
-    covariances = _covariances(nodes)
+    _peaks(nodes, heatmaps, size, count, weights.config.joints, weights.config.sigma)
+    _reading(nodes, weights.refiner, size)
+    away = nodes.node("Sub", ["coordinates", _number(nodes, size / 2)])
+    _scaled(nodes, away, 1 / size, "points")
+    covariances = "moments"
     tables = weights.refiner.calibration
     if tables is None:
-        nodes.node("Identity", [confidences], ["scores"])
+        nodes.node("Identity", ["confidences"], ["scores"])
     else:
-        factors = _interpolate(nodes, confidences, tables, tables.variance_factors)
+        factors = _interpolate(nodes, "confidences", tables, tables.variance_factors)
         covariances = nodes.node("Mul", [covariances, nodes.node("Unsqueeze", [factors, nodes.integers(2)])])
-        nodes.node("Identity", [_interpolate(nodes, confidences, tables, tables.probabilities)], ["scores"])
-    _scaled(nodes, covariances, 0.25, "covariances")
+        nodes.node("Identity", [_interpolate(nodes, "confidences", tables, tables.probabilities)], ["scores"])
+    _scaled(nodes, covariances, 1 / size**2, "covariances")
+    nodes.node("Identity", ["subjects"], ["subject"])
+
+
+def reading_model(refiner: JointRefinerWeights, size: int, batch: int | None = None) -> Any:
+    """Return the way from peaks to a reading as an ``onnx.ModelProto``.
+
+    Args:
+        refiner: Left as it is.
+        size: Cells of a heatmap along an axis.
+        batch: Subjects of a call; None: any number.
+
+    Returns:
+        Inputs as :class:`~v2v_ros.model.peaks.Peaks` has them, outputs as
+        :class:`~v2v_ros.model.joint_refiner.Reading` has them.
+
+    Raises:
+        ModuleNotFoundError: ONNX is not installed.
+    """
+    from onnx import helper
+
+    nodes = Nodes()
+    _reading(nodes, refiner, size)
+    joints, count = refiner.config.joints, refiner.config.peaks
+    inputs = {"places": (joints, count, 3), "heights": (joints, count), "means": (joints, 3), "spreads": (joints, 6)}
+    outputs = {"coordinates": (joints, 3), "confidences": (joints,), "moments": (joints, 6), "subjects": (), "left": ()}
+    given, made = (
+        [
+            helper.make_tensor_value_info(name, FLOAT, ["batch" if batch is None else batch, *shape])
+            for name, shape in each.items()
+        ]
+        for each in (inputs, outputs)
+    )
+    graph = helper.make_graph(nodes.nodes, "joint_refiner", given, made, nodes.constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+
+
+def _reading(nodes: Nodes, refiner: JointRefinerWeights, size: int) -> None:
+    """Add what a refiner makes of ``places``, ``heights``, ``means`` and ``spreads``."""
+    half = size / 2
+    _describe(nodes, size)
+    add_refiner(nodes, refiner.build(), "features", "whole")
+    moved = nodes.node("Mul", ["refined_points", _number(nodes, half)])
+    nodes.node("Add", [moved, _number(nodes, half)], ["coordinates"])
+    nodes.node("Sigmoid", ["nearness"], ["confidences"])
+    _scaled(nodes, _covariances(nodes), half**2, "moments")
     nothing, subject, left = range(len(CLASSES))
     shares = nodes.node("Softmax", ["classes"], axis=-1)
     rest = nodes.node("Sub", [_number(nodes, 1.0), nodes.cut(shares, 1, nothing, nothing + 1)])
-    nodes.node("Squeeze", [rest, nodes.integers(1)], ["subject"])
+    nodes.node("Squeeze", [rest, nodes.integers(1)], ["subjects"])
     ways = [nodes.cut("classes", 1, index, index + 1) for index in (left, subject)]
     nodes.node("Squeeze", [nodes.node("Sub", ways), nodes.integers(1)], ["left"])
 
@@ -53,14 +97,14 @@ def _scaled(nodes: Nodes, x: str, factor: float, name: str) -> None:
     nodes.node("Mul", [x, _number(nodes, factor)], [name])
 
 
-def _peaks(nodes: Nodes, heatmaps: str, size: int, count: int, joints: int, sigma: float) -> tuple[str, str, str, str]:
-    """Places, heights, means and spreads, as :func:`~v2v_ros.model.peaks.dense_peaks` finds them."""
+def _peaks(nodes: Nodes, heatmaps: str, size: int, count: int, joints: int, sigma: float) -> None:
+    """Add ``places``, ``heights``, ``means`` and ``spreads``, as :func:`~v2v_ros.model.peaks.dense_peaks` does."""
     zero, half = _number(nodes, 0.0), _number(nodes, size / 2)
     above = nodes.node("Where", [nodes.node("Greater", [heatmaps, _number(nodes, FLOOR)]), heatmaps, zero])
     highest = nodes.node("MaxPool", [above], kernel_shape=[3] * 3, pads=[1] * 6)
     summits = nodes.node("Where", [nodes.node("Equal", [above, highest]), above, zero])
     flat = nodes.node("Reshape", [summits, nodes.integers(0, joints, size**3)])
-    heights, index = "peak_heights", "peak_cells"
+    heights, index = "heights", "peak_cells"
     nodes.node("TopK", [flat, nodes.integers(count)], [heights, index], axis=-1)
 
     # The cell of each peak, kept off the border, and the 27 cells around it.
@@ -99,7 +143,7 @@ def _peaks(nodes: Nodes, heatmaps: str, size: int, count: int, joints: int, sigm
     shift = nodes.node("Max", [nodes.node("Min", [shift, limit]), nodes.node("Neg", [limit])])
     places = nodes.node("Add", [nodes.node("Add", [middle, _number(nodes, 0.5)]), shift])
     there = nodes.node("Unsqueeze", [nodes.node("Greater", [heights, zero]), nodes.integers(3)])
-    places = nodes.node("Where", [there, places, half])
+    nodes.node("Where", [there, places, half], ["places"])
 
     # Moments under the cubed heights: of 1, x, y, xx, xy, yy on planes (y, x), of z, xz, zz on (z, x), of yz on (z, y).
     weight = nodes.node("Mul", [nodes.node("Mul", [above, above]), above])
@@ -129,18 +173,19 @@ def _peaks(nodes: Nodes, heatmaps: str, size: int, count: int, joints: int, sigm
     means, squares = (nodes.node("Gather", [sums, chosen], axis=2) for chosen in (first, second))
     left, right = nodes.constant(torch.tensor([0, 0, 0, 1, 1, 2])), nodes.constant(torch.tensor([0, 1, 2, 1, 2, 2]))
     products = nodes.node("Mul", [nodes.node("Gather", [means, each], axis=2) for each in (left, right)])
-    return places, heights, means, nodes.node("Sub", [squares, products])
+    nodes.node("Add", [means, half], ["means"])
+    nodes.node("Sub", [squares, products], ["spreads"])
 
 
 def _distance(nodes: Nodes, one: str, other: str) -> str:
     return nodes.node("Abs", [nodes.node("Sub", [one, other])])
 
 
-def _describe(nodes: Nodes, places: str, heights: str, means: str, spreads: str, size: int) -> None:
+def _describe(nodes: Nodes, size: int) -> None:
     """Add ``features`` and ``whole``, as :func:`~v2v_ros.model.joint_refiner.describe` makes them."""
     half = _number(nodes, size / 2)
-    places = nodes.node("Div", [nodes.node("Sub", [places, half]), half])
-    means = nodes.node("Div", [means, half])
+    heights = "heights"
+    places, means = (nodes.node("Div", [nodes.node("Sub", [each, half]), half]) for each in ("places", "means"))
     first = nodes.cut(heights, 2, 0, 1)
     highest = nodes.node("Squeeze", [nodes.cut(places, 2, 0, 1), nodes.integers(2)])
     total = nodes.node("Max", [nodes.node("ReduceSum", [first, nodes.integers(1)]), _number(nodes, 1e-6)])
@@ -153,7 +198,7 @@ def _describe(nodes: Nodes, places: str, heights: str, means: str, spreads: str,
         nodes.node("Reshape", [away, shape]),
         heights,
         nodes.node("Sub", [means, middle]),
-        nodes.node("Div", [spreads, half]),
+        nodes.node("Div", ["spreads", half]),
     ]
     nodes.node("Concat", parts, ["features"], axis=2)
     mean = nodes.node("ReduceMean", [first, nodes.integers(1)])

@@ -5,68 +5,80 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+import numpy as np
 import torch
 
-from ..joint_refiner import RefinedJoints
+from ..joint_refiner import Reading, describe, reading_of
+from ..peaks import Peaks
 from ..weights import JointRefinerWeights
 from .choose import resolve
 
-RefinerRuntime: TypeAlias = Callable[[torch.Tensor, torch.Tensor], RefinedJoints]
+RefinerRuntime: TypeAlias = Callable[[Peaks], Reading]
 
 
 def make_refiner_runtime(
-    name: str, weights: JointRefinerWeights, device: torch.device, threads: int = 0
+    name: str, weights: JointRefinerWeights, size: int, device: torch.device, threads: int = 0
 ) -> RefinerRuntime:
-    """What maps features float32 [B, J, F] and float32 [B, 4] to what the refiner says of them.
+    """Return what maps the peaks of heatmaps to what the refiner says of them.
 
     Args:
         name, device, threads: As :func:`~v2v_ros.model.runtime.make_runtime` takes them. Execution providers other than
             the CPU's of ONNX Runtime leave so small a network to PyTorch.
         weights: Of the refiner.
+        size: Cells of a heatmap along an axis.
 
     Raises:
         ValueError: There is no such runtime, or it is not installed.
     """
     chosen = resolve(name, device)
     if chosen == "openvino":
-        return _openvino(weights, threads)
+        return _openvino(weights, size, threads)
     if chosen == "onnxruntime":
-        return _onnx_runtime(weights, threads)
+        return _onnx_runtime(weights, size, threads)
     network = weights.build().to(device)
 
     @torch.inference_mode()
-    def run(features: torch.Tensor, whole: torch.Tensor) -> RefinedJoints:
-        refined: RefinedJoints = network(features, whole)
-        return refined
+    def run(peaks: Peaks) -> Reading:
+        return reading_of(network(*describe(peaks, weights.config.peaks, size)), size)
 
     return run
 
 
-def _openvino(weights: JointRefinerWeights, threads: int) -> RefinerRuntime:
+# One graph from the peaks to the reading: as single operations, what surrounds so small a network takes longer than it.
+def _openvino(weights: JointRefinerWeights, size: int, threads: int) -> RefinerRuntime:
     from .openvino_runtime import compile_model
-    from .refiner_graph import OUTPUTS, refiner_model
+    from .read_out_graph import reading_model
 
-    request = compile_model(refiner_model(weights.build()), threads, precision="f32").create_infer_request()
+    # Of one subject: with a number that is left open, OpenVINO takes half as long again.
+    model = reading_model(weights, size, batch=1)
+    request = compile_model(model, threads, precision="f32").create_infer_request()
 
-    def run(features: torch.Tensor, whole: torch.Tensor) -> RefinedJoints:
-        results = request.infer({"features": features.numpy(), "whole": whole.numpy()}, share_inputs=True)
-        return RefinedJoints(*(torch.from_numpy(results[name].copy()) for name in OUTPUTS))
+    def run(peaks: Peaks) -> Reading:
+        inputs, parts = _named(peaks), []
+        for index in range(len(peaks.heights)):
+            one = {name: values[index : index + 1] for name, values in inputs.items()}
+            results = request.infer(one, share_inputs=True)
+            parts.append([results[name].copy() for name in Reading._fields])
+        return Reading(*(torch.from_numpy(np.concatenate(column)) for column in zip(*parts, strict=True)))
 
     return run
 
 
-def _onnx_runtime(weights: JointRefinerWeights, threads: int) -> RefinerRuntime:
+def _onnx_runtime(weights: JointRefinerWeights, size: int, threads: int) -> RefinerRuntime:
     import onnxruntime
 
-    from .refiner_graph import OUTPUTS, refiner_model
+    from .read_out_graph import reading_model
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    model = refiner_model(weights.build()).SerializeToString()
+    model = reading_model(weights, size).SerializeToString()
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
-    def run(features: torch.Tensor, whole: torch.Tensor) -> RefinedJoints:
-        inputs = {"features": features.numpy(), "whole": whole.numpy()}
-        return RefinedJoints(*map(torch.from_numpy, session.run(list(OUTPUTS), inputs)))
+    def run(peaks: Peaks) -> Reading:
+        return Reading(*map(torch.from_numpy, session.run(list(Reading._fields), _named(peaks))))
 
     return run
+
+
+def _named(peaks: Peaks) -> dict[str, np.ndarray]:
+    return {name: values.numpy() for name, values in peaks._asdict().items()}

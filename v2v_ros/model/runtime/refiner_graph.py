@@ -2,58 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
 
-from ..joint_refiner import CLASSES, HEIGHT_GAIN, REACH, Block, JointRefiner, features_per_joint
-from .graph import IR_VERSION, OPSET, Nodes
-
-OUTPUTS = ("points", "nearness", "precisions", "classes")
-
-
-def refiner_model(refiner: JointRefiner, batch: int | None = None) -> Any:
-    """A refiner in evaluation mode as an ``onnx.ModelProto``.
-
-    Args:
-        batch: Subjects of a call; None: any number.
-
-    Returns:
-        Inputs ``features`` float32 [B, J, F] and ``whole`` float32 [B, 4], outputs :data:`OUTPUTS`, as
-        :meth:`~v2v_ros.model.joint_refiner.JointRefiner.forward` takes and gives them.
-
-    Raises:
-        ModuleNotFoundError: ONNX is not installed.
-    """
-    from onnx import TensorProto, helper
-
-    config = refiner.config
-    nodes = Nodes()
-    add_refiner(nodes, refiner, "features", "whole")
-    nodes.node("Identity", ["refined_points"], ["points"])
-    count: int | str = "batch" if batch is None else batch
-    shapes = {
-        "features": [count, config.joints, features_per_joint(config.peaks)],
-        "whole": [count, 4],
-        "points": [count, config.joints, 3],
-        "nearness": [count, config.joints],
-        "precisions": [count, config.joints, 6],
-        "classes": [count, len(CLASSES)],
-    }
-    infos = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()}
-    graph = helper.make_graph(
-        nodes.nodes,
-        "joint_refiner",
-        [infos["features"], infos["whole"]],
-        [infos[name] for name in OUTPUTS],
-        nodes.constants,
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+from ..joint_refiner import HEIGHT_GAIN, REACH, Block, JointRefiner
+from .graph import Nodes
 
 
 def add_refiner(nodes: Nodes, refiner: JointRefiner, features: str, whole: str) -> None:
-    """Add a refiner; it reads the tensors of these names and writes :data:`OUTPUTS`, the points as refined_points."""
+    """Add a refiner; it reads the tensors of these names, and writes what
+    :class:`~v2v_ros.model.joint_refiner.RefinedJoints` has, the points as ``refined_points``."""
     config = refiner.config
     count, joints, width = config.peaks, config.joints, config.width
     own = nodes.node("Add", [_sequence(nodes, refiner.enter, features), nodes.constant(refiner.names)])
