@@ -372,7 +372,7 @@ class Bags:
             return
         from rosbags.rosbag2 import StoragePlugin, Writer
 
-        from v2v_ros.recorded.bag_messages import typestore
+        from v2v_ros.recorded.bags import typestore
 
         store = typestore()
         for plugin, suffix in ((StoragePlugin.MCAP, ".mcap"), (StoragePlugin.SQLITE3, ".db3")):

@@ -22,8 +22,7 @@ from v2v_ros.cli import main
 from v2v_ros.geometry.skeletons import get_skeleton
 from v2v_ros.model import weights
 from v2v_ros.model.network import NetworkConfig, V2VPoseNet
-from v2v_ros.recorded.datasets.cache import CachedDataset
-from v2v_ros.recorded.datasets.cache_parts import cache_part
+from v2v_ros.recorded.datasets.cache import CachedDataset, cache_part
 from v2v_ros.recorded.datasets.center_files import center_file_name, write_centers
 from v2v_ros.recorded.datasets.dataset import DatasetError
 from v2v_ros.recorded.datasets.frame_set import TRUTH, frame_set, reference_points

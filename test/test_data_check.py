@@ -24,11 +24,10 @@ from v2v_ros.recorded.datasets import NAMES, check
 from v2v_ros.recorded.datasets.center_files import write_centers
 from v2v_ros.recorded.datasets.check import DatasetCheck
 from v2v_ros.recorded.datasets.dataset import DepthDataset
-from v2v_ros.recorded.datasets.detect import LAYOUTS
 from v2v_ros.recorded.datasets.frame_set import reference_points
 from v2v_ros.recorded.datasets.msra import VERSIONS
 from v2v_ros.recorded.datasets.projection import projection_warning
-from v2v_ros.recorded.datasets.registry import open_dataset
+from v2v_ros.recorded.datasets.registry import LAYOUTS, open_dataset
 from v2v_ros.recorded.datasets.specs import SPECS, get_spec
 
 FOLDERS = {"itop_side": "itop", "itop_top": "itop"}

@@ -16,8 +16,7 @@ from v2v_ros.estimator import PoseEstimator
 from v2v_ros.estimator.estimator import DEPTH_RANGE
 from v2v_ros.estimator.locate import SIZES, locate, refine_center
 from v2v_ros.estimator.observe import Observer
-from v2v_ros.estimator.refine import Refined, Refiner
-from v2v_ros.estimator.search import Search, nearest_blobs
+from v2v_ros.estimator.search import Refined, Refiner, Search, nearest_blobs
 from v2v_ros.estimator.stopwatch import Stopwatch
 from v2v_ros.estimator.tracking.track import Observation, Track, choose_side
 from v2v_ros.estimator.tracking.tracker import Tracker

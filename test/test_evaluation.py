@@ -18,7 +18,7 @@ from PIL import Image
 
 from v2v_ros.cli import main
 from v2v_ros.evaluation import synthetic_sets as test_sets
-from v2v_ros.evaluation.cubes import CubeNetwork
+from v2v_ros.evaluation.crops import CubeNetwork
 from v2v_ros.evaluation.recorded import surface_offsets
 from v2v_ros.evaluation.reports.contact_sheet import TILE, Tile, contact_sheet
 from v2v_ros.evaluation.synthetic_sets import PART, RECORD, SETS, generate, get_set, is_recorded

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from v2v_ros.cli import main
-from v2v_ros.evaluation.cubes import CubeNetwork
+from v2v_ros.evaluation.crops import CubeNetwork
 from v2v_ros.evaluation.on_datasets.centers import center_figures, center_of_mass
 from v2v_ros.evaluation.on_datasets.dataset import Ensemble
 from v2v_ros.evaluation.predictions.files import write_uvd

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v2v_ros.estimator.tracking.bone_lengths import BoneLengths
 from v2v_ros.estimator.tracking.filters import NAMES, Filtered, JointFilter, make_filter
 from v2v_ros.estimator.tracking.joint_filter import HOLD_SECONDS, LONGEST_GAP
+from v2v_ros.estimator.tracking.kalman import BoneLengths
 from v2v_ros.geometry.skeletons import BODY15, HAND21, SKELETONS, Skeleton
 
 FILTERS = [name for name in NAMES if name != "none"]

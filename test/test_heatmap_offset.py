@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from v2v_ros.estimator import PoseEstimator
-from v2v_ros.evaluation.cubes import CubeNetwork
+from v2v_ros.evaluation.crops import CubeNetwork
 from v2v_ros.evaluation.synthetic_sets import SETS, generate
 from v2v_ros.geometry.estimate import Side
 from v2v_ros.model import weights

@@ -27,7 +27,7 @@ from v2v_ros.model import weights
 from v2v_ros.model.network import NetworkConfig, V2VPoseNet
 from v2v_ros.msg import SkeletonArray, SkeletonInfo
 from v2v_ros.nodes.pose.inputs import to_seconds
-from v2v_ros.nodes.support.shared_memory import remove_remains
+from v2v_ros.nodes.support.process import remove_remains
 from v2v_ros.nodes.support.transport import latched
 
 if TYPE_CHECKING:

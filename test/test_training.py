@@ -25,8 +25,8 @@ from torch.utils.data import DataLoader
 
 from v2v_ros.training import finite
 from v2v_ros.training import train as training
-from v2v_ros.training.averaging import MovingAverage
 from v2v_ros.training.config import TrainingConfig, make_config, read_config
+from v2v_ros.training.export import MovingAverage
 from v2v_ros.training.losses import CenterTraining, PoseTraining, make_training
 from v2v_ros.training.synthetic_batches import Batch, CenterBatch, SyntheticData, held_out
 from v2v_ros.training.train import train

@@ -128,8 +128,7 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 
 def _readers(options: argparse.Namespace) -> dict[str, Any]:
-    from ..recorded.datasets.detect import find_datasets
-    from ..recorded.datasets.registry import open_dataset
+    from ..recorded.datasets.registry import find_datasets, open_dataset
     from ..recorded.datasets.speed import REQUIRED, frames_per_second
 
     if not options.data.is_dir():

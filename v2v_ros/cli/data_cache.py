@@ -48,7 +48,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    from ..recorded.datasets.cache_parts import cache_part
+    from ..recorded.datasets.cache import cache_part
     from ..recorded.datasets.cache_writer import SizeEstimate, estimate_size, write_cache
     from ..recorded.datasets.registry import open_dataset
     from ..recorded.datasets.specs import get_spec

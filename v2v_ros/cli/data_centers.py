@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any] | None:
-    from ..estimator.refine import Refiner
+    from ..estimator.search import Refiner
     from ..evaluation.on_datasets.centers import center_figures, find_centers, parts
     from ..evaluation.processes import processes
     from ..model.runtime import choose_device

@@ -41,7 +41,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     from ..recorded.datasets.check import DatasetCheck
-    from ..recorded.datasets.detect import LAYOUTS, find_datasets
+    from ..recorded.datasets.registry import LAYOUTS, find_datasets
 
     if not options.folder.is_dir():
         what = "is not a folder" if options.folder.exists() else "does not exist"

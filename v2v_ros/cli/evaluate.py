@@ -244,7 +244,7 @@ def _half(path: Path) -> bool:
 
 def _test_sets(options: argparse.Namespace) -> dict[str, Any]:
     from ..evaluation import synthetic_sets as test_sets
-    from ..evaluation.export import write_set
+    from ..evaluation.synthetic_sets import write_set
 
     if options.record and options.samples is not None:
         raise CommandError("--record takes whole sets: leave --samples out")

@@ -55,7 +55,7 @@ def _seed(text: str) -> int:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     from ..io.files import write_atomically
     from ..model.runtime import choose_device
-    from ..training.denormals import flushed_denormals
+    from ..training.optimisation import flushed_denormals
     from ..training.representations import comparison
     from ..training.representations.config import ComparisonConfig, folder_config
     from ..training.representations.training import Run

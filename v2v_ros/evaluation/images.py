@@ -10,7 +10,7 @@ import torch
 from ..estimator import PoseEstimator
 from ..geometry.estimate import Side
 from . import metrics
-from .figures import SUCCESS_MM, error_figures, percentile, share
+from .metrics import SUCCESS_MM, error_figures, percentile, share
 from .processes import Processes
 from .synthetic_sets import Part, SyntheticSet
 

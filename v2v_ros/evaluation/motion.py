@@ -17,7 +17,7 @@ from ..geometry.estimate import Side, TrackingState
 from ..geometry.skeletons import Skeleton
 from ..synthetic.scenes.one import CAMERA, SyntheticSequence
 from ..synthetic.spheres import Spheres
-from .figures import plain
+from .metrics import plain
 
 RATE = 30.0
 """Frames a second."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..estimator import PoseEstimator
 from ..geometry.camera import Intrinsics
 from ..recorded import frames
-from .figures import plain
+from .metrics import plain
 from .reports.contact_sheet import Tile
 
 # Metres that a joint may lie before and behind the surface that the camera sees at its pixel: joints are inside of

@@ -11,8 +11,8 @@ from ..geometry.estimate import Side
 from ..model.weights import Weights
 from .calibration import RADIUS, fit
 from .crops import Crops
-from .figures import plain
 from .images import Images
+from .metrics import plain
 from .processes import Processes
 from .reports.contact_sheet import Tile
 from .synthetic_sets import CALIBRATION_SETS, PART, SyntheticSet, generate, is_recorded, make, part_count

@@ -21,7 +21,7 @@ from ..geometry.estimate import Side, SkeletonEstimate
 from ..geometry.skeletons import Skeleton
 from ..io.draw import colorize, draw_skeletons
 from ..synthetic.scenes.several import NAMES, RATE, SceneSubject, SyntheticScene
-from .figures import percentile, plain
+from .metrics import percentile, plain
 
 REACH = {"hand": 0.10, "body": 0.50}
 """Metres between the means of the joints up to which a skeleton can be that subject."""

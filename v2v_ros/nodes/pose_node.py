@@ -30,11 +30,9 @@ from .pose.receiver import ByReceiver, Receiver
 from .pose.recovery import Recovery, RuntimeFailure, free_memory, load_estimator
 from .pose.reports import Reports
 from .pose.worker import Worker
-from .support import memory
-from .support.lifecycle import survive_wrong_transitions
 from .support.parameters import declare
 from .support.pose_parameters import POSE_PARAMETERS, PoseSettings, check_pose
-from .support.process import run
+from .support.process import RELEASE_PERIOD, release_free_memory, run, survive_wrong_transitions
 from .support.transport import large_message_remedy, overridable, reliable, subscribe, subscribe_kept, untaken_overrides
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -90,7 +88,7 @@ class PoseNode(LifecycleNode):
         period = self.get_parameter("diagnostics_period").value
         self._diagnostics_timer = self.create_timer(period, self._publish_diagnostics, clock=steady)
         self._kept_timer = self.create_timer(_LOOK, self._look_for_kept_info, clock=steady)
-        self._memory_timer = self.create_timer(memory.PERIOD, memory.release_free_memory, clock=steady)
+        self._memory_timer = self.create_timer(RELEASE_PERIOD, release_free_memory, clock=steady)
 
     def autostart(self) -> None:
         """Configure and activate, unless the parameter says not to."""

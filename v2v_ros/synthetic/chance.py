@@ -33,3 +33,16 @@ class Draw:
         """Axes [..., 3, 3] whose column 1 is y [..., 3] and whose turn about it is random."""
         z = normalize(torch.linalg.cross(y, self.directions(*y.shape[1:-1])), dim=-1)
         return torch.stack((torch.linalg.cross(y, z), y, z), dim=-1)
+
+
+def about_axis(axis: int, angle: torch.Tensor) -> torch.Tensor:
+    """Rotations [..., 3, 3] about a coordinate axis (0 x, 1 y, 2 z) by angles [...] in radians."""
+    cos, sin = angle.cos(), angle.sin()
+    matrix = torch.zeros(*angle.shape, 3, 3, device=angle.device, dtype=angle.dtype)
+    i, j = (axis + 1) % 3, (axis + 2) % 3
+    matrix[..., axis, axis] = 1
+    matrix[..., i, i] = cos
+    matrix[..., j, j] = cos
+    matrix[..., i, j] = -sin
+    matrix[..., j, i] = sin
+    return matrix

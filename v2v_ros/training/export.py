@@ -11,18 +11,18 @@ from typing import Any
 
 import pytorch_lightning as lightning
 import torch
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Callback, WeightAveraging
 
 from ..io.files import write_atomically
 from ..model import weights
 from ..model.network import NetworkConfig
 from ..model.weights import CenterWeights, Weights
 from ..recorded.datasets.frame_set import FrameSet
-from .averaging import MovingAverage
 from .card import Report, data_of, model_card
 from .config import TrainingConfig
 from .dataset_batches import frames_seen
 from .losses import Training
+from .optimisation import weight_average
 from .pace import Pace
 
 VALIDATIONS = "validations.json"
@@ -167,3 +167,21 @@ def clear(folder: Path) -> None:
 def _describe(device: torch.device, processes: int) -> str:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU (threads: {torch.get_num_threads()})"
     return name if processes == 1 else f"{processes} x {name}"
+
+
+class MovingAverage(WeightAveraging):
+    """Lightning's weight averaging, with a decay that grows to its final value and one fused update.
+
+    The statistics of batch normalisation are moving averages already and are copied.
+
+    Args:
+        decay: Final decay a step.
+    """
+
+    def __init__(self, decay: float) -> None:
+        super().__init__(use_buffers=False, multi_avg_fn=weight_average(decay))
+
+    def network_state(self, module: Training) -> dict[str, torch.Tensor]:
+        """The averaged state of the network; before any training, the module's own."""
+        model: Any = module if self._average_model is None else self._average_model.module
+        return model.network.state_dict()

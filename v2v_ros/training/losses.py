@@ -16,8 +16,7 @@ from ..model.heatmaps import decode, encode
 from ..model.paper import PaperGeometry, peak_coordinates
 from .config import TrainingConfig
 from .finite import FiniteSteps
-from .muon import Muon
-from .optimisation import scheduled_factor
+from .optimisation import Muon, scheduled_factor
 from .synthetic_batches import Batch, CenterBatch
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import nn
 
 # "constant" after a warm-up; "cosine", which falls to zero over the run; "anneal", constant at first and then falling
 # to zero along a line, for the copy of a run.
@@ -62,3 +64,96 @@ def weight_average(decay: float) -> Callable[[Any, Any, torch.Tensor | int], Non
         torch._foreach_lerp_(averages, currents, 1 - min(decay, (1 + steps) / (10 + steps)))
 
     return average
+
+
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Take them for zero meanwhile: what an optimiser keeps of units that no longer fire fades into them."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+_MOMENTUM = 0.95
+_BETAS, _EPSILON = (0.9, 0.999), 1e-8
+
+
+class Muon(torch.optim.Optimizer):
+    """Steps of equal size in all directions for the kernels of hidden layers (Jordan et al., Muon: An optimizer for
+    hidden layers in neural networks, 2024; https://kellerjordan.github.io/posts/muon/).
+
+    The momentum of a kernel, as a matrix of outputs by inputs, is replaced by the nearest orthogonal matrix.
+    (``torch.optim.Muon`` takes matrices only.) Biases, norms, the first layer and the last are stepped by AdamW, as
+    published. On the synthetic hands it needed less than half of AdamW's steps for the same loss
+    (docs/decisions/0007-muon.md).
+
+    Args:
+        network: Its parameters are trained.
+        learning_rate: Of the kernels.
+        adam_learning_rate: Of everything else.
+        weight_decay: Of everything else.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        learning_rate: float = 0.02,
+        adam_learning_rate: float = 2e-3,
+        weight_decay: float = 1e-4,
+    ) -> None:
+        parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        kernels = [parameter for parameter in parameters if parameter.dim() > 1]
+        hidden = {id(kernel) for kernel in kernels[1:-1]}
+        groups: list[dict[str, Any]] = [
+            {"params": [p for p in parameters if id(p) in hidden], "lr": learning_rate, "orthogonal": True},
+            {"params": [p for p in parameters if id(p) not in hidden], "lr": adam_learning_rate, "orthogonal": False},
+        ]
+        super().__init__(groups, {"weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Make one step from the gradients."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            update = _muon if group["orthogonal"] else _adamw
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    update(parameter, parameter.grad, self.state[parameter], group)
+        return loss
+
+
+def _muon(parameter: torch.Tensor, gradient: torch.Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+    if not state:
+        state["momentum"] = torch.zeros_like(gradient)
+    momentum = state["momentum"].lerp_(gradient, 1 - _MOMENTUM)
+    matrix = gradient.lerp(momentum, _MOMENTUM).reshape(gradient.shape[0], -1)
+    scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
+    parameter.add_(orthogonalize(matrix).reshape(parameter.shape), alpha=-group["lr"] * scale)
+
+
+def _adamw(parameter: torch.Tensor, gradient: torch.Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+    if not state:
+        state.update(step=0, mean=torch.zeros_like(gradient), square=torch.zeros_like(gradient))
+    state["step"] += 1
+    mean = state["mean"].lerp_(gradient, 1 - _BETAS[0])
+    square = state["square"].lerp_(gradient.square(), 1 - _BETAS[1])
+    mean_scale, square_scale = (1 - beta ** state["step"] for beta in _BETAS)
+    parameter.mul_(1 - group["lr"] * group["weight_decay"])
+    parameter.addcdiv_(mean / mean_scale, (square / square_scale).sqrt_().add_(_EPSILON), value=-group["lr"])
+
+
+def orthogonalize(matrix: torch.Tensor) -> torch.Tensor:
+    """The nearest semi-orthogonal matrix to [R, C], roughly: five Newton-Schulz steps with the published
+    coefficients, which bring the singular values to between 0.7 and 1.2."""
+    x = matrix / (matrix.norm() + 1e-7)
+    if matrix.shape[0] > matrix.shape[1]:
+        x = x.T
+    for _ in range(5):
+        square = x @ x.T
+        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
+    return x.T if matrix.shape[0] > matrix.shape[1] else x

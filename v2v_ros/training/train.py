@@ -22,14 +22,13 @@ from ..io.files import write_atomically
 from ..model import weights
 from ..recorded.datasets.frame_set import FrameSet
 from . import checkpoints
-from .averaging import MovingAverage
 from .checkpoints import AtomicCheckpoints, LastCheckpoint, read_checkpoint
 from .config import TrainingConfig
 from .dataset_batches import FrameBatches, held_out_frame_parts, held_out_frames, open_frames, steps_per_epoch
-from .denormals import flushed_denormals
-from .export import Export, check_new, clear, run_folder
+from .export import Export, MovingAverage, check_new, clear, run_folder
 from .lock import held
 from .losses import Training, make_training
+from .optimisation import flushed_denormals
 from .pace import Pace
 from .pictures import Pictures
 from .precision import choose_precision

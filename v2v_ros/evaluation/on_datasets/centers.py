@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...estimator.locate import SIZES, locate
-from ...estimator.refine import Refiner
+from ...estimator.search import Refiner
 from ...geometry.camera import deproject
 from ...recorded.datasets.dataset import DepthDataset
 from ...recorded.datasets.frame_set import reference_points

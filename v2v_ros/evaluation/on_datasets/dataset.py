@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...model.weights import Weights
 from ...recorded.datasets.frame_set import FrameSet
-from ..cubes import CubeNetwork
+from ..crops import CubeNetwork
 from ..processes import Processes
 
 DECODES = ("auto", "exact", "published")

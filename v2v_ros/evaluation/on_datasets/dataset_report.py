@@ -15,7 +15,7 @@ from ...io.files import write_atomically
 from ...recorded.datasets.msra import VERSIONS
 from ...recorded.datasets.specs import HANDS2017, DatasetSpec
 from .. import metrics
-from ..figures import PRECISION_MM, plain
+from ..metrics import PRECISION_MM, plain
 from ..reports import plots, tables
 from .published import ITOP_PARTS, PUBLISHED, PublishedRow
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...geometry.camera import Intrinsics
-from .dataset import DatasetError, DepthDataset
+from .dataset import DatasetError, DepthDataset, Split
 from .depth_codes import TABLES, DepthCode
 
 INDEX = np.dtype([("window", "<u2", 4), ("near", "<f4"), ("far", "<f4"), ("bytes", "<u4")])
@@ -209,3 +209,14 @@ def _read_index(path: Path, frames: int, intrinsics: Intrinsics) -> NDArray[np.v
 def _in_image(windows: NDArray[np.uint16], intrinsics: Intrinsics) -> bool:
     limits = (intrinsics.width, intrinsics.height) * 2
     return bool((windows[:, :2] <= windows[:, 2:]).all() and (windows <= limits).all())
+
+
+def cache_part(folder: Path, split: Split, test_subject: int | None = None) -> Path:
+    """Where the cache of a split is in a folder that 'v2v data cache' wrote; the folder itself if it is a cache.
+
+    Args:
+        test_subject: Of datasets that are split by leaving one subject out.
+    """
+    if (folder / "header.json").is_file():
+        return folder
+    return folder / (split if test_subject is None else f"{split}_{test_subject}")

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...geometry.camera import Intrinsics
+from . import labels
 from .check_centers import check_centers
-from .check_labels import bad_lines
 from .dataset import DatasetError, DepthDataset
-from .listings import find_files
+from .image_files import find_files
 from .msra import VERSIONS
-from .parts import MSRA_FAULTY, MSRA_GESTURE_FRAMES, Part, parts_of, published_frames
+from .parts import MSRA_FAULTY, MSRA_GESTURE_FRAMES, LabelFile, Part, parts_of, published_frames
 from .projection import LabelFit
 from .specs import get_spec
 
@@ -273,3 +273,14 @@ def _first(messages: list[str], kind: str) -> list[str]:
 def _names(names: list[str], count: int | None = None, shown: int = _NAMED) -> str:
     more = (len(names) if count is None else count) - shown
     return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")
+
+
+def bad_lines(file: LabelFile) -> list[str]:
+    """A message for every line that is not as it must be, and one if the file is missing or cannot be read."""
+    try:
+        if not file.path.exists():
+            # Without its folder the reader's own message tells more.
+            return [f"{file.path}: the label file is missing"] if file.path.parent.is_dir() else []
+        return list(labels.bad_lines(file.path, file.columns, named=file.named, skip=file.skip))
+    except OSError as error:
+        return [f"{file.path}: cannot be read: {error.strerror}"]

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from ...geometry.camera import Intrinsics
 from .dataset import DatasetError, DepthDataset, Split
 from .depth_codes import TABLES
-from .image_files import read_depth_png
+from .image_files import find_files, read_depth_png
 from .labels import read_labels
-from .listings import find_files
 from .specs import ICVL
 
 _FOLDERS = {"train": "Training", "test": "Testing"}

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from ...geometry.camera import Intrinsics
 from .dataset import DatasetError, DepthDataset, Split
-from .detect import find_datasets, has_dataset
 from .specs import DatasetSpec, get_spec
 
 
@@ -59,8 +58,7 @@ def open_dataset(
         dataset = ItopDataset(folder, split, view="side" if spec.name == "itop_side" else "top", intrinsics=intrinsics)
     if cache is None:
         return dataset
-    from .cache import CachedDataset
-    from .cache_parts import cache_part
+    from .cache import CachedDataset, cache_part
 
     return CachedDataset(dataset, cache_part(cache, split, test_subject))
 
@@ -74,3 +72,26 @@ def _check_folder(spec: DatasetSpec, folder: Path) -> None:
         inside = [str(place) for name, place in find_datasets(folder) if name == spec.name]
         if inside:
             raise DatasetError(f"'{folder}' does not have the layout of {spec.name}: did you mean '{inside[0]}'?")
+
+
+# Any of the files or folders tells a dataset, so that one that is not complete is found as well.
+LAYOUTS: dict[str, tuple[str, ...]] = {
+    "icvl": ("Training/labels.txt", "Training/Depth", "Testing/test_seq_?.txt", "Testing/Depth"),
+    "nyu": (*(f"{split}/{file}" for split in ("train", "test") for file in ("joint_data.mat", "depth_1_0000001.png")),),
+    "msra": ("P[0-8]/*/joint.txt", "P[0-8]/*/000000_depth.bin"),
+    "hands2017": ("training/Training_Annotation.txt", "training/images", "frame/BoundingBox.txt", "frame/images"),
+    "itop_side": ("ITOP_side_*.h5", "ITOP_side_*.h5.gz"),
+    "itop_top": ("ITOP_top_*.h5", "ITOP_top_*.h5.gz"),
+}
+"""What a folder with a dataset has, as patterns of paths."""
+
+
+def find_datasets(folder: Path) -> list[tuple[str, Path]]:
+    """Names and folders of the datasets in a folder and in the folders in it."""
+    folders = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
+    return [(name, place) for place in folders for name in LAYOUTS if has_dataset(place, name)]
+
+
+def has_dataset(folder: Path, name: str) -> bool:
+    """Whether this dataset, or a part of it, is in a folder itself."""
+    return any(next(folder.glob(pattern), None) is not None for pattern in LAYOUTS[name])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from ..rotations import about_axis
+from ..chance import about_axis
 from ..spheres import Spheres
 from .shape import BodyShape
 from .surface import arm_surface, head_surface, leg_surface, shoulder_surface, skirt_surface, trunk_surface

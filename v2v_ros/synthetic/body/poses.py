@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from ..rotations import about_axis
+from ..chance import about_axis
 from .kinematics import BodyPose, solve_arm, swing
 from .shape import BodyShape
 

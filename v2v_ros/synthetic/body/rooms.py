@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..chance import Draw
-from ..rotations import about_axis
+from ..chance import Draw, about_axis
 from ..spheres import Spheres, tapered_capsule
 from ..worlds import Boxes
 

@@ -9,7 +9,7 @@ import math
 
 import torch
 
-from ..rotations import about_axis
+from ..chance import about_axis
 from ..spheres import Spheres, tapered_capsule
 from .shape import BodyShape
 

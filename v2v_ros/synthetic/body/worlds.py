@@ -9,9 +9,8 @@ import math
 
 import torch
 
-from ..chance import Draw
+from ..chance import Draw, about_axis
 from ..render import Cameras
-from ..rotations import about_axis
 from ..spheres import Spheres
 from ..worlds import Boxes, Worlds
 from .kinematics import pose_body

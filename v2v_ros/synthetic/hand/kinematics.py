@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from ..rotations import about_axis
+from ..chance import about_axis
 from ..spheres import Spheres
 from .surface import FOREARM, HandShape, forearm_frame, hand_surface
 

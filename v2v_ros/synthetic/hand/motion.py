@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from ..rotations import about_axis
+from ..chance import about_axis
 from .kinematics import UPRIGHT, HandPose
 from .poses import sample_families, sample_fingers
 from .surface import HandShape

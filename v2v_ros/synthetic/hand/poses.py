@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import normalize
 
-from ..rotations import about_axis
+from ..chance import about_axis
 from .kinematics import HandPose, finger_joints
 from .surface import HandShape, forearm_frame
 

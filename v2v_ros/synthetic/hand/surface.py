@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from ..rotations import about_axis
+from ..chance import about_axis
 from ..spheres import Spheres, sheet, tapered_capsule
 
 FOREARM = 0.25

@@ -13,11 +13,11 @@ from ...geometry.skeletons import BODY15, HAND21, Skeleton
 from ..body.kinematics import BodyPose, pose_body
 from ..body.motion import walking_pose
 from ..body.shape import sample_body_shape
+from ..chance import about_axis
 from ..hand.kinematics import HandPose, pose_hand, sample_shape
 from ..hand.motion import moving_pose
 from ..hand.surface import HandShape
 from ..render import Cameras, render_spheres
-from ..rotations import about_axis
 from ..spheres import Spheres
 from .depth_camera import DepthCamera
 from .one import CAMERA

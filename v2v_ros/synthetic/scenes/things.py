@@ -10,8 +10,7 @@ import math
 import torch
 from torch.nn.functional import normalize
 
-from ..chance import Draw
-from ..rotations import about_axis
+from ..chance import Draw, about_axis
 from ..spheres import Spheres, tapered_capsule
 from ..worlds import Boxes
 

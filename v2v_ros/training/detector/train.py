@@ -19,10 +19,8 @@ from ...model.detector import on_canvas
 from ...model.detector_network import DetectorConfig, DetectorNet, as_convolved, features
 from ...model.weights import DetectorWeights, load_detector
 from ...synthetic.scenes.whole import Scenes
-from ..denormals import flushed_denormals
 from ..export import run_folder
-from ..muon import Muon
-from ..optimisation import weight_average
+from ..optimisation import Muon, flushed_denormals, weight_average
 from ..synthetic_batches import batch_seed
 from .augment import augment
 from .card import detector_card

@@ -19,8 +19,7 @@ from ...evaluation.metrics import joint_errors, success_rate
 from ...io.files import write_atomically
 from ...model.heatmaps import decode, encode
 from ..finite import FiniteSteps
-from ..muon import Muon
-from ..optimisation import learning_rate_factor, weight_average
+from ..optimisation import Muon, learning_rate_factor, weight_average
 from ..synthetic_batches import batch_seed
 from .config import ComparisonConfig
 from .data import Samples, held_out, training_batch
