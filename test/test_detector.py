@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from v2v_ros.evaluation import scenes as scene_set
 from v2v_ros.evaluation.detections import Known, figures_of
 from v2v_ros.geometry.camera import Intrinsics
+from v2v_ros.geometry.subject import SUBJECTS
 from v2v_ros.model import weights
 from v2v_ros.model.detector import HEIGHT, LARGEST_FOCAL, WIDTH, Detections, Detector, decode, on_canvas, select
-from v2v_ros.model.detector_network import KINDS, OFFSET_UNIT, DetectorConfig, DetectorNet, cell_depth, features
+from v2v_ros.model.detector_network import KINDS, DetectorConfig, DetectorNet, cell_depth, features
 from v2v_ros.model.shrink import blocks_for, shrink
 from v2v_ros.synthetic.render import Cameras, render_spheres
 from v2v_ros.synthetic.scenes.whole import SEEN, SETTINGS, UNCLEAR, Scenes, sample_scenes
@@ -351,7 +352,7 @@ def test_the_shipped_detector_is_no_pose_network() -> None:
     assert "detector" in weights.shipped_detectors()
     assert not set(weights.shipped_detectors()) & set(weights.shipped())
     assert (Path(weights.__file__).parent / "shipped" / "detector.safetensors").stat().st_size < 2e6
-    assert set(OFFSET_UNIT) == set(KINDS)
+    assert set(SUBJECTS) == set(KINDS)
 
 
 # Training

@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 
 from v2v_ros.estimator import PoseEstimator
-from v2v_ros.estimator.estimator import DEPTH_RANGE
 from v2v_ros.estimator.locate import SIZES, locate, refine_center
 from v2v_ros.estimator.observe import Observer
 from v2v_ros.estimator.search import Refined, Refiner, Search, nearest_blobs
@@ -23,6 +22,8 @@ from v2v_ros.estimator.tracking.tracker import Tracker
 from v2v_ros.geometry.camera import Intrinsics, Region
 from v2v_ros.geometry.estimate import Side, TrackingState
 from v2v_ros.geometry.skeletons import HAND21
+from v2v_ros.geometry.subject import HAND as HAND_SUBJECT
+from v2v_ros.geometry.subject import SUBJECTS
 from v2v_ros.model.calibration import Calibration
 from v2v_ros.model.detector import Detections, Detector
 from v2v_ros.model.heatmaps import encode
@@ -77,13 +78,13 @@ def test_only_pixels_that_see_into_a_ball_are_looked_at(kind: str, monkeypatch: 
     for seed in range(3):
         depth = SyntheticSequence(kind, seed=seed).frame(0.5).depth
         for limit, free in ((4, None), (24, 0.3)):
-            windowed = locate(depth, CAMERA, SIZES[kind], *DEPTH_RANGE[kind], limit, free)
+            windowed = locate(depth, CAMERA, SIZES[kind], *SUBJECTS[kind].depth_range, limit, free)
             with monkeypatch.context() as patch:
                 patch.setattr(
                     "v2v_ros.estimator.locate.cube_region",
                     lambda _, __, camera: Region(0, 0, camera.width, camera.height),
                 )
-                everywhere = locate(depth, CAMERA, SIZES[kind], *DEPTH_RANGE[kind], limit, free)
+                everywhere = locate(depth, CAMERA, SIZES[kind], *SUBJECTS[kind].depth_range, limit, free)
             assert len(windowed) and np.array_equal(windowed, everywhere)
 
 
@@ -610,7 +611,7 @@ def test_a_search_proposes_what_is_worth_a_look_and_nothing_that_is_known() -> N
     frame = SyntheticSequence("hand", seed=2, noise=0.0).frame(0.0)
     truth = frame.joints.mean(0).astype(float)
     centers = truth + np.array([[0.0, 0, 0], [0.3, 0, 0], [0.0, 0.3, 0]])
-    search = Search("hand", 0.25, TrueDetector(centers, [0.9, 0.4, 0.01]))
+    search = Search(HAND_SUBJECT, 0.25, TrueDetector(centers, [0.9, 0.4, 0.01]))
     proposals = search(frame.depth, CAMERA, (0.15, 1.5))
     np.testing.assert_allclose(proposals.centers, centers[:2])
     assert proposals.best == pytest.approx(0.9)
@@ -618,13 +619,13 @@ def test_a_search_proposes_what_is_worth_a_look_and_nothing_that_is_known() -> N
     np.testing.assert_allclose(others.centers, centers[1:2])
     hinted = search.hinted(frame.depth, CAMERA, truth + 0.02)
     assert 0 < np.linalg.norm(hinted - truth) < 0.08
-    nobody = Search("hand", 0.25, TrueDetector(np.zeros((0, 3)), []))(frame.depth, CAMERA, (0.15, 1.5))
+    nobody = Search(HAND_SUBJECT, 0.25, TrueDetector(np.zeros((0, 3)), []))(frame.depth, CAMERA, (0.15, 1.5))
     assert len(nobody.centers) == 0 and nobody.best == 0
 
 
 def test_without_a_detector_the_nearest_things_are_proposed() -> None:
     spheres = [(-0.2, 0.0, 0.5, 0.05), (0.2, 0.05, 0.8, 0.06)]
-    proposals = Search("hand", 0.25, None)(rendered(spheres, wall=1.4), CAMERA, (0.15, 1.3), limit=2)
+    proposals = Search(HAND_SUBJECT, 0.25, None)(rendered(spheres, wall=1.4), CAMERA, (0.15, 1.3), limit=2)
     assert np.isnan(proposals.best) and len(proposals.centers) == 2
     for center, (x, y, z, radius) in zip(proposals.centers, spheres, strict=True):
         assert np.linalg.norm(center - (x, y, z - radius / 2)) < 0.03
@@ -642,7 +643,7 @@ def test_a_track_on_nobody_is_given_up_when_the_detector_sees_somebody_elsewhere
     truth.joints = frame.joints
     middle = frame.joints.mean(0).astype(float)
     detector = TrueDetector(middle[None], [0.9])
-    monkeypatch.setattr(estimator, "_search", Search("hand", 0.25, detector))
+    monkeypatch.setattr(estimator, "_search", Search(HAND_SUBJECT, 0.25, detector))
 
     def ids(stamps: np.ndarray) -> list[str]:
         return [one.id for stamp in stamps for one in estimator.estimate(frame.depth, CAMERA, stamp).skeletons]

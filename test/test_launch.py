@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 import yaml
 
-from v2v_ros.estimator.estimator import DEPTH_RANGE, SCORE_THRESHOLD
 from v2v_ros.geometry.skeletons import get_skeleton
+from v2v_ros.geometry.subject import SUBJECTS
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config"
@@ -77,8 +77,8 @@ def test_parameter_file_agrees_with_the_node(kind: str) -> None:
     depths = {"min_depth", "max_depth"}
     changed = {name for name, value in values.items() if value != table[name].default}
     assert changed - depths == ({"skeleton"} if kind == "body" else set())
-    assert (values["min_depth"], values["max_depth"]) == DEPTH_RANGE[kind]
-    assert values["score_threshold"] == SCORE_THRESHOLD[kind]
+    assert (values["min_depth"], values["max_depth"]) == SUBJECTS[kind].depth_range
+    assert values["score_threshold"] == SUBJECTS[kind].score_threshold
 
 
 def test_cameras_are_complete() -> None:

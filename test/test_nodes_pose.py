@@ -305,13 +305,13 @@ def test_a_hint_is_used_when_frame_and_time_fit(bench: Bench) -> None:
 
 
 def test_parameters_reach_the_estimator_while_it_runs(bench: Bench) -> None:
-    from v2v_ros.estimator.estimator import SCORE_THRESHOLD
     from v2v_ros.geometry.estimate import Side
+    from v2v_ros.geometry.subject import HAND
 
     bench.send()
     bench.ros.wait(lambda: bench.skeletons)
     one = bench.estimator
-    assert (one.side, one.score_threshold) == (Side.UNKNOWN, SCORE_THRESHOLD["hand"])
+    assert (one.side, one.score_threshold) == (Side.UNKNOWN, HAND.score_threshold)
     assert (one.min_depth, one.max_depth) == (0.15, 1.5)
     for name, value in (("side", "left"), ("score_threshold", 0.5), ("min_depth", 0.2), ("max_depth", 0.9)):
         assert set_parameter(bench, name, value).successful

@@ -18,7 +18,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from v2v_ros.benchmark.rig.children import Child, private_network, stop_all
 from v2v_ros.benchmark.rig.demo import NAMESPACE, DemoError, parameters, wait_for_skeletons
 from v2v_ros.benchmark.rig.observer import Observer, wait
-from v2v_ros.estimator.estimator import SCORE_THRESHOLD
+from v2v_ros.geometry.subject import SUBJECTS
 from v2v_ros.model import weights as weights_files
 from v2v_ros.msg import SkeletonArray
 from v2v_ros.nodes.pose.inputs import to_seconds
@@ -85,7 +85,7 @@ def time_nodes(
         "device": device,
         "runtime": runtime,
         "threads": threads,
-        "score_threshold": SCORE_THRESHOLD[kind],
+        "score_threshold": SUBJECTS[kind].score_threshold,
     }
     nodes = {
         "pose_node": ["-r", "/tf:=tf", "-r", "/diagnostics:=diagnostics", *parameters(**options)],

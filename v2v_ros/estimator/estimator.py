@@ -25,16 +25,12 @@ from .tracking.tracker import Tracker
 
 __all__ = ["Estimate", "PoseEstimator", "Side", "SkeletonEstimate", "TrackingState"]
 
-DEPTH_RANGE = {"hand": (0.15, 1.5), "body": (0.5, 5.0)}  # metres; where a subject is looked for
-SCORE_THRESHOLD = {"hand": 0.5, "body": 0.5}
 # What is known before a look, as a logit of there being a subject. What a detection counts was chosen on recorded
 # frames (docs/weights.md): the detector sees the surroundings, the pose network the shape.
 _DETECTION_WEIGHT = 3.0  # of the detection's own logit
 _MOST_DETECTED = 1.0  # that a detection counts: alone it does not decide
 _TRACKED = 2.0  # where a subject was in the image before
 _FIRST_LOOK = 0.5  # share of the threshold that a candidate must reach, whose cube may be off by much of a hand
-# Cube edges between a cube and its subject from which on it is looked at again, in the middle: bodies fill their cubes.
-_CENTERED = {"hand": 0.12, "body": 0.04}
 _BIRTH_MARGIN = 0.5  # of what is above the threshold; while somebody is seen, others must be surer
 _SEARCH_SECONDS = 0.1  # between two searches while some subjects are seen and there is room for more
 _CHECK_SECONDS = 0.3  # the same without room, to see whether the tracks are on subjects
@@ -130,7 +126,7 @@ class PoseEstimator:
             detector = Detector(weights_files.load_detector(), torch_device)
         elif detector_weights is not None:
             detector = Detector(weights_files.load_detector(detector_weights), torch_device)
-        self._search = Search(loaded.skeleton.kind, self._edge, detector)
+        self._search = Search(loaded.skeleton.subject, self._edge, detector)
         self._tracker = Tracker(loaded.skeleton, self._edge)
         self._leads: list[_Lead] = []
         self._searched = -np.inf
@@ -141,11 +137,10 @@ class PoseEstimator:
         self.runtime = self._pipeline.description
         self.read_out = self._pipeline.read_out.name
         self.device = str(torch_device)
-        nearest, farthest = DEPTH_RANGE[self.skeleton.kind]
+        nearest, farthest = self.skeleton.subject.depth_range
         self._roll = CameraRoll(camera_roll)
         self.side = side
-        kind = self.skeleton.kind
-        self.score_threshold = SCORE_THRESHOLD[kind] if score_threshold is None else score_threshold
+        self.score_threshold = self.skeleton.subject.score_threshold if score_threshold is None else score_threshold
         self.min_depth = nearest if min_depth is None else min_depth
         self.max_depth = farthest if max_depth is None else max_depth
         self._filter = "none"
@@ -298,7 +293,7 @@ class PoseEstimator:
         tracker = self._tracker
         tracks = [track for track in tracker.tracks if not track.lost]
         known = np.array([track.predict(stamp)[0] for track in tracks])
-        others = proposals.without(known, self._search.separation)
+        others = proposals.without(known, self.skeleton.subject.separation)
         for track, place in zip(tracks, known, strict=True):
             distances = np.linalg.norm(proposals.centers - place, axis=1)
             seen = bool((distances < 0.5 * self._edge).any())
@@ -365,7 +360,7 @@ class PoseEstimator:
             for look, prior in zip(looks, priors, strict=True):
                 if look is None or not self._is_plausible(self._with_prior(look, prior)):
                     continue
-                if np.linalg.norm(look.centroid - look.center) <= _CENTERED[self.skeleton.kind] * self._edge:
+                if np.linalg.norm(look.centroid - look.center) <= self.skeleton.subject.centered * self._edge:
                     sure.append(self._with_prior(look, prior))
                 else:
                     off.append((look, prior))

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..geometry.camera import Intrinsics, deproject
-from ..model.detector import APART, Detections, Detector
+from ..geometry.camera import Intrinsics, deproject, points_in_cube
+from ..geometry.subject import Subject
+from ..model.detector import Detections, Detector
 from ..model.network import CenterRefiner
 from ..model.voxels import cube_occupancy
 from ..model.weights import CenterWeights
@@ -19,7 +20,6 @@ _MOST_SUBJECTS = 4  # that the pose network looks at in one frame
 _LEAST_SCORE = 0.04  # of a detection that is worth a look
 _RASTER_ROWS = 120  # a whole image is thinned out to about this many rows
 _NEAREST = 20  # points of the raster that must be as near as the nearest blob, lest it be a speck
-_BLOB = {"hand": 0.10, "body": 0.70}  # metres; radius of the ball whose middle a blob is
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,13 @@ class Search:
     """Proposes cubes, among which the pose network decides.
 
     Args:
-        kind: ``hand`` or ``body``.
+        subject: What is looked for.
         edge: Of the cubes, metres.
         detector: Finds subjects in whole images; None: the nearest things are proposed.
     """
 
-    def __init__(self, kind: str, edge: float, detector: Detector | None) -> None:
-        self._kind, self._edge, self._detector = kind, edge, detector
-        self.separation = APART[kind]
+    def __init__(self, subject: Subject, edge: float, detector: Detector | None) -> None:
+        self._subject, self._edge, self._detector = subject, edge, detector
 
     @property
     def knows_subjects(self) -> bool:
@@ -80,18 +79,20 @@ class Search:
             limit: Largest number of proposals.
         """
         if self._detector is None:
-            centers = nearest_blobs(depth, intrinsics, depth_range, _BLOB[self._kind], self.separation, limit)
+            subject = self._subject
+            centers = nearest_blobs(depth, intrinsics, depth_range, subject.blob, subject.separation, limit)
             unknown = np.zeros(len(centers), np.float32)
             return Proposals(centers, unknown, unknown + np.float32(0.5), np.nan)
-        found: Detections = self._detector(depth, intrinsics, self._kind, depth_range, limit)
+        found: Detections = self._detector(depth, intrinsics, self._subject.kind, depth_range, limit)
         best = float(found.scores[0]) if len(found) else 0.0
         worth = found.scores >= _LEAST_SCORE
         return Proposals(found.centers[worth], np.nan_to_num(found.left[worth]), found.scores[worth], best)
 
     def hinted(self, image: NDArray[np.float32], intrinsics: Intrinsics, hint: np.ndarray) -> NDArray[np.float64]:
-        """The middle float64 [3] of what lies about a hint [3], metres."""
-        points = _cloud(image, intrinsics)
-        middle = np.asarray(hint, dtype=np.float64)
+        """Return the middle float64 [3] of what lies about a hint [3], metres."""
+        x, y, z = (float(value) for value in hint)
+        points = points_in_cube(torch.from_numpy(image), intrinsics, (x, y, z), self._edge).double().numpy()
+        middle = np.array([x, y, z])
         near = points[(np.abs(points - middle) <= self._edge / 2).all(axis=1)]
         return refine_center(near, middle, self._edge)
 

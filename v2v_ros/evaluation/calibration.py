@@ -12,7 +12,6 @@ from ..model.calibration import Calibration
 
 Floats = NDArray[np.float64]
 
-RADIUS = {"hand": 0.020, "body": 0.100}  # metres; a score is the probability to be this near the truth
 ONE_SIGMA = 0.6827  # share of a normal distribution within one standard deviation
 # Quantiles of the squared length of three independent normal variables (chi-squared, three degrees of freedom).
 _CHI2_QUANTILES = {"68": (0.6827, 3.5267), "95": (0.95, 7.8147)}

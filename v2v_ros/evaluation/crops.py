@@ -16,7 +16,7 @@ from ..model.runtime import choose_device, make_runtime
 from ..model.voxels import metric_coordinates, occupancy
 from ..model.weights import Weights
 from . import metrics
-from .calibration import RADIUS, apply, covariance_coverage, reliability
+from .calibration import apply, covariance_coverage, reliability
 from .metrics import CURVE_MM, PRECISION_MM, SUCCESS_MM, by_group, error_figures
 from .processes import Processes
 from .reports.contact_sheet import Tile
@@ -125,7 +125,7 @@ class Crops:
         read_out = self._network.read_out
         scores, covariances = apply(read_out.calibration, confidences, moments)
         plain = torch.cat([record.plain_errors for record in records])
-        radius = RADIUS[skeleton.kind]
+        radius = skeleton.subject.near
         thresholds = CURVE_MM[skeleton.kind]
         sensors = [record.sensor for record in records for _ in record.errors]
         views = [record.view for record in records for _ in record.errors]

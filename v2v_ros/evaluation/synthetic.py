@@ -9,7 +9,7 @@ from typing import Any
 from ..estimator import PoseEstimator
 from ..geometry.estimate import Side
 from ..model.weights import Weights
-from .calibration import RADIUS, fit
+from .calibration import fit
 from .crops import Crops
 from .images import Images
 from .metrics import plain
@@ -114,7 +114,7 @@ def calibrate(
         for run in runs.values():
             run.add(index, part)
         tick()
-    fitted = {name: fit(*run.joints(), RADIUS[weights.skeleton.kind]) for name, run in runs.items()}
+    fitted = {name: fit(*run.joints(), weights.skeleton.subject.near) for name, run in runs.items()}
     refiner = weights.refiner
     if refiner is not None:
         refiner = dataclasses.replace(refiner, calibration=fitted["refiner"])

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+from .subject import SUBJECTS, Subject
+
 
 @dataclass(frozen=True)
 class Skeleton:
@@ -30,6 +32,11 @@ class Skeleton:
     cube_edge: float
     symmetric_pairs: tuple[tuple[int, int], ...] = ()
     root: int = 0
+
+    @property
+    def subject(self) -> Subject:
+        """What is particular to its kind."""
+        return SUBJECTS[self.kind]
 
 
 def _chains(root: int, chains: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, int], ...]:

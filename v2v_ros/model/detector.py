@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from ..geometry.camera import Intrinsics
-from .detector_network import KINDS, OFFSET_UNIT, STRIDE, as_convolved, cell_depth, features
+from ..geometry.subject import SUBJECTS
+from .detector_network import KINDS, STRIDE, as_convolved, cell_depth, features
 from .runtime.fold import fold_batch_norm
 from .shrink import blocks_for, shrink
 
@@ -22,8 +23,6 @@ WIDTH, HEIGHT = 160, 120
 """Pixels that images are brought to at most."""
 LARGEST_FOCAL = 215.0
 """Pixels; images of narrower views are made smaller still, so that subjects have the sizes that the network knows."""
-APART = {"hand": 0.10, "body": 0.60}
-"""Metres between two subjects; of nearer ones the better stays."""
 _MULTIPLE = 32  # of pixels, that the network's levels need
 _CANDIDATES = 64  # cells that are looked at for each kind
 
@@ -123,7 +122,7 @@ def decode(
     peaks = heat == functional.max_pool2d(heat[None, None], 3, 1, 1)[0, 0]
     best, place = torch.where(peaks, heat, -torch.inf).flatten().topk(min(_CANDIDATES, heat.numel()))
     columns = heat.shape[1]
-    offset = out[0, 2 + 3 * index : 5 + 3 * index].flatten(1)[:, place] * OFFSET_UNIT[kind]
+    offset = out[0, 2 + 3 * index : 5 + 3 * index].flatten(1)[:, place] * SUBJECTS[kind].offset_unit
     z = cell_depth(depth)[0].flatten()[place] + offset[2]
     u = (place % columns) * STRIDE + (STRIDE - 1) / 2
     v = torch.div(place, columns, rounding_mode="floor") * STRIDE + (STRIDE - 1) / 2
@@ -149,7 +148,7 @@ def select(
     for candidate in np.flatnonzero(usable):
         if len(chosen) >= limit:
             break
-        if all(np.linalg.norm(centers[candidate] - centers[other]) >= APART[kind] for other in chosen):
+        if all(np.linalg.norm(centers[candidate] - centers[other]) >= SUBJECTS[kind].separation for other in chosen):
             chosen.append(int(candidate))
     scores = 1 / (1 + np.exp(-logits[chosen].clip(-60, 60).astype(np.float64)))
     return Detections(centers[chosen].astype(np.float64), scores.astype(np.float32), left[chosen].astype(np.float32))

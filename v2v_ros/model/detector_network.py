@@ -13,7 +13,6 @@ STRIDE = 4  # pixels a cell of the heatmaps
 CHANNELS = 9  # of the input
 KINDS = ("hand", "body")
 OUTPUTS = 9  # two heats, three offsets of hands, three of bodies, the side
-OFFSET_UNIT = {"hand": 0.05, "body": 0.15}
 """Metres that an offset of 1 stands for."""
 _WINDOWS = ((0.04, 0.03), (0.10, 0.06), (0.25, 0.15), (0.60, 0.40))  # metres: half the side, and the unit of contrasts
 _FINE = 2  # of the windows, those that are computed for every pixel
@@ -70,8 +69,8 @@ class _Block(nn.Module):
 class DetectorNet(nn.Module):
     """Features float [B, 9, H, W] to logits and offsets float [B, 9, H / 4, W / 4]; H and W are multiples of 32.
 
-    Out: heat of hands, heat of bodies (logits), offsets x, y, z of hands and of bodies in units of ``OFFSET_UNIT``, and
-    the logit of a hand's being a left one.
+    Out: heat of hands, heat of bodies (logits), offsets x, y, z of hands and of bodies in their subjects'
+    ``offset_unit``, and the logit of a hand's being a left one.
     """
 
     def __init__(self, config: DetectorConfig) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from v2v_ros.estimator.estimator import SCORE_THRESHOLD
 from v2v_ros.geometry.camera import Intrinsics
 from v2v_ros.geometry.skeletons import Skeleton, get_skeleton
 from v2v_ros.io.draw import colorize, draw_skeletons, save_png, zoom
@@ -103,7 +102,7 @@ def run_demo(
         # Its absolute topics move into the namespace too, away from those of a robot in the same domain.
         "pose_node": [
             *("-r", "/tf:=tf", "-r", "/diagnostics:=diagnostics"),
-            *parameters(skeleton=skeleton.name, weights=path, score_threshold=SCORE_THRESHOLD[kind]),
+            *parameters(skeleton=skeleton.name, weights=path, score_threshold=skeleton.subject.score_threshold),
             *parameters(device=device, runtime=runtime, threads=threads),
         ],
     }

@@ -25,8 +25,8 @@ from v2v_ros.benchmark.rig.children import Child, private_network, stop_all
 from v2v_ros.benchmark.rig.demo import NAMESPACE, DemoError, parameters, wait_for_skeletons
 from v2v_ros.benchmark.rig.observer import Observer
 from v2v_ros.benchmark.ros import cpu_seconds
-from v2v_ros.estimator.estimator import SCORE_THRESHOLD
 from v2v_ros.geometry.camera import Intrinsics
+from v2v_ros.geometry.subject import HAND
 from v2v_ros.io.files import write_atomically
 from v2v_ros.model import weights as weights_files
 from v2v_ros.msg import InferenceStats, SkeletonArray
@@ -178,7 +178,7 @@ def soak(
         "device": device,
         "runtime": runtime,
         "threads": threads,
-        "score_threshold": SCORE_THRESHOLD["hand"],
+        "score_threshold": HAND.score_threshold,
         **(pose_parameters or {}),
     }
     seconds = 60 * minutes

@@ -15,7 +15,6 @@ from ...geometry.skeletons import Skeleton
 from .joint_filter import Array, Floats, Mask, StampedFilter
 
 _LOWEST_CUTOFF = 0.8  # Hz, of a joint at rest
-_CUTOFF_SLOPE = {"hand": 60.0, "body": 15.0}  # Hz per m/s
 _SPEED_CUTOFF = 1.0  # Hz
 
 
@@ -31,7 +30,7 @@ class OneEuroFilter(StampedFilter):
 
     def __init__(self, skeleton: Skeleton) -> None:
         super().__init__(skeleton)
-        self._slope = _CUTOFF_SLOPE[skeleton.kind]
+        self._slope = skeleton.subject.cutoff_slope
         self._place, self._velocity, self._measured = np.zeros((3, self._joints, 3))
         self._since = np.zeros(self._joints)  # seconds since each joint was measured
 

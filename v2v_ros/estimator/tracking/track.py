@@ -72,12 +72,9 @@ def choose_side(right: Observation, left: Observation, evidence: float) -> Obser
     return replace(chosen, left=float(np.clip(logit, -MOST_EVIDENCE, MOST_EVIDENCE)))
 
 
-_NOISE = {"hand": 0.05, "body": 0.025}  # of a measured centroid, in cube edges
-_ACCELERATION = {"hand": 12.0, "body": 2.0}  # m/s^2, what a hand or a person does without warning
 _CROWD = 5.0  # times as much noise where two subjects are in one cube
 _FASTEST = 4.0  # m/s; hands and people move slower, wrong detections do not
 _SIZE_FRAMES = 300  # over which a subject's size is averaged
-_FADE = {"hand": 0.25, "body": 1.0}  # seconds after which an unseen subject has lost most of its velocity
 
 
 class CentroidMotion:
@@ -180,9 +177,9 @@ class Track:
         self.doubts = 0
         self._skeleton = skeleton
         self.size = bone_length(observation.points, skeleton)
-        kind = skeleton.kind
+        subject = skeleton.subject
         self._motion = CentroidMotion(
-            observation.centroid, stamp, _NOISE[kind] * edge, _ACCELERATION[kind], _FADE[kind]
+            observation.centroid, stamp, subject.centroid_noise * edge, subject.acceleration, subject.fade
         )
         self.use_filter(make_filter)
         self._filtered = self._smooth(observation, stamp)

@@ -14,15 +14,12 @@ from .track import Observation, Report, Track, bone_length
 
 _SAME_SKELETON = 0.12  # cube edges; skeletons whose joints lie closer, on average, are one seen twice
 _GATE = 4.0  # standard deviations from where a subject should be
-_LEAST_GATE = {"hand": 0.25, "body": 0.12}  # cube edges; the network's own errors
 _LARGEST_GATE = 0.6  # cube edges; further away it is somebody else
 _OTHER_SIDE = 0.3  # cube edges that the wrong hand costs
 _SURE_SIDE = 3.0  # logit from which a track's side is held against an observation
 _LOOK_SECONDS = 0.1  # between two looks at where a lost subject should be
 _LOOK_FOR = 2.0  # seconds for which it is looked for there
-_TRAVEL = {"hand": 0.5, "body": 1.0}  # m/s; how far away somebody who was lost may turn up again
 _BEYOND = 0.1  # share of the range's ends by which one who is followed may leave it: nobody comes and goes at an end
-_SAME_SIZE = {"hand": 0.12, "body": 0.15}  # relative difference of the bones up to which it may be the same one
 
 
 class Tracker:
@@ -171,9 +168,7 @@ class Tracker:
         """Cube edges between a track and an observation; infinite where they cannot be the same."""
         expected, deviation = track.predict(stamp)
         away = float(np.linalg.norm(observation.centroid - expected))
-        if away > min(
-            max(_GATE * deviation, _LEAST_GATE[self._skeleton.kind] * self._edge), _LARGEST_GATE * self._edge
-        ):
+        if away > min(max(_GATE * deviation, self._skeleton.subject.gate * self._edge), _LARGEST_GATE * self._edge):
             return np.inf
         cost = joint_distance(observation.points, track.points_at(stamp)) / self._edge
         return cost + (_OTHER_SIDE if self._other_side(track, observation) else 0.0)
@@ -215,13 +210,13 @@ class Tracker:
         unseen = stamp - track.seen
         if unseen < self.hold:  # it could not have moved so far
             return False
-        kind = self._skeleton.kind
+        subject = self._skeleton.subject
         away = float(np.linalg.norm(observation.centroid - track.predict(stamp)[0]))
         change = abs(bone_length(observation.points, self._skeleton) - track.size)
         return (
             not self._other_side(track, observation)
-            and away < _LARGEST_GATE * self._edge + _TRAVEL[kind] * unseen
-            and change < _SAME_SIZE[kind] * track.size
+            and away < _LARGEST_GATE * self._edge + subject.travel * unseen
+            and change < subject.same_size * track.size
         )
 
     def _other_side(self, track: Track, observation: Observation) -> bool:

@@ -10,9 +10,9 @@ from typing import Any
 
 from rclpy.node import Node
 
-from v2v_ros.estimator.estimator import DEPTH_RANGE, SCORE_THRESHOLD
 from v2v_ros.estimator.tracking import filters
 from v2v_ros.geometry.skeletons import SKELETONS, get_skeleton
+from v2v_ros.geometry.subject import HAND
 from v2v_ros.model import read_out, runtime
 
 from .parameters import Spec
@@ -99,7 +99,7 @@ POSE_PARAMETERS = (
     Spec("side", "either", "Which hand to look for; ignored for bodies.", choices=("either", "right", "left")),
     Spec(
         "score_threshold",
-        SCORE_THRESHOLD["hand"],
+        HAND.score_threshold,
         "Skeletons with a lower score are not reported: the probability of a subject.",
         limits=(0.0, 1.0),
     ),
@@ -219,7 +219,7 @@ class PoseSettings:
 
 
 def _depth_range(skeleton: str, values: Mapping[str, Any]) -> dict[str, float]:
-    nearest, farthest = DEPTH_RANGE[get_skeleton(skeleton).kind]
+    nearest, farthest = get_skeleton(skeleton).subject.depth_range
     return {
         "min_depth": values.get("min_depth", 0.0) or nearest,
         "max_depth": values.get("max_depth", 0.0) or farthest,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from ...model.detector_network import KINDS, OFFSET_UNIT, STRIDE, cell_depth
+from ...geometry.subject import SUBJECTS
+from ...model.detector_network import KINDS, STRIDE, cell_depth
 from ...synthetic.scenes.whole import SEEN, UNCLEAR, Scenes
 
 _BLOB = {"hand": 0.035, "body": 0.12}  # metres, standard deviation of the heat
@@ -25,7 +26,7 @@ class KindTargets:
     Attributes:
         heat: float [B, h, w], 1 at a subject's cell.
         counted: bool [B, h, w]; false near unclear subjects.
-        offsets: float [B, 3, h, w] in units of ``OFFSET_UNIT``.
+        offsets: float [B, 3, h, w] in their subjects' ``offset_unit``.
         trust: float [B, h, w], weight of the offsets.
         left: float [B, h, w], 1 for left hands.
     """
@@ -76,7 +77,7 @@ def encode(scenes: Scenes, kind: str, surface: torch.Tensor) -> KindTargets:
     return KindTargets(
         heat,
         counted,
-        (offsets / OFFSET_UNIT[kind]).nan_to_num(0.0, 0.0, 0.0),
+        (offsets / SUBJECTS[kind].offset_unit).nan_to_num(0.0, 0.0, 0.0),
         trust,
         left.to(heat).gather(1, whose.flatten(1)).view(batch, rows, columns),
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ...evaluation.calibration import RADIUS, covariance_coverage, fit, reliability
+from ...evaluation.calibration import covariance_coverage, fit, reliability
 from ...evaluation.metrics import mean_precision, success_rate
 from ...io.files import write_atomically
 from ...model import weights as weights_files
@@ -170,7 +170,7 @@ def measure(network: JointRefiner, data: PeakSet, weights: Weights) -> dict[str,
 
 
 def _calibrate(network: JointRefiner, data: PeakSet, weights: Weights) -> Any:
-    return fit(*_columns(network, data, weights), RADIUS[weights.skeleton.kind])
+    return fit(*_columns(network, data, weights), weights.skeleton.subject.near)
 
 
 def _columns(network: JointRefiner, data: PeakSet, weights: Weights) -> tuple[Any, Any, Any]:
@@ -191,7 +191,7 @@ def _confidence(
     scores, covariances = (
         each.numpy() for each in refiner.calibration.apply(torch.from_numpy(confidences), torch.from_numpy(covariances))
     )
-    radius = RADIUS[weights.skeleton.kind]
+    radius = weights.skeleton.subject.near
     distances = (errors**2).sum(1) ** 0.5
     return {
         "calibration error of the scores": reliability(scores, distances, radius)["expected_calibration_error"],

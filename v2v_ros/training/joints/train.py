@@ -10,7 +10,6 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from ...evaluation.calibration import RADIUS
 from ...geometry.skeletons import Skeleton
 from ...model.joint_refiner import JointRefiner, JointRefinerConfig, RefinedJoints, describe, log_density_loss
 from ...model.peaks import Peaks
@@ -158,7 +157,7 @@ def train_refiner(
     steps = max(1, training.draws // training.batch)
     optimizer = torch.optim.AdamW(network.parameters(), training.learning_rate, weight_decay=training.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(steps))
-    near = RADIUS[skeleton.kind] / (edge / 2)
+    near = skeleton.subject.near / (edge / 2)
     for step in range(1, steps + 1):
         chosen = torch.randint(len(data.labels), (training.batch,), generator=generator)
         batch = augment(PeakSet(*(column[chosen] for column in data)), skeleton, size, generator, training)
