@@ -16,6 +16,7 @@ from v2v_ros.estimator import PoseEstimator
 from v2v_ros.estimator.locate import SIZES, locate, refine_center
 from v2v_ros.estimator.observe import Observer
 from v2v_ros.estimator.search import Refined, Refiner, Search, nearest_blobs
+from v2v_ros.estimator.settings import Settings
 from v2v_ros.estimator.stopwatch import Stopwatch
 from v2v_ros.estimator.tracking.track import Observation, Track, choose_side
 from v2v_ros.estimator.tracking.tracker import Tracker
@@ -144,13 +145,14 @@ def test_a_track_predicts_steady_motion() -> None:
 
 
 def test_a_lost_subject_is_predicted_for_a_moment_with_falling_score() -> None:
-    tracker = Tracker(HAND21, 0.25)
+    tracker = Tracker(HAND21, 0.25, Settings.usual(HAND_SUBJECT))
+    hold = tracker.settings.hold_seconds
     for step in range(4):
         tracker.begin(step / 30)
         tracker.update([observation(0.01 * step)], step / 30)
         tracker.reports(step / 30)
     reports = []
-    for unseen in (1 / 30, 0.8 * tracker.hold):
+    for unseen in (1 / 30, 0.8 * hold):
         tracker.begin(0.1 + unseen)
         ((track, report),) = tracker.reports(0.1 + unseen)
         assert track.state is TrackingState.PREDICTED
@@ -159,8 +161,8 @@ def test_a_lost_subject_is_predicted_for_a_moment_with_falling_score() -> None:
     assert 0.8 > first.score > later.score > 0
     assert first.points[0, 0] > 0.03 and later.covariances[0, 0] > first.covariances[0, 0] > 1e-4
     assert np.isfinite(later.velocities).all() and 0 < later.velocities[0, 0] < first.velocities[0, 0] < 0.4
-    tracker.begin(0.11 + tracker.hold)
-    assert not tracker.reports(0.11 + tracker.hold)
+    tracker.begin(0.11 + hold)
+    assert not tracker.reports(0.11 + hold)
     tracker.begin(-1.0)  # time went back
     assert not tracker.tracks
 

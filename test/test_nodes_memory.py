@@ -10,7 +10,7 @@ import pytest
 
 _FRAGMENTS = """
 import sys
-from v2v_ros.nodes.memory import release_free_memory
+from v2v_ros.nodes.support.process import release_free_memory
 
 def resident():
     with open("/proc/self/smaps_rollup") as file:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from v2v_ros.estimator.settings import Settings
 from v2v_ros.estimator.tracking.track import Observation, Track
 from v2v_ros.estimator.tracking.tracker import Tracker, joint_distance
 from v2v_ros.geometry.estimate import Side, TrackingState
@@ -29,9 +31,11 @@ def seen(x: float, y: float = 0.0, z: float = 0.5, shape: int = 0, score: float 
 
 
 def tracker(most: int = 4) -> Tracker:
-    result = Tracker(HAND21, EDGE)
-    result.most = most
-    return result
+    return Tracker(HAND21, EDGE, Settings(0.5, 0.0, np.inf, max_subjects=most))
+
+
+def change(hands: Tracker, **values: Any) -> None:
+    hands.settings = hands.settings.but(**values)
 
 
 def show(tracker: Tracker, stamp: float, *observations: Observation) -> dict[str, np.ndarray]:
@@ -89,7 +93,7 @@ def test_two_tracks_that_end_at_one_subject_leave_one() -> None:
     for frame in range(1, 40):
         places = show(hands, frame * STEP, seen(0.1, shape=1))
     assert len(places) == 1 and sorted(track.lost for track in hands.tracks) == [False, True]
-    show(hands, 40 * STEP + hands.memory, seen(0.1, shape=1))
+    show(hands, 40 * STEP + hands.settings.memory_seconds, seen(0.1, shape=1))
     assert len(hands.tracks) == 1
 
 
@@ -108,7 +112,7 @@ def test_somebody_elsewhere_takes_the_place_of_one_who_is_not_seen() -> None:
 
 def test_a_subject_is_reported_once_confirmed_and_then_under_the_next_number() -> None:
     hands = tracker()
-    hands.confirmation = 3
+    change(hands, confirmation=3)
     assert show(hands, 0.0, seen(0.0)) == {}
     for frame in range(1, 20):  # a flicker somewhere else every fourth frame
         flicker = [seen(0.5 + 0.4 * frame)] if frame % 4 == 0 else []
@@ -166,7 +170,7 @@ def test_lost_subjects_are_looked_for_now_and_then_for_a_while() -> None:
     for frame in range(1, 120):
         hands.begin(frame * STEP)
         looks += [frame * STEP for _ in hands.due(frame * STEP)]
-    followed = [stamp for stamp in looks if stamp < hands.hold]
+    followed = [stamp for stamp in looks if stamp < hands.settings.hold_seconds]
     assert len(followed) == 7 and 12 <= len(looks) - len(followed) <= 18 and max(looks) < 2.0
 
 
@@ -186,7 +190,7 @@ def test_a_subject_seen_in_every_frame_is_followed_however_slowly_frames_come(
     step: float, hold: float, memory: float
 ) -> None:
     hands = tracker()
-    hands.hold, hands.memory, hands.confirmation = hold, memory, 2
+    change(hands, hold_seconds=hold, memory_seconds=memory, confirmation=2)
     assert show(hands, 0.0, seen(0.0), seen(0.4, shape=1)) == {}
     for frame in range(1, 10):
         hands.begin(frame * step)
@@ -202,11 +206,11 @@ def test_of_more_than_may_be_followed_any_longer_the_first_stay() -> None:
     everybody = (seen(0.4, shape=1), seen(0.0), seen(-0.4, shape=2))
     show(hands, 0.0, seen(0.0))
     assert len(show(hands, STEP, *everybody)) == 3
-    hands.most = 1
+    change(hands, max_subjects=1)
     for frame in range(2, 10):
         assert list(show(hands, frame * STEP, *everybody)) == ["hand_1"]
     assert len(hands.tracks) == 2
-    hands.most = 3
+    change(hands, max_subjects=3)
     assert len(show(hands, 10 * STEP, *everybody)) == 3
 
 
@@ -252,7 +256,7 @@ def test_whatever_is_seen_there_are_never_too_many_and_no_name_comes_twice(
     frames: list[tuple[float, list[tuple[float, float, int]]]], most: int, confirmation: int
 ) -> None:
     hands = tracker(most)
-    hands.confirmation = confirmation
+    change(hands, confirmation=confirmation)
     stamp = 0.0
     ended: set[str] = set()
     alive: set[str] = set()
@@ -270,12 +274,12 @@ def test_whatever_is_seen_there_are_never_too_many_and_no_name_comes_twice(
         assert not ended & alive  # whoever was forgotten stays forgotten
         for _, report in reports:
             assert 0 <= report.score <= 1 and np.isfinite(report.points).all() and np.isfinite(report.covariances).all()
-        assert all(stamp - track.seen < hands.memory for track in hands.tracks)
+        assert all(stamp - track.seen < hands.settings.memory_seconds for track in hands.tracks)
 
 
 def ranged(nearest: float = 0.2, farthest: float = 1.0) -> Tracker:
     result = tracker()
-    result.nearest, result.farthest = nearest, farthest
+    change(result, min_depth=nearest, max_depth=farthest)
     return result
 
 
@@ -289,7 +293,7 @@ def test_nobody_new_is_taken_in_out_of_range(z: float, taken: bool) -> None:
 def test_who_walks_out_of_range_is_lost_a_tenth_beyond_and_known_again_within() -> None:
     """Out at 1 m/s, a second outside, back in: no report beyond the tenth, none before the range is reached again."""
     hands = ranged()
-    hands.hold = 0.25  # it is lost at once all the same
+    change(hands, hold_seconds=0.25)  # it is lost at once all the same
     way = np.concatenate((np.arange(0.803, 1.6, STEP), np.arange(1.597, 0.8, -STEP)))
     reported = []
     for frame, z in enumerate(way):
@@ -315,7 +319,7 @@ def test_a_prediction_out_of_range_is_not_reported() -> None:
     found = [show(hands, frame * STEP) for frame in range(8, 14)]
     depths = [float(place[2]) for places in found for place in places.values()]
     assert depths and max(depths) <= 1.1 and not found[-1]
-    assert 13 * STEP - hands.tracks[0].seen < hands.hold  # else nothing would have been said anyway
+    assert 13 * STEP - hands.tracks[0].seen < hands.settings.hold_seconds  # else nothing would have been said anyway
 
 
 def test_others_are_followed_while_one_is_out_of_range() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +19,8 @@ from ..model.runtime import choose_device
 from .observe import Observer
 from .pipeline import make_pipeline
 from .search import Proposals, Search
+from .settings import Setting, Settings
 from .stopwatch import Stopwatch
-from .tracking.filters import NAMES, make_filter
 from .tracking.track import Observation
 from .tracking.tracker import Tracker
 
@@ -74,26 +75,25 @@ class PoseEstimator:
         skeleton: When given, weights for any other skeleton are refused.
         detector_weights: Name or path of a detector's weights; ``auto``: those shipped; None: the nearest things are
             looked at.
-        side: Which hand to expect; UNKNOWN: either, and always for bodies. The networks know right hands and see left
-            ones mirrored.
-        score_threshold: Skeletons with a lower score are not reported; None: by the kind of subject.
-        min_depth, max_depth: Range of distances along z, metres, in which a new subject, the middle of its joints, is
-            taken in; one who is followed is lost a tenth beyond. None: by the kind of subject.
-        max_subjects: How many are followed at once: those found first, or that a hint points at.
-        filter: Of the joints over time, one of :data:`v2v_ros.estimator.tracking.filters.NAMES`.
-        confirmation: Frames in which a subject must have been seen before it is reported.
-        hold_seconds: For how long a subject that is not seen is still reported, as predicted.
-        memory_seconds: For how long it then keeps its identity.
-        camera_roll: The camera is mounted turned clockwise about its optical axis, as seen from behind it, by 0, 90,
-            180 or 270 degrees. Images are turned upright before anything else; hints and results are in the frame of
-            the image as it came.
-
-    All but the first seven can be changed between frames as attributes.
+        settings: Any of :class:`~v2v_ros.estimator.settings.Settings`; what is left out, or None, suits the kind of
+            subject. They can be changed between frames, one by one as attributes or all as ``settings``.
 
     Raises:
         WeightsError: The weights cannot be used.
         ValueError: There is no such device, runtime, read-out, filter or camera roll.
+        TypeError: There is no such setting.
     """
+
+    side = Setting[Side]()
+    score_threshold = Setting[float]()
+    min_depth = Setting[float]()
+    max_depth = Setting[float]()
+    max_subjects = Setting[int]()
+    filter = Setting[str]()
+    confirmation = Setting[int]()
+    hold_seconds = Setting[float]()
+    memory_seconds = Setting[float]()
+    camera_roll = Setting[int]()
 
     def __init__(
         self,
@@ -105,16 +105,7 @@ class PoseEstimator:
         read_out: str = "auto",
         detector_weights: str | Path | None = "auto",
         skeleton: str | None = None,
-        side: Side = Side.UNKNOWN,
-        score_threshold: float | None = None,
-        min_depth: float | None = None,
-        max_depth: float | None = None,
-        max_subjects: int = 1,
-        filter: str = "none",
-        confirmation: int = 1,
-        hold_seconds: float = 0.25,
-        memory_seconds: float = 5.0,
-        camera_roll: int = 0,
+        **settings: Any,
     ) -> None:
         torch_device = choose_device(device)
         loaded = weights_files.load(weights, skeleton)
@@ -127,7 +118,7 @@ class PoseEstimator:
         elif detector_weights is not None:
             detector = Detector(weights_files.load_detector(detector_weights), torch_device)
         self._search = Search(loaded.skeleton.subject, self._edge, detector)
-        self._tracker = Tracker(loaded.skeleton, self._edge)
+        self._tracker = Tracker(loaded.skeleton, self._edge, Settings.usual(loaded.skeleton.subject))
         self._leads: list[_Lead] = []
         self._searched = -np.inf
 
@@ -137,65 +128,23 @@ class PoseEstimator:
         self.runtime = self._pipeline.description
         self.read_out = self._pipeline.read_out.name
         self.device = str(torch_device)
-        nearest, farthest = self.skeleton.subject.depth_range
-        self._roll = CameraRoll(camera_roll)
-        self.side = side
-        self.score_threshold = self.skeleton.subject.score_threshold if score_threshold is None else score_threshold
-        self.min_depth = nearest if min_depth is None else min_depth
-        self.max_depth = farthest if max_depth is None else max_depth
-        self._filter = "none"
-        self.max_subjects, self.filter = max_subjects, filter
-        self.confirmation, self.hold_seconds, self.memory_seconds = confirmation, hold_seconds, memory_seconds
+        self._roll = CameraRoll(0)
+        self.settings = Settings.usual(self.skeleton.subject).but(**settings)
 
     @property
-    def side(self) -> Side:
-        """Which hand is expected."""
-        return self._observe.side or Side.UNKNOWN
+    def settings(self) -> Settings:
+        """What may change between frames; another camera roll forgets all subjects."""
+        return self._tracker.settings
 
-    @side.setter
-    def side(self, side: Side) -> None:
-        self._observe.side = side if self.skeleton.kind == "hand" else None
-
-    @property
-    def max_subjects(self) -> int:
-        """How many subjects are followed at once."""
-        return self._tracker.most
-
-    @max_subjects.setter
-    def max_subjects(self, count: int) -> None:
-        self._tracker.most = count
-
-    @property
-    def filter(self) -> str:
-        """Of the joints over time."""
-        return self._filter
-
-    @filter.setter
-    def filter(self, name: str) -> None:
-        if name not in NAMES:
-            raise ValueError(f"unknown filter '{name}'; choose one of: {', '.join(NAMES)}")
-        if name != self._filter:
-            skeleton = self.skeleton
-            self._filter = name
-            self._tracker.use_filter(lambda: make_filter(name, skeleton))
-
-    @property
-    def confirmation(self) -> int:
-        """Frames in which a subject must have been seen before it is reported."""
-        return self._tracker.confirmation
-
-    @confirmation.setter
-    def confirmation(self, frames: int) -> None:
-        self._tracker.confirmation = frames
-
-    @property
-    def hold_seconds(self) -> float:
-        """For how long a subject that is not seen is still reported."""
-        return self._tracker.hold
-
-    @hold_seconds.setter
-    def hold_seconds(self, seconds: float) -> None:
-        self._tracker.hold = seconds
+    @settings.setter
+    def settings(self, settings: Settings) -> None:
+        if self.skeleton.kind != "hand":
+            settings = replace(settings, side=Side.UNKNOWN)
+        self._observe.side = settings.side if self.skeleton.kind == "hand" else None
+        self._tracker.settings = settings
+        if settings.camera_roll != self._roll.degrees:
+            self._roll = CameraRoll(settings.camera_roll)
+            self.reset()
 
     @property
     def identities(self) -> int:
@@ -205,26 +154,6 @@ class PoseEstimator:
     @identities.setter
     def identities(self, count: int) -> None:
         self._tracker.identities = count
-
-    @property
-    def memory_seconds(self) -> float:
-        """For how long a subject that is not seen keeps its identity."""
-        return self._tracker.memory
-
-    @memory_seconds.setter
-    def memory_seconds(self, seconds: float) -> None:
-        self._tracker.memory = seconds
-
-    @property
-    def camera_roll(self) -> int:
-        """By how many degrees the camera is turned; another value forgets all subjects."""
-        return self._roll.degrees
-
-    @camera_roll.setter
-    def camera_roll(self, degrees: int) -> None:
-        if degrees != self._roll.degrees:
-            self._roll = CameraRoll(degrees)
-            self.reset()
 
     def reset(self) -> None:
         """Forget all subjects; the next ones get new ids."""
@@ -263,7 +192,6 @@ class PoseEstimator:
         clock = Stopwatch(self._device, _STAGES)
         image = self._pipeline.upload(depth)
         tracker = self._tracker
-        tracker.nearest, tracker.farthest = self.min_depth, self.max_depth
         tracker.begin(stamp)
         self._follow(image, intrinsics, stamp, clock)
 
@@ -279,14 +207,14 @@ class PoseEstimator:
             best = proposals.best
             self._compare(proposals, stamp)
         with clock.stage("track"):
-            skeletons = self._report(stamp)
+            skeletons = tuple(skeleton for _, skeleton in tracker.reports(stamp))
         return roll.camera_estimate(Estimate(skeletons, clock.seconds, best))
 
     def _propose(self, depth: np.ndarray, intrinsics: Intrinsics, stamp: float, clock: Stopwatch) -> Proposals:
         """Search the whole image."""
         self._searched = stamp
         with clock.stage("locate"):
-            return self._search(depth, intrinsics, (self.min_depth, self.max_depth), 2 * self._tracker.most + 2)
+            return self._search(depth, intrinsics, (self.min_depth, self.max_depth), 2 * self.max_subjects + 2)
 
     def _compare(self, proposals: Proposals, stamp: float) -> None:
         """Hold what a search proposes against the tracks: others may be new, and a track may be on nobody."""
@@ -393,23 +321,6 @@ class PoseEstimator:
 
     def _is_plausible(self, look: Observation) -> bool:
         return look.score > 0 and look.score >= _FIRST_LOOK * self.score_threshold
-
-    def _report(self, stamp: float) -> tuple[SkeletonEstimate, ...]:
-        return tuple(
-            SkeletonEstimate(
-                id=track.id,
-                side=report.side,
-                tracking_state=track.state,
-                score=report.score,
-                center=report.center,
-                cube_edge=self._edge,
-                points=report.points,
-                scores=report.scores,
-                covariances=report.covariances,
-                velocities=report.velocities,
-            )
-            for track, report in self._tracker.reports(stamp)
-        )
 
 
 def _priors(proposals: Proposals) -> list[float]:

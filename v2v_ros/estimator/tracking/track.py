@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...geometry.estimate import Side, TrackingState
+from ...geometry.estimate import Side, SkeletonEstimate, TrackingState
 from ...geometry.skeletons import Skeleton
-from .filters import Filtered, JointFilter, Unfiltered
+from .filters import Filtered, make_filter
 
 
 @dataclass(frozen=True)
@@ -38,20 +37,6 @@ class Observation:
     def centroid(self) -> np.ndarray:
         """float64 [3]: mean of the joints, the centre of the next cube."""
         return np.asarray(np.nanmean(self.points, axis=0, dtype=np.float64))
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a track says about its subject at a time; fields as those of
-    :class:`~v2v_ros.estimator.estimator.SkeletonEstimate`."""
-
-    side: Side
-    score: float
-    center: np.ndarray
-    points: np.ndarray
-    scores: np.ndarray
-    covariances: np.ndarray
-    velocities: np.ndarray
 
 
 MOST_EVIDENCE = 1.5  # logit; looks at neighbouring frames are not independent
@@ -146,7 +131,7 @@ class Track:
         stamp: Its time, seconds.
         edge: Of the cube, metres.
         skeleton: Of the subject.
-        make_filter: Makes the filter of the joints; None: they are reported as they were measured.
+        filter: Name of what smooths its joints, one of :data:`~v2v_ros.estimator.tracking.filters.NAMES`.
 
     Attributes:
         id: Empty until the tracker reports the subject for the first time.
@@ -165,7 +150,7 @@ class Track:
         stamp: float,
         edge: float,
         skeleton: Skeleton,
-        make_filter: Callable[[], JointFilter] | None = None,
+        filter: str = "none",
     ) -> None:
         self.id = ""
         self.observation = observation
@@ -175,18 +160,18 @@ class Track:
         self.fresh, self.lost = True, False
         self.sightings = 1
         self.doubts = 0
-        self._skeleton = skeleton
+        self._skeleton, self._edge = skeleton, edge
         self.size = bone_length(observation.points, skeleton)
         subject = skeleton.subject
         self._motion = CentroidMotion(
             observation.centroid, stamp, subject.centroid_noise * edge, subject.acceleration, subject.fade
         )
-        self.use_filter(make_filter)
+        self.use_filter(filter)
         self._filtered = self._smooth(observation, stamp)
 
-    def use_filter(self, make_filter: Callable[[], JointFilter] | None) -> None:
+    def use_filter(self, name: str) -> None:
         """Take another filter, from the next sighting on."""
-        self._filter = make_filter() if make_filter is not None else Unfiltered(self._skeleton)
+        self._filter = make_filter(name, self._skeleton)
 
     def predict(self, stamp: float) -> tuple[np.ndarray, float]:
         """Where the centroid should be at a time, float64 [3] metres, and its standard deviation."""
@@ -215,33 +200,43 @@ class Track:
             self.size += (size - self.size) / min(self.sightings, _SIZE_FRAMES) if np.isfinite(self.size) else size
         self._filtered = self._smooth(observation, stamp)
 
-    def report(self, stamp: float, hold: float) -> Report:
-        """What to say at a time; after the last sighting, its pose moved on, ever less sure.
+    def report(self, stamp: float, hold: float) -> SkeletonEstimate:
+        """Return the subject at a time; after the last sighting, its pose moved on, ever less sure.
 
         Args:
             hold: Seconds until nothing is left of the score.
         """
-        last = self.observation
+        last, smoothed = self.observation, self._filtered
+        seen = SkeletonEstimate(
+            id=self.id,
+            side=last.side,
+            tracking_state=self.state,
+            score=last.score,
+            center=last.center,
+            cube_edge=self._edge,
+            points=smoothed.points,
+            scores=last.scores,
+            covariances=smoothed.covariances,
+            velocities=smoothed.velocities,
+        )
         if self.fresh:
-            state = self._filtered
-            return Report(
-                last.side, last.score, last.center, state.points, last.scores, state.covariances, state.velocities
-            )
+            return seen
         self.state = TrackingState.PREDICTED
         unseen = stamp - self.seen
         fading = np.float32(max(0.0, 1 - unseen / hold))
         center, deviation = self._motion.predict(stamp)
-        covariances = self._filtered.covariances.copy()
+        covariances = smoothed.covariances.copy()
         covariances[:, (0, 3, 5)] += np.float32(deviation**2)
         velocities = np.where(np.isfinite(last.points), self._motion.velocity_at(stamp), np.nan)
-        return Report(
-            last.side,
-            float(last.score * fading),
-            center,
-            self.points_at(stamp),
-            last.scores * fading,
-            covariances,
-            velocities.astype(np.float32),
+        return replace(
+            seen,
+            tracking_state=self.state,
+            score=float(last.score * fading),
+            center=center,
+            points=self.points_at(stamp),
+            scores=last.scores * fading,
+            covariances=covariances,
+            velocities=velocities.astype(np.float32),
         )
 
     def _smooth(self, observation: Observation, stamp: float) -> Filtered:

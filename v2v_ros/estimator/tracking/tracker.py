@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from ...geometry.estimate import Side
+from ...geometry.estimate import Side, SkeletonEstimate
 from ...geometry.skeletons import Skeleton
-from .filters import JointFilter
+from ..settings import Settings
 from .joint_filter import LONGEST_GAP
-from .track import Observation, Report, Track, bone_length
+from .track import Observation, Track, bone_length
 
 _SAME_SKELETON = 0.12  # cube edges; skeletons whose joints lie closer, on average, are one seen twice
 _GATE = 4.0  # standard deviations from where a subject should be
@@ -31,32 +31,30 @@ class Tracker:
 
     Args:
         skeleton: Of the subjects.
-        edge: Of the cube, metres.
+        edge: Cube edge in metres.
+        settings: What to go by; how many subjects are followed, where, and for how long.
 
     Attributes:
-        make_filter: Makes the filter of a track's joints; None: joints are reported as they were measured.
-        most: Largest number of subjects that are followed.
-        confirmation: Frames in which a subject must have been seen before it is reported.
-        hold: Seconds for which one that is not seen is still reported.
-        memory: Seconds for which it keeps its identity.
-        nearest, farthest: Range of distances along z, metres, in which somebody is taken in; the middle of the joints
-            counts. One who is followed may be a tenth nearer or farther.
+        settings: What to go by; another filter is taken up by present and future tracks.
         tracks: Those followed and those lost, in the order in which they were found.
     """
 
-    def __init__(self, skeleton: Skeleton, edge: float) -> None:
+    def __init__(self, skeleton: Skeleton, edge: float, settings: Settings) -> None:
         self._skeleton, self._edge = skeleton, edge
-        self.make_filter: Callable[[], JointFilter] | None = None
-        self.most, self.confirmation, self.hold, self.memory = 1, 1, 0.25, 5.0
-        self.nearest, self.farthest = 0.0, np.inf
+        self._settings = settings
         self.tracks: list[Track] = []
         self.identities = 0
 
-    def use_filter(self, make_filter: Callable[[], JointFilter] | None) -> None:
-        """Take another filter, for present and future tracks; None: none."""
-        self.make_filter = make_filter
-        for track in self.tracks:
-            track.use_filter(make_filter)
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: Settings) -> None:
+        before, self._settings = self._settings.filter, settings
+        if settings.filter != before:
+            for track in self.tracks:
+                track.use_filter(settings.filter)
 
     def clear(self) -> None:
         """Forget all subjects; identities are not used again."""
@@ -74,16 +72,16 @@ class Tracker:
         kept = []
         for track in self.tracks:
             unseen = stamp - track.seen
-            hold = max(self.hold, LONGEST_GAP) if track.fresh else self.hold
+            hold = max(self.settings.hold_seconds, LONGEST_GAP) if track.fresh else self.settings.hold_seconds
             track.fresh = False
             track.lost = track.lost or not unseen < hold
-            confirmed = track.sightings >= self.confirmation
-            if 0 <= unseen < max(hold, self.memory) and (confirmed or not track.lost):
+            confirmed = track.sightings >= self.settings.confirmation
+            if 0 <= unseen < max(hold, self.settings.memory_seconds) and (confirmed or not track.lost):
                 kept.append(track)
-        for track in [track for track in kept if not track.lost][self.most :]:
+        for track in [track for track in kept if not track.lost][self.settings.max_subjects :]:
             track.lost = True  # fewer may be followed than before
         lost = sorted((track for track in kept if track.lost), key=lambda track: track.seen)
-        gone = lost[: max(0, len(lost) - self.most)]
+        gone = lost[: max(0, len(lost) - self.settings.max_subjects)]
         self.tracks = [track for track in kept if track not in gone]
 
     def due(self, stamp: float) -> list[Track]:
@@ -101,12 +99,12 @@ class Tracker:
         return self._spans(float(observation.centroid[2]), beyond)
 
     def _spans(self, distance: float, beyond: float) -> bool:
-        return (1 - beyond) * self.nearest <= distance <= (1 + beyond) * self.farthest
+        return (1 - beyond) * self.settings.min_depth <= distance <= (1 + beyond) * self.settings.max_depth
 
     @property
     def has_room(self) -> bool:
         """Fewer are seen than may be."""
-        return sum(track.fresh for track in self.tracks) < self.most
+        return sum(track.fresh for track in self.tracks) < self.settings.max_subjects
 
     def update(self, observations: Sequence[Observation], stamp: float) -> None:
         """Take in what was seen at a time, the surest first where there is no room for all."""
@@ -116,7 +114,7 @@ class Tracker:
         for track, index in pairs:
             track.update(apart[index], stamp, self._is_crowded(track, stamp))
         for track in followed:
-            track.lost = not (track.fresh or stamp - track.seen < self.hold)
+            track.lost = not (track.fresh or stamp - track.seen < self.settings.hold_seconds)
         for track, index in pairs:
             if not self.reaches(apart[index], _BEYOND):
                 track.lost, track.fresh = True, False
@@ -137,18 +135,18 @@ class Tracker:
         """Whether two observations are of one subject, seen twice in a frame."""
         return joint_distance(one.points, other.points) <= _SAME_SKELETON * self._edge
 
-    def reports(self, stamp: float) -> list[tuple[Track, Report]]:
-        """What to say at a time about every subject that is to be reported; it then has an identity."""
+    def reports(self, stamp: float) -> list[tuple[Track, SkeletonEstimate]]:
+        """Return the tracks to be reported at a time, and their subjects, which then have identities."""
         found = []
         for track in self.tracks:
-            if track.lost or track.sightings < self.confirmation:
+            if track.lost or track.sightings < self.settings.confirmation:
                 continue
             if not track.fresh and not self._spans(float(track.predict(stamp)[0][2]), _BEYOND):
                 continue
             if not track.id:
                 self.identities += 1
                 track.id = f"{self._skeleton.kind}_{self.identities}"
-            found.append((track, track.report(stamp, self.hold)))
+            found.append((track, track.report(stamp, self.settings.hold_seconds)))
         return found
 
     def _assign(self, tracks: list[Track], seen: Sequence[Observation], stamp: float) -> list[tuple[Track, int]]:
@@ -186,13 +184,13 @@ class Tracker:
         if any(track.fresh and self._is_same(observation, track.observation) for track in self.tracks):
             return  # somebody who was already seen in this frame
         followed = [track for track in self.tracks if not track.lost]
-        if len(followed) >= self.most:
+        if len(followed) >= self.settings.max_subjects:
             if any(track.fresh for track in followed):
                 return  # whoever is hidden for a moment keeps the place
             min(followed, key=lambda track: track.seen).lost = True
         known = self._remembered(observation, stamp)
         if known is None:
-            self.tracks.append(Track(observation, stamp, self._edge, self._skeleton, self.make_filter))
+            self.tracks.append(Track(observation, stamp, self._edge, self._skeleton, self.settings.filter))
         else:
             known.update(observation, stamp)
 
@@ -208,7 +206,7 @@ class Tracker:
     def _may_be(self, track: Track, observation: Observation, stamp: float) -> bool:
         """Whether somebody who turned up elsewhere can be the subject of a lost track."""
         unseen = stamp - track.seen
-        if unseen < self.hold:  # it could not have moved so far
+        if unseen < self.settings.hold_seconds:  # it could not have moved so far
             return False
         subject = self._skeleton.subject
         away = float(np.linalg.norm(observation.centroid - track.predict(stamp)[0]))

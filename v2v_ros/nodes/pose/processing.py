@@ -17,7 +17,7 @@ from std_msgs.msg import Header
 
 from v2v_ros.estimator import PoseEstimator
 from v2v_ros.geometry.camera import distortion_hint
-from v2v_ros.geometry.estimate import Estimate, Side
+from v2v_ros.geometry.estimate import Estimate
 from v2v_ros.io.headers import FrameWatch, frame_name
 from v2v_ros.msg import InferenceStats
 
@@ -30,7 +30,6 @@ from .inputs import CameraInfos, FrameError, MissingInfo, Order, age, decode, in
 from .recovery import Recovery
 from .reports import Reports
 
-_SIDES = {"either": Side.UNKNOWN, "right": Side.RIGHT, "left": Side.LEFT}
 _LONGEST_PREDICTION = 0.1  # seconds; hands do not go straight on for longer
 _HINT_AGE = 0.5  # seconds by which a hint and an image may be apart
 
@@ -111,12 +110,12 @@ class Processing:
         depth = decode(message, self._topics.image)
         camera = intrinsics(info, depth.shape, self._topics.info)
         if self._statistics.summary_is_due:
-            self._statistics.summarized(summarize(depth, settings.min_depth, settings.max_depth))
+            self._statistics.summarized(summarize(depth, settings.estimator.min_depth, settings.estimator.max_depth))
         hint = distortion_hint(info, self._topics.image)
         self._statistics.info_of(frame_name(info.header.frame_id), header.frame_id, hint)
         decoded = time.perf_counter()
         estimator = self._ready(settings.on_runtime_error)
-        configure(estimator, settings)
+        estimator.settings = settings.estimator
         center = self._center(header)
         with self._recovery.watch():
             estimate = estimator.estimate(depth, camera, to_seconds(message.header.stamp), center)
@@ -214,17 +213,3 @@ class Processing:
             dropped=dropped + counts["stale"],
             failed=failed,
         )
-
-
-def configure(estimator: PoseEstimator, settings: PoseSettings) -> None:
-    """Hand over what can change from image to image."""
-    estimator.side = _SIDES[settings.side]
-    estimator.score_threshold = settings.score_threshold
-    estimator.min_depth = settings.min_depth
-    estimator.max_depth = settings.max_depth
-    estimator.camera_roll = settings.camera_roll
-    estimator.max_subjects = settings.max_subjects
-    estimator.confirmation = settings.confirmation
-    estimator.hold_seconds = settings.hold_seconds
-    estimator.memory_seconds = settings.memory_seconds
-    estimator.filter = settings.filter

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any
 
 from rclpy.node import Node
 
+from v2v_ros.estimator.settings import Settings
 from v2v_ros.estimator.tracking import filters
+from v2v_ros.geometry.estimate import Side
 from v2v_ros.geometry.skeletons import SKELETONS, get_skeleton
 from v2v_ros.geometry.subject import HAND
 from v2v_ros.model import read_out, runtime
 
 from .parameters import Spec
+
+_SIDES = {"either": Side.UNKNOWN, "right": Side.RIGHT, "left": Side.LEFT}
 
 POSE_PARAMETERS = (
     Spec("skeleton", "hand21", "Skeleton to estimate.", choices=tuple(SKELETONS), read_only=True),
@@ -96,7 +100,7 @@ POSE_PARAMETERS = (
         read_only=True,
     ),
     Spec("diagnostics_period", 1.0, "Seconds between diagnostics.", limits=(0.1, 60.0), read_only=True),
-    Spec("side", "either", "Which hand to look for; ignored for bodies.", choices=("either", "right", "left")),
+    Spec("side", "either", "Which hand to look for; ignored for bodies.", choices=tuple(_SIDES)),
     Spec(
         "score_threshold",
         HAND.score_threshold,
@@ -190,18 +194,13 @@ POSE_PARAMETERS = (
 
 @dataclass(frozen=True)
 class PoseSettings:
-    """The parameters of the pose node that can change while it runs; depths of 0 are resolved."""
+    """The parameters of the pose node that can change while it runs.
 
-    side: str
-    score_threshold: float
-    min_depth: float
-    max_depth: float
-    camera_roll: int
-    max_subjects: int
-    confirmation: int
-    hold_seconds: float
-    memory_seconds: float
-    filter: str
+    Attributes:
+        estimator: What the estimator goes by; depths of 0 are resolved.
+    """
+
+    estimator: Settings
     predict_to_now: bool
     max_age: float
     on_runtime_error: str
@@ -213,9 +212,13 @@ class PoseSettings:
 
     @staticmethod
     def read(node: Node) -> PoseSettings:
-        values = {name: node.get_parameter(name).value for name in PoseSettings.__dataclass_fields__}
-        values |= _depth_range(node.get_parameter("skeleton").value, values)
-        return PoseSettings(**values)
+        def values(settings: type[Settings | PoseSettings]) -> dict[str, Any]:
+            names = [field.name for field in fields(settings) if field.name != "estimator"]
+            return {name: node.get_parameter(name).value for name in names}
+
+        wanted = values(Settings)
+        wanted |= _depth_range(node.get_parameter("skeleton").value, wanted) | {"side": _SIDES[wanted["side"]]}
+        return PoseSettings(Settings(**wanted), **values(PoseSettings))
 
 
 def _depth_range(skeleton: str, values: Mapping[str, Any]) -> dict[str, float]:
