@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from v2v_ros.estimator.settings import Settings
 from v2v_ros.geometry.camera import Intrinsics
 from v2v_ros.geometry.estimate import Estimate, Side, SkeletonEstimate, TrackingState
 from v2v_ros.geometry.skeletons import get_skeleton
@@ -125,8 +126,7 @@ class FakeEstimator:
         self.skeleton = get_skeleton("hand21")
         self.weights_id, self.weights_hash = "fake", "0123456789ab"
         self.network, self.runtime, self.device = "none", "numpy", "cpu"
-        self.side = Side.RIGHT
-        self.score_threshold, self.min_depth, self.max_depth = 0.0, 0.0, 0.0
+        self.settings = Settings(0.0, 0.0, 0.0, Side.RIGHT)
         self.depths: list[np.ndarray] = []
         self.cameras: list[Intrinsics] = []
         self.hints: list[np.ndarray | None] = []
@@ -154,7 +154,7 @@ class FakeEstimator:
         scores = np.where(np.isfinite(points[:, 0]), 0.9, 0.0)
         one = SkeletonEstimate(
             id=f"hand_{self.resets + 1}",
-            side=Side.RIGHT if self.side == Side.UNKNOWN else self.side,
+            side=Side.RIGHT if self.settings.side == Side.UNKNOWN else self.settings.side,
             tracking_state=TrackingState.TRACKED,
             score=0.9,
             center=middle,

@@ -237,7 +237,7 @@ def test_a_depth_range_beyond_the_defaults_can_be_given_at_the_start(make_bench:
     bench = make_bench(min_depth=2.0, max_depth=3.0)
     bench.send()
     bench.ros.wait(lambda: bench.skeletons)
-    assert (bench.estimator.min_depth, bench.estimator.max_depth) == (2.0, 3.0)
+    assert (bench.estimator.settings.min_depth, bench.estimator.settings.max_depth) == (2.0, 3.0)
 
 
 def test_pausing_before_the_node_is_active_holds(make_bench: Callable[..., Bench]) -> None:
@@ -310,7 +310,7 @@ def test_parameters_reach_the_estimator_while_it_runs(bench: Bench) -> None:
 
     bench.send()
     bench.ros.wait(lambda: bench.skeletons)
-    one = bench.estimator
+    one = bench.estimator.settings
     assert (one.side, one.score_threshold) == (Side.UNKNOWN, HAND.score_threshold)
     assert (one.min_depth, one.max_depth) == (0.15, 1.5)
     for name, value in (("side", "left"), ("score_threshold", 0.5), ("min_depth", 0.2), ("max_depth", 0.9)):
@@ -327,6 +327,7 @@ def test_parameters_reach_the_estimator_while_it_runs(bench: Bench) -> None:
         assert set_parameter(bench, name, value).successful
     bench.send()
     bench.ros.wait(lambda: len(bench.skeletons) == 2)
+    one = bench.estimator.settings
     assert (one.side, one.score_threshold, one.min_depth, one.max_depth) == (Side.LEFT, 0.5, 0.2, 0.9)
     assert {name: getattr(one, name) for name in given} == given
     assert bench.skeletons[1].skeletons[0].side == 1
