@@ -15,11 +15,12 @@ ARROWS = {
     "model": "io geometry",
     "estimator": "model io geometry",
     "recorded": "estimator io geometry",
+    "viewer": "estimator recorded synthetic io geometry",
     "nodes": "estimator model synthetic io geometry",
     "evaluation": "estimator model recorded synthetic io geometry",
     "training": "evaluation recorded model synthetic io geometry",
     "benchmark": "nodes evaluation estimator model synthetic io geometry",
-    "cli": "benchmark training evaluation nodes recorded estimator model synthetic io geometry",
+    "cli": "benchmark training evaluation nodes viewer recorded estimator model synthetic io geometry",
 }
 ROS = ("nodes", "benchmark/rig", "benchmark/soak", "benchmark/ros.py")  # may import rclpy
 

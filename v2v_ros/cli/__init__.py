@@ -29,6 +29,7 @@ from . import (
     runs,
     soak,
     train,
+    view,
 )
 from .common import CommandError
 
@@ -117,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", dest="name", required=True, metavar="COMMAND")
     for module in (
         demo,
+        view,
         predict,
         evaluate,
         train,

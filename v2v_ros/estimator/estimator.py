@@ -192,6 +192,7 @@ class PoseEstimator:
         clock = Stopwatch(self._device, _STAGES)
         image = self._pipeline.upload(depth)
         tracker = self._tracker
+        self._observe.looked_at.clear()
         tracker.begin(stamp)
         self._follow(image, intrinsics, stamp, clock)
 
@@ -208,7 +209,8 @@ class PoseEstimator:
             self._compare(proposals, stamp)
         with clock.stage("track"):
             skeletons = tuple(skeleton for _, skeleton in tracker.reports(stamp))
-        return roll.camera_estimate(Estimate(skeletons, clock.seconds, best))
+        looked_at = np.concatenate([np.zeros((0, 3)), *self._observe.looked_at])
+        return roll.camera_estimate(Estimate(skeletons, clock.seconds, best, looked_at))
 
     def _propose(self, depth: np.ndarray, intrinsics: Intrinsics, stamp: float, clock: Stopwatch) -> Proposals:
         """Search the whole image."""

@@ -94,7 +94,7 @@ class CameraRoll:
             )
             for one in estimate.skeletons
         )
-        return replace(estimate, skeletons=skeletons)
+        return replace(estimate, skeletons=skeletons, looked_at=self.camera_points(estimate.looked_at))
 
 
 @dataclass(frozen=True)

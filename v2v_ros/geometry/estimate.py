@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 import numpy as np
@@ -63,11 +63,13 @@ class Estimate:
         seconds: That every stage took.
         best_detection: Highest score in [0, 1] of all places where the search saw a subject, whether one was found
             there or not; NaN when the frame was not searched, or by something that gives no scores.
+        looked_at: float64 [K, 3] metres, centres of the cubes that the pose network looked into.
     """
 
     skeletons: tuple[SkeletonEstimate, ...]
     seconds: dict[str, float]
     best_detection: float = math.nan
+    looked_at: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
 
     def moved(self, elapsed: float) -> Estimate:
         """The skeletons as they should be so many seconds later; joints of unknown velocity stay where they are."""

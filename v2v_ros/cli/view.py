@@ -1,0 +1,93 @@
+"""``v2v view``: depth and skeletons in the browser."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .common import CommandError, Commands, command, network_options, positive
+
+if TYPE_CHECKING:
+    from ..viewer.sources import Shot
+
+SKELETONS = {"hand": "hand21", "body": "body15"}
+FILTERS = ("none", "kalman", "one_euro")  # as in v2v_ros.estimator.tracking.filters, which takes longer to import
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    sub = command(
+        commands,
+        "view",
+        run,
+        "Show depth and skeletons in the browser, without ROS: of a synthetic camera, a frame list or a bag.",
+        "v2v view\n"
+        "  v2v view --kind body\n"
+        "  v2v view frames.json --weights body15_lite\n"
+        "  v2v view recording/ --depth-topic /camera/depth/image_rect_raw --info-topic /camera/depth/camera_info",
+    )
+    sub.add_argument(
+        "input",
+        type=Path,
+        nargs="?",
+        help="frame list (.json) or bag (folder, .mcap or .db3); none: a synthetic camera",
+    )
+    network_options(sub)
+    sub.add_argument("--kind", choices=tuple(SKELETONS), default="hand", help="what is looked for (hand)")
+    sub.add_argument("--depth-topic", help="of a bag: the depth images")
+    sub.add_argument("--info-topic", help="of a bag: their camera infos")
+    sub.add_argument(
+        "--max-subjects", type=positive(int), default=1, metavar="N", help="hands or bodies in a frame (1)"
+    )
+    sub.add_argument("--filter", choices=FILTERS, default="kalman", help="of joints over time (kalman)")
+    sub.add_argument("--rate", type=positive(float), default=30.0, help="frames a second, at most (30)")
+    sub.add_argument("--host", default="127.0.0.1", help="address to serve at; 0.0.0.0: for other machines, too")
+    sub.add_argument("--port", type=int, default=8080, help="of the page; 0: a free one (8080)")
+    sub.add_argument("--frames", type=positive(int), metavar="N", help="end after so many frames")
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    from ..estimator import PoseEstimator
+    from ..model import weights
+
+    shots = _shots(options)
+    try:
+        from ..viewer.viewer import Viewer
+
+        estimator = PoseEstimator(
+            options.weights or weights.default_for(SKELETONS[options.kind]),
+            device=options.device,
+            runtime=options.runtime,
+            threads=options.threads,
+            read_out=options.read_out,
+            max_subjects=options.max_subjects,
+            filter=options.filter,
+        )
+        viewer = Viewer(estimator, options.host, options.port, options.rate)
+    except ModuleNotFoundError as error:
+        if error.name != "viser":
+            raise
+        raise CommandError("the viewer needs viser: pip install 'v2v_ros[view]', or pip install viser") from error
+    print(f"open {viewer.url} in a browser; Ctrl-C ends", flush=True)
+    try:
+        shown = viewer.run(shots, options.frames)
+    finally:
+        viewer.stop()
+    return {"frames": shown, "url": viewer.url}
+
+
+def _shots(options: argparse.Namespace) -> Iterator[Shot]:
+    from ..viewer import sources
+
+    topics = (options.depth_topic, options.info_topic)
+    if options.input is None:
+        if any(topics):
+            raise CommandError("--depth-topic and --info-topic are of a bag: name it")
+        return sources.synthetic(options.kind, options.rate)
+    if options.input.suffix == ".json":
+        return sources.listed(options.input)
+    if None in topics:
+        raise CommandError(f"'{options.input}' is a bag: name its topics with --depth-topic and --info-topic")
+    return sources.recorded(options.input, *topics)

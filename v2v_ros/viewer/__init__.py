@@ -1,0 +1,1 @@
+"""A look at depth and skeletons in the browser, without ROS."""
