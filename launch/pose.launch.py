@@ -194,7 +194,7 @@ def require(package: str, purpose: str, way_out: str) -> None:
 
 
 def chosen_camera(value: Callable[[str], str]) -> dict[str, Any]:
-    """What is known of the camera, and what the arguments say instead."""
+    """Return what is known of the camera, and what the arguments say instead."""
     camera = dict(CAMERAS.get(value("camera"), NO_CAMERA))
     if depth_topic := value("depth_topic"):
         folder = depth_topic[: depth_topic.rfind("/") + 1]

@@ -126,7 +126,7 @@ def ros_licences() -> dict[str, str]:
 
 
 def asked_for() -> dict[str, list[str]]:
-    """What v2v_ros itself and its extras require, but that for development."""
+    """Return what v2v_ros itself and its extras require, but that for development."""
     try:
         import tomllib
     except ModuleNotFoundError:  # Python 3.10
@@ -150,7 +150,7 @@ def parts_by_name(found: Iterable[str], wanted: dict[str, list[str]]) -> dict[st
 
 
 def closure(requirements: Iterable[str]) -> set[str]:
-    """The names of what these requirements install, in this environment."""
+    """Return the names of what these requirements install, in this environment."""
     found: set[str] = set()
     left = [Requirement(text) for text in requirements]
     while left:

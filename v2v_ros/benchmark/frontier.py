@@ -32,7 +32,7 @@ def measure(
     rounds: int = 60,
     tick: Callable[[], object] = lambda: None,
 ) -> dict[str, Any]:
-    """Errors on the same crops, and times turn by turn.
+    """Return errors on the same crops, and times turn by turn.
 
     Args:
         names: Names or paths of weights, all of the set's skeleton.
@@ -99,7 +99,7 @@ def measure(
 
 
 def table(figures: dict[str, Any]) -> str:
-    """The rows as a Markdown table."""
+    """Return the rows as a Markdown table."""
     lines = [
         f"{figures['test_set']} on {figures['device_name']}, {figures['threads']} threads, {figures['runtime']}",
         "",

@@ -46,7 +46,7 @@ class Goal:
         return {"goal": f"{self.device}: {self.name}", "asked": self.asked, "measured": measured, "reached": reached}
 
     def row(self, figures: Figures) -> str:
-        """A line of a Markdown table."""
+        """Return a line of a Markdown table."""
         judged = self.judge(figures)
         if judged["measured"] is None:
             return f"| {judged['goal']} | {self.asked} | - | not measured: {self.how} |"
@@ -58,7 +58,7 @@ class Goal:
 
 
 def _noisy(part: str, figures: Figures) -> bool:
-    """Whether something in a part of the figures was measured while the machine was too noisy."""
+    """Return whether something in a part of the figures was measured while the machine was too noisy."""
     if part == "tracking":
         return bool(figures["noise"][part]["noisy"])
     if part == "networks":
@@ -79,7 +79,7 @@ def _cubes(network: str, key: str, quantile: str = "p50", subjects: int = 1) -> 
 
 
 def _any_cube(key: str) -> Callable[[Figures], float | None]:
-    """The slowest network's, for one subject."""
+    """Return the slowest network's, for one subject."""
 
     def read(figures: Figures) -> float | None:
         values = [float(row["ms"][key]["p50"]) for row in figures["subjects"] if row["subjects"] == 1]
@@ -89,7 +89,7 @@ def _any_cube(key: str) -> Callable[[Figures], float | None]:
 
 
 def _nodes(read: Callable[[Figures], float], network: str = "") -> Callable[[Figures], float | None]:
-    """The worst of all camera rates, when the nodes ran that network."""
+    """Return the worst of all camera rates, when the nodes ran that network."""
 
     def worst(figures: Figures) -> float | None:
         if network and network not in figures["machine"]["weights"]:
@@ -106,7 +106,7 @@ def _lite_rate(figures: Figures) -> float | None:
 
 
 def _network(key: str, batch: int) -> Callable[[Figures], float | None]:
-    """The fastest runtime's, of the full network on the first device."""
+    """Return the fastest runtime's, of the full network on the first device."""
 
     def read(figures: Figures) -> float | None:
         rows = [

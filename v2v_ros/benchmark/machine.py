@@ -29,7 +29,7 @@ def processor() -> str:
 
 
 def device_name(device: torch.device) -> str:
-    """Of the processor or the graphics card."""
+    """Return the name of the processor or the graphics card."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
 
 
@@ -53,7 +53,7 @@ def peak_memory(process: int | str = "self") -> float:
 
 
 def ceilings(device: torch.device) -> dict[str, Any]:
-    """What products of large matrices and copies of large arrays reach on a device, with PyTorch's threads.
+    """Return what products of large matrices and copies of large arrays reach on a device, with PyTorch's threads.
 
     The fastest of many counts: everything that can disturb makes them slower.
 

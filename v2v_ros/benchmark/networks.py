@@ -45,13 +45,14 @@ class Choice:
 
 
 def network_name(weights: str | Path) -> str:
-    """What the network of some weights is called here: ``lite`` or ``full`` for shipped ones, else as they are."""
+    """Return what the network of some weights is called here: ``lite`` or ``full`` for shipped ones, else as they
+    are."""
     skeleton, _, size = str(weights).partition("_")
     return size if f"{skeleton}_{size}" in weights_files.shipped() else str(weights)
 
 
 def choose(name: str, skeleton: str) -> Choice:
-    """A network by name.
+    """Return a network by name.
 
     Args:
         name: ``lite`` or ``full`` for the shipped one of that size, or name or path of weights. Where no full one is
@@ -71,7 +72,8 @@ def choose(name: str, skeleton: str) -> Choice:
 
 
 def _random(skeleton: str) -> Weights:
-    """The paper's network with random weights of He et al. (ICCV 2015), which keep the size of what passes through.
+    """Return the paper's network with random weights of He et al. (ICCV 2015), which keep the size of what passes
+    through.
 
     With the small ones that training begins with, numbers would shrink until they take the processor longer.
     """
@@ -125,7 +127,7 @@ def cost(config: NetworkConfig) -> Cost:
 
 
 def precision(description: str, device: torch.device) -> str:
-    """What a runtime multiplies, by its description: the name of the ceiling that it is held against."""
+    """Return what a runtime multiplies, by its description: the name of the ceiling that it is held against."""
     found = re.search(r"int8|(bf|b?float|fp|f)16|(float|fp|f)32", description.lower())
     if found is None or found[0].endswith("32"):
         # PyTorch lets a GPU's convolutions round to TensorFloat-32 unless it is told otherwise.
@@ -210,7 +212,7 @@ def time_networks(
 def _efficiency(
     config: NetworkConfig, batch: int, milliseconds: float, description: str, ceilings: dict[str, Any]
 ) -> dict[str, Any]:
-    """What was reached of what the machine can do."""
+    """Return what was reached of what the machine can do."""
     one = cost(config)
     peaks: dict[str, float] = ceilings["matrix_gflops"]
     kind = precision(description, torch.device(ceilings["device"]))

@@ -89,7 +89,7 @@ class Timing:
         return {"p50": self.p50, "p90": self.p90, "p99": self.p99}
 
     def noise(self) -> dict[str, Any]:
-        """All but the percentiles."""
+        """Return all but the percentiles."""
         return {"samples": self.samples, "dropped": self.dropped, "others_cores": self.others, "noisy": self.noisy}
 
     def to_dict(self) -> dict[str, Any]:
@@ -105,11 +105,11 @@ class Recorder:
         self._readings = [(now(), self._load.others())]
 
     def add(self, **milliseconds: float) -> None:
-        """Samples that have just ended, by name."""
+        """Take samples that have just ended, by name."""
         self.add_all(milliseconds)
 
     def add_all(self, milliseconds: Mapping[str, float]) -> None:
-        """The same, for names that are no Python words."""
+        """Do the same for names that are no Python words."""
         now = self._now()
         for name, value in milliseconds.items():
             self._samples.setdefault(name, []).append((now, value))
@@ -117,7 +117,7 @@ class Recorder:
             self._readings.append((now, self._load.others()))
 
     def timings(self) -> dict[str, Timing]:
-        """Of every name."""
+        """Return the timings by name."""
         last = self._now()
         if last > self._readings[-1][0]:
             if len(self._readings) > 1 and last - self._readings[-1][0] < _WINDOW:

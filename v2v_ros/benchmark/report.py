@@ -14,7 +14,7 @@ _NAMED = 6  # noisy measurements that are listed
 
 
 def text(figures: dict[str, Any]) -> str:
-    """All tables, for a terminal."""
+    """Return all tables, for a terminal."""
     parts = [
         _machine(figures),
         _ceilings(figures),
@@ -30,7 +30,7 @@ def text(figures: dict[str, Any]) -> str:
 
 
 def goals(figures: dict[str, Any]) -> str:
-    """What was asked and what was measured, as a Markdown table: the goals of the device it ran on."""
+    """Return what was asked and what was measured, as a Markdown table: the goals of the device it ran on."""
     kind = figures["machine"]["device"].split(":")[0]
     rows = [goal.row(figures) for goal in GOALS if goal.device == kind]
     return "\n".join(("| figure | asked | measured | |", "|---|---|---|---|", *rows))
@@ -146,7 +146,7 @@ def _percentiles(values: dict[str, float]) -> str:
 
 
 def _columns(rows: list[list[str]]) -> str:
-    """Rows as text, the columns as wide as they must be."""
+    """Return rows as text, the columns as wide as they must be."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

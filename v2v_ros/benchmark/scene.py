@@ -29,7 +29,7 @@ class Scene:
 
     @classmethod
     def render(cls, kind: str) -> Scene:
-        """Of a ``hand`` or ``body``."""
+        """Render scenes of a ``hand`` or ``body``."""
         sequence = SyntheticSequence(kind)
         frames = [sequence.frame(index / RATE) for index in range(_DISTINCT)]
         millimetres = [np.rint(np.nan_to_num(frame.depth) * 1000).astype("<u2") for frame in frames]
@@ -40,7 +40,7 @@ class Scene:
         )
 
     def turn(self, index: int) -> int:
-        """Which frame is shown as the one with that index."""
+        """Return which frame is shown as the one with that index."""
         place = index % (2 * len(self.images) - 2)
         return min(place, 2 * len(self.images) - 2 - place)
 

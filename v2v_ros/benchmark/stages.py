@@ -18,7 +18,7 @@ KINDS = ("tracking", "searching")
 
 
 def decode(image: bytes) -> np.ndarray:
-    """float32 [480, 640] metres from a frame of a :class:`Scene`, as the node decodes a message."""
+    """Return float32 [480, 640] metres from a frame of a :class:`Scene`, as the node decodes a message."""
     return decode_image("16UC1", CAMERA.height, CAMERA.width, 2 * CAMERA.width, False, image)
 
 
@@ -28,7 +28,7 @@ def warm_up(frames: int) -> int:
 
 
 def frames_in_all(frames: int) -> int:
-    """How many frames :func:`time_stages` runs to time so many of each kind."""
+    """Return how many frames :func:`time_stages` runs to time so many of each kind."""
     return 2 * (warm_up(frames) + frames)
 
 

@@ -57,7 +57,7 @@ def time_start(weights: str | Path, scene: Scene, *, device: str, runtime: str, 
 
 
 def main() -> None:
-    """The process: prints its answer as JSON."""
+    """Run the process, which prints its answer as JSON."""
     options = json.loads(sys.argv[1])
     depths = np.load(options["depths"], allow_pickle=False)
 

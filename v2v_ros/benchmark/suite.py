@@ -188,7 +188,7 @@ def _run(plan: Plan, tick: Callable[[], object]) -> dict[str, Any]:
 
 
 def _headline(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The first network's baseline and its fastest runtime, at the smallest batch."""
+    """Return the first network's baseline and its fastest runtime, at the smallest batch."""
     same = [row for row in rows if all(row[key] == rows[0][key] for key in ("network", "device", "batch"))]
     baseline, *others = same
     best = min(others or same, key=lambda row: row["p50"])
@@ -201,7 +201,7 @@ def _headline(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def noisy(figures: dict[str, Any]) -> list[str]:
-    """What was measured while the machine was too noisy, in words."""
+    """Return what was measured while the machine was too noisy, in words."""
     found = [name for name, noise in figures["noise"].items() if noise["noisy"]]
     found += [f"ceilings of {each['device']}" for each in figures["ceilings"] if each["noisy"]]
     for row in figures["networks"]:

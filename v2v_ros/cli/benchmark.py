@@ -104,7 +104,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _plan(options: argparse.Namespace) -> Plan:
-    """What is asked for; what is not said comes from ``--full``."""
+    """Return what is asked for; what is not said comes from ``--full``."""
     from ..benchmark import Plan
     from ..benchmark.suite import everything
     from ..model.weights import default_for

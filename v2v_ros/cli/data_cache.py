@@ -106,7 +106,7 @@ def _centers(dataset: DepthDataset, source: str) -> NDArray[np.float64]:
 
 
 def _existing(path: Path) -> Path:
-    """The folder that is there and in which a path will be made."""
+    """Return the folder that is there and in which a path will be made."""
     path = path.absolute()
     while not path.exists():
         path = path.parent

@@ -115,7 +115,7 @@ def _amount(size: int) -> str:
 
 
 def _count(text: str) -> int:
-    """A number above zero; 0 for all."""
+    """Return a number above zero; 0 for all."""
     try:
         return 0 if text == "all" else int(positive(int)(text))
     except ValueError:

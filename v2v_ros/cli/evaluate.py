@@ -108,7 +108,7 @@ def _detector(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _one(weights: list[str] | None) -> str | None:
-    """The name of the only weights."""
+    """Return the name of the only weights."""
     if weights is None:
         return None
     if len(weights) > 1:
@@ -234,7 +234,7 @@ def _calibrate(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _half(path: Path) -> bool:
-    """Whether a weights file holds half precision, which it is to keep."""
+    """Return whether a weights file holds half precision, which it is to keep."""
     import torch
     from safetensors import safe_open
 
@@ -270,7 +270,7 @@ def _test_sets(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _progress(test_set: SyntheticSet, options: argparse.Namespace, group: Processes | None = None) -> Progress:
-    """A bar over the parts of a set that the first of several processes makes."""
+    """Return a bar over the parts of a set that the first of several processes makes."""
     from ..evaluation.synthetic_sets import part_count
 
     parts = part_count(test_set, options.samples)

@@ -65,7 +65,7 @@ def run_motion(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def table(figures: dict[str, Any]) -> str:
-    """The figures for people to read."""
+    """Return the figures for people to read."""
     heads = ["filter", "jitter", "/raw", "spread", "/raw", "still", "swing", "shuttle", "gestures", "lag", "velocity"]
     rows = []
     for name, row in figures["filters"].items():

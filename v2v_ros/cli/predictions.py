@@ -140,7 +140,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _subjects(options: argparse.Namespace) -> list[int | None]:
-    """Which of MSRA's subjects the predictions are of."""
+    """Return which of MSRA's subjects the predictions are of."""
     from ..recorded.datasets.msra import SUBJECTS
 
     if options.dataset != "msra":
@@ -168,7 +168,7 @@ def _described(file: Any) -> str:
 
 
 def _names(paths: list[Path]) -> list[str]:
-    """What to call the files: without folder and suffix where that tells them apart."""
+    """Return what to call the files: without folder and suffix where that tells them apart."""
     stems = [path.stem for path in paths]
     if len(set(paths)) < len(paths):
         raise CommandError("--predictions names a file twice")

@@ -236,7 +236,7 @@ class PoseEstimator:
             self._leads = [_Lead(*each) for each in zip(*columns, strict=True)]
 
     def _is_due(self, stamp: float) -> bool:
-        """Whether it is time to search beside the tracks, also after time has gone back."""
+        """Return whether it is time to search beside the tracks, also after time has gone back."""
         if not self._tracker.has_room and not self._search.knows_subjects:
             return False
         return not 0 <= stamp - self._searched < (_SEARCH_SECONDS if self._tracker.has_room else _CHECK_SECONDS)
@@ -308,14 +308,15 @@ class PoseEstimator:
         return []
 
     def _with_prior(self, look: Observation, prior: float) -> Observation:
-        """A look whose score also counts what was known before, as a logit, if the read-out knows subjects at all."""
+        """Return a look whose score also counts what was known before, as a logit, if the read-out knows subjects at
+        all."""
         if not self._pipeline.read_out.knows_subjects:
             return look
         odds = look.score / max(1 - look.score, 1e-6) * np.exp(prior)
         return replace(look, score=float(odds / (1 + odds)))
 
     def _is_sure(self, look: Observation, margin: float = 0.0) -> bool:
-        """Whether the score reaches the threshold, moved by a share of what is above it.
+        """Return whether the score reaches the threshold, moved by a share of what is above it.
 
         A score of 0 means that no joint was estimated, whatever the threshold.
         """
@@ -326,11 +327,11 @@ class PoseEstimator:
 
 
 def _priors(proposals: Proposals) -> list[float]:
-    """What detections say for subjects, as logits."""
+    """Return what detections say for subjects, as logits."""
     scores = proposals.scores.astype(np.float64).clip(1e-3, 1 - 1e-3)
     return [min(_MOST_DETECTED, float(prior)) for prior in _DETECTION_WEIGHT * np.log(scores / (1 - scores))]
 
 
 def _evidence(left: float) -> float:
-    """What a detection's logit of a left hand counts beside what the pose network sees."""
+    """Return what a detection's logit of a left hand counts beside what the pose network sees."""
     return float(np.clip(left, -_DETECTED_SIDE, _DETECTED_SIDE))

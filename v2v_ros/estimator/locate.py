@@ -114,8 +114,8 @@ def locate(
 
 
 def _free_share(surface: np.ndarray, focal: float, size: SubjectSize) -> np.ndarray:
-    """float [h, w]: share of the directions around pixels of the raster that are free. Every second one is looked at;
-    -1 for the others."""
+    """Return float [h, w]: share of the directions around pixels of the raster that are free. Every second one is
+    looked at; -1 for the others."""
     height, width = surface.shape
     rows, columns = np.meshgrid(np.arange(0, height, 2), np.arange(0, width, 2), indexing="ij")
     here = surface[rows, columns]
@@ -157,7 +157,7 @@ def _middle(
 
 
 def _in_ball(points: np.ndarray, center: np.ndarray, radius: float) -> np.ndarray:
-    """Those of points [3, P] that are closer to a centre than a radius; false for NaN."""
+    """Return those of points [3, P] that are closer to a centre than a radius; false for NaN."""
     near: np.ndarray = points[:, ((points - center[:, None]) ** 2).sum(axis=0) < radius**2]
     return near
 

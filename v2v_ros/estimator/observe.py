@@ -88,7 +88,7 @@ class Observer:
         return found
 
     def _sides(self, evidence: float) -> tuple[Side, ...]:
-        """The hands that a subject may be."""
+        """Return the hands that a subject may be."""
         if self.side is None:
             return (Side.UNKNOWN,)
         if self.side != Side.UNKNOWN:

@@ -45,12 +45,12 @@ class Looks:
     empty: np.ndarray
 
     def values(self) -> tuple[np.ndarray, ...]:
-        """All but which cubes are empty."""
+        """Return all but which cubes are empty."""
         return self.points, self.scores, self.covariances, self.subjects, self.left
 
     @staticmethod
     def nothing(cubes: int, joints: int) -> Looks:
-        """Looks into cubes that are empty."""
+        """Return looks into cubes that are empty."""
         return Looks(
             np.full((cubes, joints, 3), np.nan, np.float32),
             np.zeros((cubes, joints), np.float32),
@@ -64,7 +64,8 @@ class Looks:
 def make_pipeline(
     weights: Weights, device: torch.device, runtime: str = "auto", threads: int = 0, read_out: str = "auto"
 ) -> Pipeline | CudaPipeline:
-    """The pipeline for a device: on a GPU, and with PyTorch, one of its own. Arguments as :class:`Pipeline` has them.
+    """Return the pipeline for a device: on a GPU, and with PyTorch, one of its own. Arguments as :class:`Pipeline` has
+    them.
 
     Raises:
         ValueError: There is no such runtime or read-out, it is not installed or not for the device, or threads is
@@ -108,7 +109,7 @@ class Pipeline:
         self._run(torch.zeros(1, 1, *3 * (self._config.grid,), device=device))  # warm up
 
     def upload(self, depth: np.ndarray) -> torch.Tensor:
-        """A depth image float32 [H, W] in metres, where the pipeline runs."""
+        """Return a depth image float32 [H, W] in metres, where the pipeline runs."""
         return torch.from_numpy(depth).to(self._device)
 
     @torch.inference_mode()
@@ -153,7 +154,7 @@ class Pipeline:
         return torch.stack(grids) if grids else cubes[:0], empty
 
     def _read(self, heatmaps: torch.Tensor, centers: np.ndarray, mirrored: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Points, scores, covariances, probabilities of subjects and logits of left hands."""
+        """Return points, scores, covariances, probabilities of subjects and logits of left hands."""
         config, reading = self._config, self.read_out(heatmaps)
         joints = (reading.coordinates, reading.confidences[..., None], reading.moments)
         whole = torch.stack((reading.subjects, reading.left), dim=-1)

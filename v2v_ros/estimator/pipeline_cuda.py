@@ -50,7 +50,7 @@ class _Frame:
         self._intrinsics: Intrinsics | None = None
 
     def staging(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
-        """Where images of that type are copied from, in pinned memory, and to."""
+        """Return where images of that type are copied from, in pinned memory, and to."""
         if dtype not in self._staging:
             there = self.depth if dtype == self.depth.dtype else torch.empty_like(self.depth, dtype=dtype)
             self._staging[dtype] = _pinned(self.depth.shape, dtype, self.depth.device), there

@@ -39,7 +39,7 @@ class Proposals:
     best: float
 
     def without(self, known: NDArray[np.float64], distance: float) -> Proposals:
-        """Those that lie farther than a distance from known subjects [T, 3], metres."""
+        """Return those that lie farther than a distance from known subjects [T, 3], metres."""
         apart = np.linalg.norm(self.centers[:, None] - known, axis=-1) > distance
         kept = apart.all(axis=1)
         kept = np.flatnonzero(kept)[:_MOST_SUBJECTS]
@@ -98,7 +98,7 @@ class Search:
 
 
 def _cloud(depth: NDArray[np.float32], intrinsics: Intrinsics) -> NDArray[np.float64]:
-    """The valid points float64 [P, 3] of a thinned out image."""
+    """Return the valid points float64 [P, 3] of a thinned out image."""
     stride = max(1, depth.shape[0] // _RASTER_ROWS)
     thin = np.ascontiguousarray(depth[::stride, ::stride], dtype=np.float64)
     camera = Intrinsics(
@@ -121,7 +121,7 @@ def nearest_blobs(
     separation: float,
     limit: int,
 ) -> NDArray[np.float64]:
-    """Middles float64 [K, 3] of the nearest things in an image, nearest first, metres.
+    """Return middles float64 [K, 3] of the nearest things in an image, nearest first, metres.
 
     What the literature on single hands does (Oberweger and Lepetit, DeepPrior++, ICCV Workshops 2017): whatever is
     nearest to the camera is the subject.

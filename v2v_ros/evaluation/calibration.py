@@ -21,7 +21,7 @@ _FEWEST_JOINTS = 60  # in a bin: its 68 % are known to 6 % then
 
 
 def reliability(scores: Floats, distances: Floats, radius: float, bins: int = 10) -> dict[str, Any]:
-    """What shares of joints are as near as their scores say.
+    """Return what shares of joints are as near as their scores say.
 
     Args:
         scores: float [N] in [0, 1].
@@ -51,7 +51,8 @@ def matrices(covariances: Floats) -> Floats:
 
 
 def whiten(errors: Floats, covariances: Floats) -> Floats:
-    """Errors [N, 3] in standard deviations of their covariances [N, 6]: independent and normal if these are right.
+    """Return errors [N, 3] in standard deviations of their covariances [N, 6]: independent and normal if these are
+    right.
 
     Raises:
         ValueError: A covariance is not positive definite.
@@ -64,7 +65,7 @@ def whiten(errors: Floats, covariances: Floats) -> Floats:
 
 
 def covariance_coverage(errors: Floats, covariances: Floats) -> dict[str, float]:
-    """How often errors [N, 3] stay within what their covariances [N, 6] say.
+    """Return how often errors [N, 3] stay within what their covariances [N, 6] say.
 
     Returns:
         ``components_within_1_sigma``, which should be 0.683; ``ellipsoid_68`` and ``ellipsoid_95``: the shares inside
@@ -118,7 +119,7 @@ def fit(peaks: Floats, errors: Floats, moments: Floats, radius: float) -> Calibr
 
 
 def _bins(peaks: Floats) -> list[NDArray[np.int64]]:
-    """Indices of the joints of each bin: narrow where there are many, yet none with too few of them."""
+    """Return indices of the joints of each bin: narrow where there are many, yet none with too few of them."""
     halves = _MOST_KNOTS // 2
     # Even steps resolve the rare low peaks, quantiles the many high ones.
     steps = np.linspace(peaks.min(), peaks.max(), halves + 1)[1:-1]

@@ -101,7 +101,7 @@ class Crops:
         self._worst = _worst_of(self._worst)
 
     def worst(self) -> list[Tile]:
-        """The crops with the largest mean errors, the worst first."""
+        """Return the crops with the largest mean errors, the worst first."""
         return [tile for _, _, tile in self._worst]
 
     def joints(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -115,7 +115,7 @@ class Crops:
         return next(columns), next(columns), next(columns)
 
     def figures(self) -> dict[str, Any]:
-        """Of all parts."""
+        """Return the metrics over all parts."""
         records = list(self._records.values())
         errors = torch.cat([record.errors for record in records])
         skeleton = self._weights.skeleton

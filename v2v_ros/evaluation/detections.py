@@ -76,7 +76,7 @@ def figures_of(kind: str, found: list[Detections], known: list[Known]) -> dict[s
 
 
 def known_subjects(scenes: Scenes, index: int, kind: str) -> Known:
-    """What is known of one scene's subjects."""
+    """Return what is known of one scene's subjects."""
     centers, _, state, left = scenes.subjects(kind)
     return Known(centers[index].double().numpy(), state[index].numpy(), left[index].numpy())
 
@@ -85,7 +85,7 @@ def known_subjects(scenes: Scenes, index: int, kind: str) -> Known:
 def detector_figures(
     network: DetectorNet, scenes: Scenes, device: torch.device | str = "cpu", batch: int = 16
 ) -> dict[str, float]:
-    """Figures of both kinds on rendered scenes."""
+    """Return figures of both kinds on rendered scenes."""
     count = len(scenes.depth)
     found: dict[str, list[Detections]] = {kind: [] for kind in KINDS}
     for first in range(0, count, batch):

@@ -52,7 +52,7 @@ class Images:
         self._rows = processes.gather(self._rows)
 
     def figures(self) -> dict[str, Any]:
-        """Of all parts."""
+        """Return the metrics over all parts."""
         every = [row for rows in self._rows.values() for row in rows]
         found = [row for row in every if row["found"]]
         figures: dict[str, Any] = {

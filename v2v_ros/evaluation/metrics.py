@@ -63,12 +63,12 @@ def median_error(errors: torch.Tensor) -> float:
 
 
 def missed_share(errors: torch.Tensor) -> float:
-    """Share of the joints with a truth that were not estimated."""
+    """Return share of the joints with a truth that were not estimated."""
     return _share(errors.isinf(), ~errors.isnan())
 
 
 def success_rate(errors: torch.Tensor, threshold: float) -> float:
-    """Share of frames of errors [F, J] whose worst joint is within the threshold (Taylor et al., CVPR 2012).
+    """Return share of frames of errors [F, J] whose worst joint is within the threshold (Taylor et al., CVPR 2012).
 
     Frames without any truth are left out.
     """
@@ -76,19 +76,19 @@ def success_rate(errors: torch.Tensor, threshold: float) -> float:
 
 
 def success_curve(errors: torch.Tensor, thresholds: torch.Tensor) -> list[float]:
-    """The success rate at every threshold [T]."""
+    """Return the success rate at every threshold [T]."""
     worst = worst_errors(errors)
     return (worst[:, None] < thresholds.to(worst)).float().mean(0).tolist()
 
 
 def worst_errors(errors: torch.Tensor) -> torch.Tensor:
-    """The largest error of every frame of errors [F, J] that has a truth."""
+    """Return the largest error of every frame of errors [F, J] that has a truth."""
     labelled = ~errors.isnan().all(1)
     return errors[labelled].nan_to_num(nan=0.0, posinf=torch.inf).amax(1)
 
 
 def joint_curve(errors: torch.Tensor, thresholds: torch.Tensor) -> list[float]:
-    """Share of all joints with a truth that are within every threshold [T]; NaN when there are none."""
+    """Return share of all joints with a truth that are within every threshold [T]; NaN when there are none."""
     known = errors[~errors.isnan()].sort().values
     within = torch.searchsorted(known, thresholds.to(known), right=True)
     return (within / len(known)).tolist()
@@ -114,7 +114,7 @@ def mean_precision(errors: torch.Tensor, threshold: float) -> float:
 
 
 def parts(kind: str) -> dict[str, tuple[str, ...]]:
-    """Names of groups of joints and their joints, for a kind of skeleton."""
+    """Return names of groups of joints and their joints, for a kind of skeleton."""
     return BODY_PARTS if kind == "body" else HAND_PARTS
 
 
@@ -128,7 +128,7 @@ CURVE_MM = {"hand": tuple(range(0, 81, 2)), "body": tuple(range(0, 401, 10))}
 
 
 def plain(value: Any) -> Any:
-    """A copy in which numbers that are not finite are None, as JSON knows neither, and the others are short."""
+    """Return a copy in which numbers that are not finite are None, as JSON knows neither, and the others are short."""
     if isinstance(value, dict):
         return {key: plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -148,7 +148,7 @@ def error_figures(errors: torch.Tensor) -> dict[str, float]:
 
 
 def by_group(errors: torch.Tensor, groups: list[str]) -> dict[str, dict[str, Any]]:
-    """Figures of the samples of every group."""
+    """Return figures of the samples of every group."""
     result: dict[str, dict[str, Any]] = {}
     for name in sorted(set(groups)):
         some = errors[torch.tensor([group == name for group in groups])]
@@ -162,7 +162,7 @@ def by_group(errors: torch.Tensor, groups: list[str]) -> dict[str, dict[str, Any
 
 
 def share(rows: list[dict[str, Any]], key: str) -> float:
-    """Of all rows, those in which the key is true; NaN when there are none."""
+    """Return the share of the rows in which the key is true; NaN when there are none."""
     return sum(bool(row.get(key)) for row in rows) / len(rows) if rows else math.nan
 
 

@@ -70,7 +70,7 @@ class MovingSubject(SyntheticSequence):
         return joints + shift[:, None], Spheres(surface.centers + shift[:, None], surface.radii)
 
     def _offset(self, seconds: float) -> float:
-        """Metres along the direction."""
+        """Return metres along the direction."""
         amplitude = _AMPLITUDE[self.kind]
         if self._motion == "swing":
             return amplitude * math.sin(SPEED / amplitude * seconds)
@@ -148,7 +148,7 @@ def evaluate_motion(estimator: PoseEstimator, tick: Callable[[], object] = lambd
 
 
 def frame_count() -> int:
-    """How often :func:`evaluate_motion` ticks."""
+    """Return how often :func:`evaluate_motion` ticks."""
     return len(SEEDS) * sum(MOTIONS.values())
 
 
@@ -182,7 +182,7 @@ def _figures(skeleton: Skeleton, name: str, recordings: dict[str, list[Recording
 def apply_filter(
     name: str, skeleton: Skeleton, recording: Recording
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Points and velocities [N, J, 3] of a filter that sees a recording from the start."""
+    """Return points and velocities [N, J, 3] of a filter that sees a recording from the start."""
     joint_filter = make_filter(name, skeleton)
     frames = zip(recording.points, recording.covariances, recording.stamps.tolist(), strict=True)
     results = [joint_filter.update(*frame) for frame in frames]

@@ -28,11 +28,11 @@ class Processes:
     count: int = 1
 
     def mine(self, part: int) -> bool:
-        """Whether this process does a part."""
+        """Return whether this process does a part."""
         return part % self.count == self.rank
 
     def gather(self, results: dict[int, T]) -> dict[int, T]:
-        """The results of all processes by their parts, in order; in every process."""
+        """Return the results of all processes by their parts, in order; in every process."""
         shares: list[dict[int, T]] = [results]
         if self.count > 1:
             shares = [{} for _ in range(self.count)]
@@ -42,7 +42,7 @@ class Processes:
 
 @contextmanager
 def processes() -> Iterator[Processes]:
-    """This process among those of the launcher, or alone.
+    """Give this process its place among those of the launcher, or alone.
 
     On a machine with GPUs, each process of it gets one of its own.
     """

@@ -71,7 +71,7 @@ def evaluate_frames(
 def surface_offsets(
     points: NDArray[np.floating[Any]], depth: NDArray[np.float32], intrinsics: Intrinsics
 ) -> NDArray[np.float64]:
-    """How far behind the observed surface joints are.
+    """Return how far behind the observed surface joints are.
 
     Args:
         points: float [J, 3] metres in the optical frame.
@@ -97,6 +97,6 @@ def surface_offsets(
 
 
 def _within(offsets: NDArray[np.float64], low: float, high: float) -> float:
-    """Share of the offsets that are known; NaN when none is."""
+    """Return share of the offsets that are known; NaN when none is."""
     known = offsets[~np.isnan(offsets)]
     return float(((known >= low) & (known <= high)).mean()) if len(known) else float("nan")

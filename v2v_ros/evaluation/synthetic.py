@@ -100,8 +100,8 @@ def calibrate(
     samples: int | None = None,
     tick: Tick = lambda: None,
 ) -> Weights:
-    """The same weights with a calibration of each of their read-outs, fitted on synthetic data that is in neither
-    training nor a test set.
+    """Return the same weights with a calibration of each of their read-outs, fitted on synthetic data that is in
+    neither training nor a test set.
 
     Raises:
         ValueError: There are too few samples.

@@ -104,7 +104,7 @@ class Part:
         return torch.from_numpy(np.where(self.units == 0, np.float32(np.nan), metres))
 
     def intrinsics(self, index: int) -> Intrinsics:
-        """The camera of a sample."""
+        """Return the camera of a sample."""
         focal, (cx, cy) = self.cameras.focal[index].item(), self.cameras.principal[index].tolist()
         return Intrinsics(focal, focal, cx, cy, self.cameras.width, self.cameras.height)
 
@@ -120,7 +120,7 @@ class Part:
         return digest.hexdigest()[:16]
 
     def first(self, count: int) -> Part:
-        """The first samples of this part."""
+        """Return the first samples of this part."""
         focal, principal = self.cameras.focal[:count], self.cameras.principal[:count]
         return replace(
             self,
@@ -161,12 +161,12 @@ def get_set(name: str) -> SyntheticSet:
 
 
 def sets_for(skeleton: Skeleton) -> list[SyntheticSet]:
-    """The test sets with labels of a skeleton."""
+    """Return the test sets with labels of a skeleton."""
     return [each for each in _SETS if each.skeleton == skeleton]
 
 
 def part_count(test_set: SyntheticSet, samples: int | None = None) -> int:
-    """Of how many parts the first samples of a set (all by default) are."""
+    """Return the number of parts that hold the first samples of a set, all by default."""
     return -(-_wanted(test_set, samples) // PART)
 
 
@@ -188,7 +188,7 @@ def _wanted(test_set: SyntheticSet, samples: int | None) -> int:
 
 
 def is_recorded(test_set: SyntheticSet, hashes: list[str]) -> bool | None:
-    """Whether the hashes of a set's first parts are those on record; None where none are."""
+    """Return whether the hashes of a set's first parts are those on record; None where none are."""
     recorded = _record().get(test_set.name)
     return None if recorded is None else recorded["parts"][: len(hashes)] == hashes
 
@@ -220,7 +220,7 @@ def as_float64() -> Iterator[None]:
 
 
 def _make(test_set: SyntheticSet, index: int) -> Part:
-    """The samples of a part, in the default dtype until they are stored."""
+    """Return the samples of a part, in the default dtype until they are stored."""
     generator = torch.Generator().manual_seed(_FIRST_SEED + _SEEDS_PER_SET * test_set.number + index)
     kind, edge = test_set.skeleton.kind, test_set.skeleton.cube_edge
     names = [name for name, preset in PRESETS.items() if preset.far >= _REACH[kind]]
@@ -286,7 +286,7 @@ def _in_view(draw: Callable[[], Worlds], cameras: Cameras) -> Worlds:
 
 
 def _merge(parts: list[Any], choices: list[torch.Tensor]) -> Any:
-    """The chosen samples of several batches as one; batches are tensors, or dataclasses of batches."""
+    """Return the chosen samples of several batches as one; batches are tensors, or dataclasses of batches."""
     first = parts[0]
     if isinstance(first, torch.Tensor):
         return torch.cat([part[chosen] for part, chosen in zip(parts, choices, strict=True)])
@@ -294,7 +294,7 @@ def _merge(parts: list[Any], choices: list[torch.Tensor]) -> Any:
 
 
 def quantize(depth: torch.Tensor) -> NDArray[np.uint16]:
-    """Metres to tenths of a millimetre, 0 where that cannot be."""
+    """Turn metres into tenths of a millimetre, 0 where that cannot be."""
     units = (depth * (1000 / MM_PER_UNIT)).round()
     usable = units.isfinite() & (units > 0) & (units < 2**16)
     return torch.where(usable, units, 0).to(torch.int32).numpy().astype(np.uint16)

@@ -78,7 +78,7 @@ class Tally:
         self.seconds.append(seconds)
 
     def matches(self) -> list[tuple[SceneSubject, SkeletonEstimate]]:
-        """All pairs of a subject and the skeleton that was taken for it."""
+        """Return all pairs of a subject and the skeleton that was taken for it."""
         events = self.accumulator.mot_events.reset_index()
         events = events[events["Type"].isin(["MATCH", "SWITCH"])]
         return [
@@ -90,7 +90,7 @@ class Tally:
 def distances_between(
     truth: Sequence[SceneSubject], found: Sequence[SkeletonEstimate], reach: float
 ) -> NDArray[np.float64]:
-    """float [N, M] metres between the means of the joints; NaN beyond reach."""
+    """Return float [N, M] metres between the means of the joints; NaN beyond reach."""
     here = np.array([one.joints.mean(axis=0) for one in truth], np.float64).reshape(-1, 1, 3)
     there = np.array([np.nanmean(one.points, axis=0) for one in found], np.float64).reshape(1, -1, 3)
     distances: NDArray[np.float64] = np.linalg.norm(here - there, axis=2)
@@ -98,7 +98,7 @@ def distances_between(
 
 
 def summarize(tallies: dict[str, Tally], kind: str) -> dict[str, dict[str, Any]]:
-    """A row of figures for every scene, and if there are several, one for all of them.
+    """Return a row of figures for every scene, and if there are several, one for all of them.
 
     Args:
         tallies: By the names of the scenes.
@@ -175,7 +175,7 @@ def evaluate_tracks(
 
 
 def frame_count(scene: SyntheticScene, most: int | None = None) -> int:
-    """How many frames of a scene are shown."""
+    """Return how many frames of a scene are shown."""
     count = round(scene.seconds * RATE)
     return count if most is None else min(count, most)
 

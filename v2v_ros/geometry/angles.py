@@ -110,7 +110,7 @@ def _thumb(points: NDArray[np.float64], palm: NDArray[np.float64]) -> NDArray[np
 
 
 def _bones(points: NDArray[np.float64], palm: NDArray[np.float64], chain: tuple[str, ...]) -> NDArray[np.float64]:
-    """Unit vectors [..., 3, 3] along the three bones between four joints, in the palm's frame."""
+    """Return unit vectors [..., 3, 3] along the three bones between four joints, in the palm's frame."""
     joints = points[..., [_JOINT[name] for name in chain], :]
     return np.einsum("...bi,...ji->...bj", _unit(np.diff(joints, axis=-2)), palm)
 
@@ -128,6 +128,6 @@ def _dot(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _wrapped(angle: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same angle in -pi to pi."""
+    """Return the same angle in -pi to pi."""
     result: NDArray[np.float64] = (angle + np.pi) % (2 * np.pi) - np.pi
     return result

@@ -101,7 +101,7 @@ def from_camera_info(info: Any, shape: tuple[int, ...]) -> Intrinsics:
 
 
 def distortion_hint(info: Any, topic: str) -> str:
-    """What to say about a lens that bends the image, where no name says that it is rectified; or empty.
+    """Return what to say about a lens that bends the image, where no name says that it is rectified; or empty.
 
     Only a hint: after the rectification, too, most drivers publish the coefficients of the lens.
 
@@ -119,7 +119,7 @@ def distortion_hint(info: Any, topic: str) -> str:
 
 
 def _window(info: Any, image: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """What part of the sensor an image of (width, height) shows: its corner, and the binning along each axis.
+    """Find what part of the sensor an image of (width, height) shows: its corner, and the binning along each axis.
 
     Drivers do not agree on what width and height are (of the sensor, of the image, or 0), nor is a region of interest
     always that of the image; but whatever explains the image's size does so in one way.
@@ -197,7 +197,7 @@ def points_in_cube(
     edge: float,
     corner: tuple[int, int] = (0, 0),
 ) -> torch.Tensor:
-    """The points of an image that can lie in a cube: those of its image region and of its range of depths.
+    """Return the points of an image that can lie in a cube: those of its image region and of its range of depths.
 
     Pixels are thrown out before they become points, which is several times as fast as the other way round.
 
@@ -238,7 +238,7 @@ def project(points: torch.Tensor, intrinsics: Intrinsics) -> torch.Tensor:
 
 
 def cube_region(center: tuple[float, float, float], edge: float, intrinsics: Intrinsics) -> Region:
-    """The smallest region of pixels that can see into an axis-aligned cube.
+    """Return the smallest region of pixels that can see into an axis-aligned cube.
 
     Args:
         center: Metres in the optical frame.

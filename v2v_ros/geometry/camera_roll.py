@@ -38,7 +38,7 @@ class CameraRoll:
             raise ValueError(f"camera_roll must be one of {', '.join(map(str, ROLLS))} degrees, got {self.degrees}")
 
     def upright_image(self, depth: np.ndarray) -> np.ndarray:
-        """The image [H, W] turned upright, C-contiguous: [W, H] at 90 and 270 degrees; itself at 0."""
+        """Return the image [H, W] turned upright, C-contiguous: [W, H] at 90 and 270 degrees; itself at 0."""
         if self.degrees == 0:
             return depth
         turned = np.rot90(depth, -self.degrees // 90)
@@ -52,7 +52,7 @@ class CameraRoll:
         return upright
 
     def upright_intrinsics(self, intrinsics: Intrinsics) -> Intrinsics:
-        """Those of the upright image."""
+        """Return those of the upright image."""
         one, (right, bottom) = intrinsics, (intrinsics.width - 1, intrinsics.height - 1)
         if self.degrees == 90:
             return Intrinsics(one.fy, one.fx, bottom - one.cy, one.cx, one.height, one.width)
@@ -63,11 +63,11 @@ class CameraRoll:
         return one
 
     def upright_points(self, points: np.ndarray) -> np.ndarray:
-        """Points or vectors [..., 3] of the camera's frame in the upright frame."""
+        """Return points or vectors [..., 3] of the camera's frame in the upright frame."""
         return _turned_points(points, self.degrees)
 
     def camera_points(self, points: np.ndarray) -> np.ndarray:
-        """Points or vectors [..., 3] of the upright frame in the camera's frame."""
+        """Return points or vectors [..., 3] of the upright frame in the camera's frame."""
         return _turned_points(points, -self.degrees)
 
     def camera_covariances(self, covariances: np.ndarray) -> np.ndarray:
@@ -81,7 +81,7 @@ class CameraRoll:
         return np.stack(turned, axis=-1)
 
     def camera_estimate(self, estimate: Estimate) -> Estimate:
-        """What was found in the upright image, in the camera's frame."""
+        """Return what was found in the upright image, in the camera's frame."""
         if self.degrees == 0:
             return estimate
         skeletons = tuple(
@@ -106,12 +106,12 @@ class _Axis:
 
 
 def _axes(degrees: int) -> tuple[_Axis, _Axis]:
-    """The x and y axes after a rotation about z."""
+    """Return the x and y axes after a rotation about z."""
     cosine, sine = ((1, 0), (0, 1), (-1, 0), (0, -1))[degrees // 90 % 4]
     return (_Axis(0, cosine), _Axis(1, cosine)) if cosine else (_Axis(1, -sine), _Axis(0, sine))
 
 
 def _turned_points(points: np.ndarray, degrees: int) -> np.ndarray:
-    """Points [..., 3] rotated about z."""
+    """Return points [..., 3] rotated about z."""
     x, y = _axes(degrees)
     return np.stack((x.sign * points[..., x.source], y.sign * points[..., y.source], points[..., 2]), axis=-1)

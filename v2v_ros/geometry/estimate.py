@@ -72,7 +72,8 @@ class Estimate:
     looked_at: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
 
     def moved(self, elapsed: float) -> Estimate:
-        """The skeletons as they should be so many seconds later; joints of unknown velocity stay where they are."""
+        """Return the skeletons as they should be so many seconds later; joints of unknown velocity stay where they
+        are."""
         skeletons = []
         for one in self.skeletons:
             way = np.nan_to_num(one.velocities * np.float32(elapsed))

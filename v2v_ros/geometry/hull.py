@@ -75,7 +75,7 @@ class Hull:
 def keep_out_hull(
     points: NDArray[np.floating], covariances: NDArray[np.floating], skeleton: Skeleton, sigmas: float
 ) -> Hull:
-    """What a robot must not enter.
+    """Return what a robot must not enter.
 
     Args:
         points: float [J, 3] metres; NaN for a joint that is not estimated. The bones to and from it are bridged by
@@ -107,7 +107,7 @@ def keep_out_hull(
 
 
 def _deviation(covariances: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Standard deviation [J] in the least certain direction; 0 where it is not known."""
+    """Return the standard deviation [J] in the least certain direction; 0 where it is not known."""
     xx, xy, xz, yy, yz, zz = np.nan_to_num(np.asarray(covariances, dtype=np.float64), nan=0.0).T
     matrices = np.stack((xx, xy, xz, xy, yy, yz, xz, yz, zz), axis=-1).reshape(-1, 3, 3)
     deviation: NDArray[np.float64] = np.sqrt(np.linalg.eigvalsh(matrices)[:, -1].clip(min=0.0))
@@ -127,5 +127,5 @@ def _radii(name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _look_up(table: dict[str, float], joint: str) -> float:
-    """The entry of a joint, or else that of its kind whatever finger or side it is of; 0 without any."""
+    """Return the entry of a joint, or else that of its kind whatever finger or side it is of; 0 without any."""
     return table.get(joint, table.get(joint.rsplit("_", 1)[-1], 0.0))

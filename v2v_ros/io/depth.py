@@ -203,7 +203,7 @@ def decode_png16(data: Any) -> NDArray[np.uint16]:
 
 
 def _pixel_chunks(png: memoryview) -> bytes:
-    """A PNG without all that is not needed for its pixels, such as texts, which can unpack to megabytes."""
+    """Return a PNG without all that is not needed for its pixels, such as texts, which can unpack to megabytes."""
     parts: list[bytes | memoryview] = [_PNG_SIGNATURE]
     start = len(_PNG_SIGNATURE)
     while start + _PNG_CHUNK.size <= len(png):
@@ -248,7 +248,7 @@ def _decode_rvl_image(body: memoryview) -> NDArray[np.uint16]:
 
 
 def _view(data: Any) -> memoryview:
-    """The bytes of a message field, without a copy wherever possible."""
+    """Return the bytes of a message field, without a copy wherever possible."""
     try:
         return memoryview(data).cast("B")
     except TypeError:

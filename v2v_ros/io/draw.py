@@ -140,7 +140,7 @@ def _draw_skeleton(
 def zoom(
     depth: NDArray[np.float32], intrinsics: Intrinsics, center: NDArray[np.floating], edge: float, pixels: int
 ) -> tuple[NDArray[np.float32], Intrinsics]:
-    """A square view of a part of a depth image.
+    """Return a square view of a part of a depth image.
 
     Args:
         depth: float32 [H, W] metres.

@@ -20,7 +20,7 @@ _RATE = 30  # images a second, where nothing is known
 
 
 def frame_name(frame_id: str) -> str:
-    """A frame_id as TF takes it: without the leading slash that frames had in ROS 1."""
+    """Return a frame_id as TF takes it: without the leading slash that frames had in ROS 1."""
     return frame_id.lstrip("/")
 
 
@@ -31,7 +31,7 @@ class FrameWatch:
         self._last: str | None = None
 
     def left(self, frame_id: str) -> str | None:
-        """The frame of the image before when it was another one, else None."""
+        """Return the frame of the image before when it was another one, else None."""
         last, self._last = self._last, frame_id
         return None if last is None or last == frame_id else last
 
@@ -54,7 +54,8 @@ class Times:
 
 
 def choose_times(stamps: Sequence[int], recorded: Sequence[int]) -> Times:
-    """The stamps where they advance from image to image as time does, else the time of recording, for all images.
+    """Return the stamps where they advance from image to image as time does, else the time of recording, for all
+    images.
 
     Args:
         stamps: Of the headers, nanoseconds, in the order of the recording.
@@ -85,7 +86,8 @@ def _is_late(stamps: Sequence[int], index: int) -> bool:
 
 
 def _stands_still(stamps: Sequence[int], index: int) -> bool:
-    """Whether a stamp is not a time, or that of the image before, or steps back without anything beginning anew."""
+    """Return whether a stamp is not a time, or that of the image before, or steps back without anything beginning
+    anew."""
     here = stamps[index]
     after = stamps[index + 1] if index + 1 < len(stamps) else None
     if index == 0:
@@ -97,7 +99,7 @@ def _stands_still(stamps: Sequence[int], index: int) -> bool:
 
 
 def _wrong_pace(stamps: Sequence[int], recorded: Sequence[int]) -> float:
-    """How many times as fast as the recording stamps of another unit advance; 0 where they may be right."""
+    """Return how many times as fast as the recording stamps of another unit advance; 0 where they may be right."""
     if len(stamps) < 3:
         return 0.0
     step, truth = (median(later - one for one, later in pairwise(times)) for times in (stamps, recorded))

@@ -63,7 +63,7 @@ class Calibration:
         return interpolate(peaks, peaks.new_tensor(self.peaks), peaks.new_tensor(values))
 
     def to_dict(self) -> dict[str, Any]:
-        """The tables as JSON can hold them."""
+        """Return the tables as JSON can hold them."""
         return {name: list(column) for name, column in asdict(self).items()}
 
     @staticmethod
@@ -78,7 +78,8 @@ class Calibration:
 
 
 def interpolate(peaks: torch.Tensor, knots: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-    """Values float [...] at peaks float [...] of a table [T] over knots [T]: linear between, constant beyond them."""
+    """Return values float [...] at peaks float [...] of a table [T] over knots [T]: linear between, constant beyond
+    them."""
     if peaks.device.type == "cpu":
         found = np.interp(peaks.numpy(), knots.numpy(), table.numpy())  # one call in place of eight small ones
         return torch.from_numpy(found).to(peaks.dtype)

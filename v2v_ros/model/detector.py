@@ -105,7 +105,7 @@ def on_canvas(depth: torch.Tensor) -> torch.Tensor:
 def decode(
     out: torch.Tensor, depth: torch.Tensor, camera: Intrinsics, kind: str
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The peaks of one image's heat, highest first.
+    """Return the peaks of one image's heat, highest first.
 
     Args:
         out: float [1, 9, H / 4, W / 4] of the network.
@@ -140,7 +140,7 @@ def select(
     depth_range: tuple[float, float],
     limit: int,
 ) -> Detections:
-    """The best of the peaks that lie in the range and apart from each other."""
+    """Return the best of the peaks that lie in the range and apart from each other."""
     near, far = depth_range
     with np.errstate(invalid="ignore"):
         usable = np.isfinite(centers).all(1) & np.isfinite(logits) & (centers[:, 2] >= near) & (centers[:, 2] <= far)

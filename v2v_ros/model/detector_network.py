@@ -104,7 +104,7 @@ class DetectorNet(nn.Module):
 
 
 def as_convolved(network: DetectorNet) -> DetectorNet:
-    """The network with its kernels in the order in which convolutions are fastest."""
+    """Return the network with its kernels in the order in which convolutions are fastest."""
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
@@ -113,7 +113,7 @@ def _twice(x: torch.Tensor) -> torch.Tensor:
 
 
 def features(depth: torch.Tensor, focal: torch.Tensor) -> torch.Tensor:
-    """What the network sees of depth images.
+    """Return what the network sees of depth images.
 
     Validity, inverse depth, the logarithm of metres per pixel, and how much farther each pixel is than the mean of its
     surroundings in four windows of metric size, in two of which also the share of valid pixels: what is of the same
@@ -169,7 +169,7 @@ def _spread(values: torch.Tensor, every: int) -> torch.Tensor:
 
 
 def cell_depth(depth: torch.Tensor) -> torch.Tensor:
-    """The nearest surface of every cell, to which offsets in depth refer: float [B, H / 4, W / 4] metres.
+    """Return the nearest surface of every cell, to which offsets in depth refer: float [B, H / 4, W / 4] metres.
 
     The mean of the cell's valid pixels within 5 cm of the nearest; a cell without any takes the nearest of its eight
     neighbours, and is NaN where these have none either.

@@ -53,7 +53,7 @@ def decode(heatmaps: torch.Tensor, sigma: float, offset: float = 0.0) -> tuple[t
 
 
 def places_of_peaks(heatmaps: torch.Tensor, peaks: torch.Tensor, sigma: float) -> torch.Tensor:
-    """Where peaks lie to a fraction of a cell, as :func:`decode` finds it.
+    """Return where peaks lie to a fraction of a cell, as :func:`decode` finds it.
 
     Args:
         heatmaps: float [B, J, M, M, M], M >= 3.
@@ -88,12 +88,13 @@ def _argmax(flat: torch.Tensor) -> torch.Tensor:
 
 
 def cells_of(index: torch.Tensor, size: int) -> torch.Tensor:
-    """Indices into flattened (z, y, x) grids to cells [..., 3] (x, y, z)."""
+    """Turn indices into flattened (z, y, x) grids into cells [..., 3] (x, y, z)."""
     return torch.stack((index % size, index // size % size, index // size**2), dim=-1)
 
 
 def _windows(heatmaps: torch.Tensor, middle: torch.Tensor) -> torch.Tensor:
-    """The 3x3x3 neighbourhoods [B, J, ..., 3, 3, 3] (z, y, x) of the cells ``middle`` [B, J, ..., 3] (x, y, z)."""
+    """Return the 3x3x3 neighbourhoods [B, J, ..., 3, 3, 3] (z, y, x) of the cells ``middle`` [B, J, ..., 3] (x, y,
+    z)."""
     size = heatmaps.shape[-1]
     step = torch.arange(-1, 2, device=heatmaps.device)
     x = middle[..., 0, None, None, None] + step[None, None, :]

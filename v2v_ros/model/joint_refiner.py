@@ -117,7 +117,7 @@ class Block(nn.Module):
 
 
 def features_per_joint(peaks: int) -> int:
-    """Numbers that describe the heatmap of a joint by so many peaks."""
+    """Return numbers that describe the heatmap of a joint by so many peaks."""
     return 4 * peaks + 3 + 6
 
 
@@ -163,7 +163,7 @@ class JointRefiner(nn.Module):
 
 
 def describe(peaks: Peaks, count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """What a refiner is shown of peaks.
+    """Return what a refiner is shown of peaks.
 
     Args:
         peaks: Of heatmaps of that size, at least as many as are shown.

@@ -73,7 +73,7 @@ class BlockConv3d(nn.Conv3d):
         return self.blockwise(x) if autocast or x.dtype in _HALF_PRECISION else super().forward(x)
 
     def blockwise(self, x: torch.Tensor) -> torch.Tensor:
-        """The convolution on blocks; [B, 1, N, N, N] with even N."""
+        """Return the convolution on blocks; [B, 1, N, N, N] with even N."""
         batch, _, size = x.shape[:3]
         blocks = size // 2
         x = x.reshape(batch, blocks, 2, blocks, 2, blocks, 2).permute(0, 2, 4, 6, 1, 3, 5)
@@ -197,7 +197,7 @@ class V2VPoseNet(nn.Module):
 
 
 def describe(config: NetworkConfig) -> str:
-    """A V2V-PoseNet's size in words."""
+    """Return a V2V-PoseNet's size in words."""
     with torch.device("meta"):
         parameters = sum(parameter.numel() for parameter in V2VPoseNet(config).parameters())
     depth = "" if config.depth == 3 else f" depth {config.depth}"

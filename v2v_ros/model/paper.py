@@ -20,7 +20,8 @@ from .voxels import grid_coordinates, metric_coordinates, occupancy_from_coordin
 
 
 def peak_coordinates(heatmaps: torch.Tensor) -> torch.Tensor:
-    """Indices (x, y, z) of the highest cells of heatmaps [B, J, M, M, M], as [B, J, 3] of the heatmaps' dtype."""
+    """Return indices (x, y, z) of the highest cells of heatmaps [B, J, M, M, M], as [B, J, 3] of the heatmaps'
+    dtype."""
     size = heatmaps.shape[-1]
     index = heatmaps.flatten(2).argmax(dim=2)
     return torch.stack((index % size, index // size % size, index // size**2), dim=-1).to(heatmaps.dtype)

@@ -83,7 +83,7 @@ def dense_peaks(heatmaps: torch.Tensor, sigma: float, count: int) -> Peaks:
 
 
 def _sparse(heatmaps: torch.Tensor, sigma: float, count: int) -> Peaks:
-    """The same on a CPU, where only the few cells that are above the noise are touched."""
+    """Return the same on a CPU, where only the few cells that are above the noise are touched."""
     batch, joints, size = heatmaps.shape[:3]
     volumes, side = batch * joints, size + 2
     padded = np.zeros((volumes, side, side, side), np.float32)

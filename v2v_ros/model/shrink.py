@@ -20,7 +20,7 @@ def blocks_for(intrinsics: Intrinsics, width: int, height: int, focal: float) ->
 
 
 def shrink(depth: NDArray[np.float32], intrinsics: Intrinsics, side: int) -> tuple[NDArray[np.float32], Intrinsics]:
-    """One pixel for each block of ``side`` x ``side`` pixels: the mean of the valid ones on its nearest surface.
+    """Return one pixel for each block of ``side`` x ``side`` pixels: the mean of the valid ones on its nearest surface.
 
     Of larger blocks than 4 x 4, the nearest pixels of 4 x 4 parts count. Blocks at the right and the lower border may
     be incomplete.
@@ -60,7 +60,7 @@ def shrink(depth: NDArray[np.float32], intrinsics: Intrinsics, side: int) -> tup
 
 
 def _nearest_parts(bits: NDArray[np.uint32], side: int, parts: int) -> NDArray[np.uint32]:
-    """The least bits in ``parts`` x ``parts`` parts of every block: uint32 [parts^2, rows, columns]."""
+    """Return the least bits in ``parts`` x ``parts`` parts of every block: uint32 [parts^2, rows, columns]."""
     if side == parts:
         return _pixels(bits, side)
     bands = _reduced(bits, side, parts)  # [parts, rows, W]
@@ -69,7 +69,8 @@ def _nearest_parts(bits: NDArray[np.uint32], side: int, parts: int) -> NDArray[n
 
 
 def _pixels(bits: NDArray[np.uint32], side: int) -> NDArray[np.uint32]:
-    """The bits of every block's pixels: uint32 [side^2, ceil(H / side), ceil(W / side)]; infinity beyond the image."""
+    """Return the bits of every block's pixels: uint32 [side^2, ceil(H / side), ceil(W / side)]; infinity beyond the
+    image."""
     height, width = bits.shape
     rows, columns = -(-height // side), -(-width // side)
     if (rows * side, columns * side) != (height, width):
@@ -81,7 +82,8 @@ def _pixels(bits: NDArray[np.uint32], side: int) -> NDArray[np.uint32]:
 
 
 def _reduced(values: NDArray[np.uint32], side: int, parts: int) -> NDArray[np.uint32]:
-    """The least of ``parts`` parts of every ``side`` rows, the last may lack some: [parts, ceil(H / side), W]."""
+    """Return the least of ``parts`` parts of every ``side`` rows, the last may lack some: [parts, ceil(H / side),
+    W]."""
     height, width = values.shape
     whole = height // side
     blocks = values[: whole * side].reshape(whole, side, width)

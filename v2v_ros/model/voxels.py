@@ -134,7 +134,7 @@ def _whole_image_occupancy(
 
 
 def rays(intrinsics: Intrinsics) -> tuple[np.ndarray, np.ndarray]:
-    """What :func:`~v2v_ros.geometry.camera.deproject` multiplies depths by: float64 [W] and [H].
+    """Return what :func:`~v2v_ros.geometry.camera.deproject` multiplies depths by: float64 [W] and [H].
 
     Made by NumPy for all devices: PyTorch divides by a number on a GPU by multiplying with its reciprocal, which may
     round otherwise.

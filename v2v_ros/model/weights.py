@@ -59,7 +59,7 @@ class JointRefinerWeights:
     training: dict[str, Any] = field(default_factory=dict)
 
     def build(self) -> JointRefiner:
-        """The refiner with these weights, in evaluation mode, on the CPU."""
+        """Return the refiner with these weights, in evaluation mode, on the CPU."""
         network = JointRefiner(self.config)
         network.load_state_dict(self.state)
         return network.eval()
@@ -103,7 +103,7 @@ class Weights:
             raise ValueError(f"heatmap_offset must lie in [-1, 1] heatmap cells, got {self.heatmap_offset}")
 
     def build(self) -> V2VPoseNet:
-        """The network with these weights, in evaluation mode, on the CPU."""
+        """Return the network with these weights, in evaluation mode, on the CPU."""
         network = V2VPoseNet(self.config)
         network.load_state_dict(self.state)
         return network.eval()
@@ -132,7 +132,7 @@ class CenterWeights:
     hash: str = ""
 
     def build(self) -> CenterRefiner:
-        """The network with these weights, in evaluation mode, on the CPU."""
+        """Return the network with these weights, in evaluation mode, on the CPU."""
         network = CenterRefiner(self.config)
         network.load_state_dict(self.state)
         return network.eval()
@@ -157,7 +157,7 @@ class DetectorWeights:
     hash: str = ""
 
     def build(self) -> DetectorNet:
-        """The network with these weights, in evaluation mode, on the CPU."""
+        """Return the network with these weights, in evaluation mode, on the CPU."""
         network = DetectorNet(self.config)
         network.load_state_dict(self.state)
         return network.eval()
@@ -167,18 +167,18 @@ _DETECTOR = "detector"
 
 
 def shipped() -> list[str]:
-    """Names of the pose weights that come with the package."""
+    """Return names of the pose weights that come with the package."""
     names = sorted(path.name.removesuffix(SUFFIX) for path in _FOLDER.glob(f"*{SUFFIX}"))
     return [name for name in names if not name.endswith(_DETECTOR)]
 
 
 def shipped_detectors() -> list[str]:
-    """Names of the detectors' weights that come with the package."""
+    """Return names of the detectors' weights that come with the package."""
     return sorted(path.name.removesuffix(SUFFIX) for path in _FOLDER.glob(f"*{_DETECTOR}{SUFFIX}"))
 
 
 def _expanded(name: str) -> Path:
-    """A path, from one that begins with ~ or package://PACKAGE/, as parameter files have them."""
+    """Return a path, from one that begins with ~ or package://PACKAGE/, as parameter files have them."""
     if not name.startswith(_PACKAGE):
         return Path(os.path.expanduser(name))
     package, _, rest = name.removeprefix(_PACKAGE).partition("/")
@@ -296,7 +296,7 @@ _REFINER = "joint_refiner."  # before the names of its tensors
 
 
 def _load_refiner(file: _File) -> JointRefinerWeights | None:
-    """The joint refiner in a file of pose weights, if it has one.
+    """Return the joint refiner in a file of pose weights, if it has one.
 
     Raises:
         KeyError, TypeError, ValueError, RuntimeError: It is damaged, or was trained for another network.
@@ -352,7 +352,7 @@ def load_detector(name: str | Path = _DETECTOR) -> DetectorWeights:
 
 @contextmanager
 def _damaged(path: Path) -> Iterator[None]:
-    """What goes wrong while a file's content is made sense of is the file's fault."""
+    """Blame the file for what goes wrong while its content is made sense of."""
     try:
         yield
     except (KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
@@ -364,7 +364,8 @@ _Config = TypeVar("_Config", NetworkConfig, RefinerConfig, JointRefinerConfig, D
 
 
 def _config(kind: type[_Config], text: str) -> _Config:
-    """A configuration from JSON, with numbers as they must be: Python would go on for long with a grid of 48.0 or true.
+    """Return a configuration from JSON, with numbers as they must be: Python would go on for long with a grid of 48.0
+    or true.
 
     Raises:
         TypeError, ValueError: It is not such a configuration.
@@ -377,7 +378,7 @@ def _config(kind: type[_Config], text: str) -> _Config:
 
 
 def _check(weights: Weights | CenterWeights, network: Callable[[Any], nn.Module]) -> None:
-    """That the state is the network's and the cube one."""
+    """Raise unless the state fits the network and the cube is valid."""
     if not 0 < weights.cube_edge < math.inf:
         raise ValueError(f"the edge of its cubes is {weights.cube_edge}")
     with torch.device("meta"):

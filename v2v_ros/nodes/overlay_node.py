@@ -128,7 +128,7 @@ class OverlayNode(Node):
 
 
 def check(values: Any) -> str:
-    """Why these parameters do not go together; empty when they do."""
+    """Return why these parameters do not go together; empty when they do."""
     near, far = values.get("near", 0.0), values.get("far", 30.0)
     return "" if near < far else f"parameter 'near' ({near:g} m) must be below 'far' ({far:g} m)"
 

@@ -264,7 +264,7 @@ class PoseNode(LifecycleNode):
         return self._recovery.estimator if self._recovery is not None else None
 
     def _about(self) -> dict[str, str]:
-        """The estimator, in words."""
+        """Return the estimator, in words."""
         estimator, recovery = self._estimator, self._recovery
         if estimator is None or recovery is None:
             return {}

@@ -138,7 +138,7 @@ class SyntheticCameraNode(Node):
                 )
 
     def _prepare(self, seconds: float) -> Messages:
-        """The messages of a time, all but their header."""
+        """Return the messages of a time, all but their header."""
         depth, skeletons = self._show(seconds)
         return (
             camera_info(Header(), self._intrinsics),
@@ -147,7 +147,7 @@ class SyntheticCameraNode(Node):
         )
 
     def _show(self, seconds: float) -> tuple[NDArray[np.float32], tuple[SkeletonEstimate, ...]]:
-        """The depth image of a time and the true skeletons."""
+        """Return the depth image of a time and the true skeletons."""
         shown, skeleton = self._shown, self._shown.skeleton
         if isinstance(shown, SyntheticScene):
             scene = shown.frame(forth_and_back(seconds, shown.seconds))
@@ -174,12 +174,12 @@ def to_and_fro(tick: int, length: int) -> int:
 
 
 def forth_and_back(seconds: float, duration: float) -> float:
-    """The time of a scene that is shown at a time: it is played to its end, backwards, and again."""
+    """Return the time of a scene that is shown at a time: it is played to its end, backwards, and again."""
     return duration - abs(seconds % (2 * duration) - duration)
 
 
 def image_message(header: Header, depth: NDArray[np.float32], encoding: str) -> Image:
-    """A depth image (float32 [H, W] metres, NaN where invalid) as a message in ``16UC1`` or ``32FC1``."""
+    """Return a depth image (float32 [H, W] metres, NaN where invalid) as a message in ``16UC1`` or ``32FC1``."""
     height, width = depth.shape
     if encoding == "16UC1":
         pixels = np.nan_to_num(np.rint(1000 * depth).clip(0, 65535), nan=0).astype("<u2")
@@ -197,7 +197,7 @@ def image_message(header: Header, depth: NDArray[np.float32], encoding: str) -> 
 
 
 def camera_info(header: Header, camera: Intrinsics) -> CameraInfo:
-    """A camera without distortion."""
+    """Return a camera without distortion."""
     return CameraInfo(
         header=header,
         height=camera.height,
@@ -213,7 +213,7 @@ def camera_info(header: Header, camera: Intrinsics) -> CameraInfo:
 def truth(
     name: str, skeleton: Skeleton, joints: NDArray[np.float32], side: Side, visible: float = 1.0
 ) -> SkeletonEstimate:
-    """True joints (float32 [J, 3] metres) as a skeleton whose score is the share of the subject that can be seen."""
+    """Return true joints (float32 [J, 3] metres) as a skeleton whose score is the share of it that can be seen."""
     return SkeletonEstimate(
         id=name,
         side=side,

@@ -88,7 +88,7 @@ class BagFrame:
 
 
 def list_topics(bag: str | Path) -> list[Topic]:
-    """The topics of a bag, in alphabetical order.
+    """Return the topics of a bag, in alphabetical order.
 
     Raises:
         BagError: The bag cannot be read, or rosbags is not installed.
@@ -98,7 +98,7 @@ def list_topics(bag: str | Path) -> list[Topic]:
 
 
 def iter_depth(bag: str | Path, depth_topic: str, info_topic: str) -> Iterator[BagFrame]:
-    """The depth images of a bag, in the order of the recording.
+    """Yield the depth images of a bag, in the order of the recording.
 
     Where the stamps of the images do not advance, the time of recording takes their place for all of them
     (:mod:`v2v_ros.io.headers`). An image takes a camera info of its own frame, if there is any: the one of its stamp,
@@ -167,7 +167,7 @@ def iter_depth(bag: str | Path, depth_topic: str, info_topic: str) -> Iterator[B
 
 
 def _times(reader: _BagReader, images: list[Any]) -> tuple[Times, set[int]]:
-    """When the images of a bag were taken, without the repeated ones; and the indices of those among all."""
+    """Return when the images of a bag were taken, without the repeated ones, and the indices of those."""
     stamps, recorded, repeated, last = array("q"), array("q"), set(), b""
     for index, (_, time, raw) in enumerate(reader.messages(images)):
         if raw == last:  # the same image with the same stamp
@@ -180,7 +180,7 @@ def _times(reader: _BagReader, images: list[Any]) -> tuple[Times, set[int]]:
 
 
 def _raw_stamp(raw: bytes) -> int:
-    """The stamp of a serialized message that begins with a header, in nanoseconds; 0 for a damaged one."""
+    """Return the stamp of a serialized message that begins with a header, in nanoseconds; 0 for a damaged one."""
     if len(raw) < 12:
         return 0
     seconds, nanoseconds = struct.unpack_from("<iI" if raw[1] & 1 else ">iI", raw, 4)
@@ -244,7 +244,7 @@ class _BagReader:
         self.topics = [Topic(*key, counts[key]) for key in sorted(counts)]
 
     def find(self, name: str, types: tuple[str, ...]) -> list[Any]:
-        """The connections of a topic of one of the types."""
+        """Return the connections of a topic of one of the types."""
         found = [c for c in self._reader.connections if c.topic == name]
         if any(c.msgtype in types for c in found):
             return [c for c in found if c.msgtype in types]
@@ -298,7 +298,8 @@ def _open(path: str | Path) -> Generator[_BagReader, None, None]:
 
 
 def _reopened(path: Path, problem: Exception) -> Any:
-    """A reader of what is left of a bag: of the file in a folder without usable metadata, or of one without an end.
+    """Return a reader of what is left of a bag: of the file in a folder without usable metadata, or of one without an
+    end.
 
     Raises:
         BagError: Nothing of it can be read.
@@ -368,7 +369,8 @@ class _Infos:
                 self._sorted[recorded, frame_id] = [time for time, _ in own], [info for _, info in own]
 
     def find(self, time: int, recorded: bool, frame_id: str) -> Any:
-        """The latest up to a time, of its stamp or of its recording, else the first: of this frame, if there is any."""
+        """Return the latest up to a time, of its stamp or of its recording, else the first: of this frame, if there is
+        any."""
         of_all = self._sorted[recorded, None]
         times, infos = self._sorted.get((recorded, frame_id), of_all)
         return infos[max(0, bisect_right(times, time) - 1)]
@@ -419,7 +421,7 @@ v2v_ros/Skeleton[] skeletons
 
 
 def typestore() -> Typestore:
-    """The messages of ROS and of this package, for serialization."""
+    """Return the messages of ROS and of this package, for serialization."""
     store = get_typestore(Stores.ROS2_JAZZY)
     for name, text in MESSAGES.items():
         store.register(get_types_from_msg(text, name))
@@ -433,7 +435,7 @@ def skeleton_array(
     frame_id: str,
     estimates: Iterable[SkeletonEstimate],
 ) -> Any:
-    """A v2v_ros/msg/SkeletonArray.
+    """Return a v2v_ros/msg/SkeletonArray.
 
     Args:
         store: Of :func:`typestore`.

@@ -57,7 +57,7 @@ class FrameRecord:
     center: tuple[float, float, float] | None = None
 
     def intrinsics(self, depth: NDArray[np.float32]) -> Intrinsics:
-        """The camera of this frame, with the image size of ``depth`` [H, W], which the list leaves out.
+        """Return the camera of this frame, with the image size of ``depth`` [H, W], which the list leaves out.
 
         Raises:
             FrameListError: No depth camera has these intrinsics, such as those of an image scaled to a width of 1.

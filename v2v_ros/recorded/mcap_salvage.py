@@ -53,7 +53,7 @@ class SalvagedMcap:
             raise ValueError("there is no whole message in it")
 
     def messages(self, connections: Sequence[SalvagedConnection]) -> Iterator[tuple[SalvagedConnection, int, bytes]]:
-        """Connection, time of recording in nanoseconds and data, in the order of the file."""
+        """Yield connection, time of recording in nanoseconds and data, in the order of the file."""
         by_channel = {one.channel: one for one in connections}
         for channel, time, data in self._messages():
             if channel in by_channel:
@@ -80,7 +80,7 @@ class SalvagedMcap:
                     yield from self._record(inner, part)
 
     def _record(self, opcode: int, content: bytes) -> Iterator[tuple[int, int, bytes]]:
-        """A message; descriptions of topics and types are kept."""
+        """Yield a message; descriptions of topics and types are kept."""
         try:
             if opcode == _SCHEMA:
                 self._schemas[struct.unpack_from("<H", content)[0]] = _text(content, 2)
@@ -119,7 +119,7 @@ def _parts(records: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _unpacked(chunk: bytes) -> bytes:
-    """The records of a chunk; empty for a damaged one."""
+    """Return the records of a chunk; empty for a damaged one."""
     try:
         _, _, size, _ = _CHUNK_START.unpack_from(chunk)
         kind = _text(chunk, _CHUNK_START.size)
@@ -137,7 +137,7 @@ def _unpacked(chunk: bytes) -> bytes:
 
 
 def zstd() -> Any:
-    """The module that rosbags unpacks with, which Python has from version 3.14 on."""
+    """Return the module that rosbags unpacks with, which Python has from version 3.14 on."""
     return import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
 

@@ -188,6 +188,7 @@ class Predictor:
 
 
 def _plain(name: str) -> str:
-    """A file name for an id, which may look like a path, be longer than a name may be, or have no text's characters."""
+    """Return a file name for an id, which may look like a path, be longer than a name may be, or have no text's
+    characters."""
     plain = re.sub(r"[/\\\0]", "_", name)
     return plain.encode(errors="replace")[:_LONGEST_NAME].decode(errors="ignore")

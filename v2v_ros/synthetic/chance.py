@@ -26,7 +26,7 @@ class Draw:
         return self.rand(*size) < share
 
     def directions(self, *size: int) -> torch.Tensor:
-        """Unit vectors [B, *size, 3]."""
+        """Draw unit vectors [B, *size, 3]."""
         return normalize(self.normal(1.0, *size, 3), dim=-1)
 
     def frames(self, y: torch.Tensor) -> torch.Tensor:

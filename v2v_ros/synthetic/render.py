@@ -29,7 +29,7 @@ class Cameras:
     height: int
 
     def rays(self) -> torch.Tensor:
-        """float [B, H, W, 3]: the points at depth 1 that the pixels see."""
+        """Return float [B, H, W, 3]: the points at depth 1 that the pixels see."""
         device = self.focal.device
         u = torch.arange(self.width, device=device) - self.principal[:, :1]
         v = torch.arange(self.height, device=device) - self.principal[:, 1:]
@@ -38,7 +38,7 @@ class Cameras:
         return torch.stack((x, y, torch.ones_like(x)), dim=-1)
 
     def deproject(self, depth: torch.Tensor) -> torch.Tensor:
-        """float [B, H * W, 3]: the points of depth images [B, H, W]."""
+        """Return float [B, H * W, 3]: the points of depth images [B, H, W]."""
         return self.rays().flatten(1, 2) * depth.flatten(1, 2)[..., None]
 
 

@@ -91,7 +91,7 @@ def crop_cameras(centers: torch.Tensor, edge: float, pixels: int, front: float =
 
 
 def image_cameras(batch: int, intrinsics: Intrinsics, device: torch.device | str = "cpu") -> Cameras:
-    """The same whole-image camera for every sample.
+    """Return the same whole-image camera for every sample.
 
     Raises:
         ValueError: Its pixels are not square.

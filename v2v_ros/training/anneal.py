@@ -81,7 +81,7 @@ def copy_run(source: Path, output: Path, given: dict[str, Any], *, overwrite: bo
 
 
 def _checkpoint(source: Path) -> Path:
-    """A run's checkpoint, by any of its names."""
+    """Return a run's checkpoint, by any of its names."""
     if source.suffix == weights.SUFFIX:
         source = run_folder(source)
     path = source if source.suffix == ".ckpt" else source / checkpoints.NAME
@@ -91,7 +91,7 @@ def _checkpoint(source: Path) -> Path:
 
 
 def _copied_config(checkpoint: dict[str, Any], name: str, given: dict[str, Any]) -> TrainingConfig:
-    """The configuration of the copy of a run of that name."""
+    """Return the configuration of the copy of a run of that name."""
     run, step = dict(checkpoint["run"]), int(checkpoint["global_step"])
     processes = run.pop("processes", 1)
     run = resumed_values(run)
@@ -125,7 +125,7 @@ def _copied_config(checkpoint: dict[str, Any], name: str, given: dict[str, Any])
 
 
 def _curve(folder: Path, samples: int) -> list[dict[str, float]]:
-    """The run's validations up to so many samples; none where it left no record of them."""
+    """Return the run's validations up to so many samples; none where it left no record of them."""
     try:
         curve = json.loads((folder / VALIDATIONS).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -66,7 +66,7 @@ class Report:
 
 
 def data_of(config: TrainingConfig) -> str:
-    """What the samples show."""
+    """Return what the samples show."""
     if config.spec is not None:
         subject = f", without subject {config.test_subject}" if config.test_subject >= 0 else ""
         return f"{config.spec.title}{subject}"
@@ -80,7 +80,7 @@ def data_of(config: TrainingConfig) -> str:
 
 
 def commit() -> str:
-    """The commit that the code is from, with a note when it was changed since; empty outside of a checkout."""
+    """Return the commit that the code is from, with a note when it was changed since; empty outside of a checkout."""
     folder = Path(__file__).resolve().parent
 
     def git(*arguments: str) -> str:
@@ -96,7 +96,7 @@ def commit() -> str:
 
 
 def model_card(report: Report) -> str:
-    """The card in Markdown."""
+    """Return the card in Markdown."""
     config, skeleton = report.config, report.config.subject
     what = (
         f"The centre refiner of `{skeleton.name}`: finds the reference point of a {skeleton.kind} in a generous cube, "
@@ -160,7 +160,7 @@ def model_card(report: Report) -> str:
 
 
 def versions() -> str:
-    """The versions of what a run is made with."""
+    """Return the versions of what a run is made with."""
     return (
         f"v2v_ros {__version__}, torch {torch.__version__}, pytorch-lightning {pytorch_lightning.__version__}, "
         f"Python {platform.python_version()}"
@@ -168,7 +168,7 @@ def versions() -> str:
 
 
 def _amount(report: Report) -> str:
-    """How much it has seen."""
+    """Return how much it has seen."""
     if not report.frames:
         return f"{report.samples:,} samples of {data_of(report.config)}"
     times = report.samples / report.frames
@@ -177,7 +177,7 @@ def _amount(report: Report) -> str:
 
 
 def _how(config: TrainingConfig) -> str:
-    """How the samples came to be."""
+    """Return how the samples came to be."""
     if config.spec is None:
         return ", rendered while it trained"
     return f", by the recipe '{config.recipe}', its cubes at the centres '{config.centers}'"
@@ -191,7 +191,7 @@ def _validated_on(config: TrainingConfig) -> str:
 
 
 def thin(curve: list[dict[str, float]], rows: int = 12) -> list[dict[str, float]]:
-    """A few points of a curve, evenly spread, the first and the last among them."""
+    """Return a few points of a curve, evenly spread, the first and the last among them."""
     if len(curve) <= rows:
         return curve
     return [curve[round(i * (len(curve) - 1) / (rows - 1))] for i in range(rows)]

@@ -86,7 +86,8 @@ class AtomicCheckpoints(TorchCheckpointIO):
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A run's checkpoint, also while the run goes on and replaces it. Nothing but tensors and plain values is read.
+    """Return a run's checkpoint, also while the run goes on and replaces it. Nothing but tensors and plain values is
+    read.
 
     Raises:
         ValueError: It is damaged, or not a run's.

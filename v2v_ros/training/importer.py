@@ -146,7 +146,7 @@ def _conversions(y_axis: YAxis) -> list[str]:
 
 
 def _kernel(value: torch.Tensor, y_axis: YAxis) -> torch.Tensor:
-    """A kernel [.., .., x, y, z] of a convolution, transposed or not, as [.., .., z, y, x] with y down."""
+    """Return a kernel [.., .., x, y, z] of a convolution, transposed or not, as [.., .., z, y, x] with y down."""
     value = value.permute(0, 1, 4, 3, 2)
     return value.flip(3) if y_axis == "up" else value
 
@@ -190,7 +190,7 @@ def _read(path: Path, content: bytes) -> Any:
 
 
 def _find_state(path: Path, content: Any) -> tuple[str, str, dict[str, torch.Tensor]]:
-    """The network's state dictionary, under which key it was, and its names' prefix, which is taken off."""
+    """Return the network's state dictionary, under which key it was, and its names' prefix, which is taken off."""
     entries = {"": content, **content} if isinstance(content, dict) else {}
     states = {
         str(entry): (prefix, state)
@@ -218,7 +218,7 @@ def _find_state(path: Path, content: Any) -> tuple[str, str, dict[str, torch.Ten
 
 
 def _prefix(state: dict[Any, Any]) -> str | None:
-    """What comes before the names of the network's tensors; None where most of its blocks are not there."""
+    """Return what comes before the names of the network's tensors; None where most of its blocks are not there."""
     found = {
         (key[: place.start()], place[0])
         for key, value in state.items()
@@ -229,7 +229,7 @@ def _prefix(state: dict[Any, Any]) -> str | None:
 
 
 def _problems(wanted: dict[str, torch.Tensor], found: dict[str, torch.Tensor], skeleton: Skeleton) -> Iterator[str]:
-    """What keeps a state dictionary from being the wanted one, a line each."""
+    """Yield what keeps a state dictionary from being the wanted one, a line each."""
     shared = [key for key in wanted if isinstance(found.get(key), torch.Tensor)]
     head = found.get("output_layer.weight")
     if isinstance(head, torch.Tensor) and head.dim() and head.shape[0] != len(skeleton.joint_names):

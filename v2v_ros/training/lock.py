@@ -58,8 +58,8 @@ def _lock(file: IO[str]) -> bool:
 
 
 def holder(folder: Path) -> tuple[dict[str, Any], bool | None]:
-    """What the last process of a run noted, and whether it is alive: None where none has noted anything, or where
-    files cannot be locked."""
+    """Return what the last process of a run noted, and whether it is alive: None where none has noted anything, or
+    where files cannot be locked."""
     notes = _read(folder)
     if not notes:
         return notes, None

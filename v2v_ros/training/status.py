@@ -51,12 +51,12 @@ class Status:
     alive: bool | None
 
     def to_dict(self) -> dict[str, Any]:
-        """The same for a file."""
+        """Return the same for a file."""
         return {**vars(self), "folder": str(self.folder)}
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """The folders of all runs below a folder, which may be a run's own; hidden folders are passed by."""
+    """Return the folders of all runs below a folder, which may be a run's own; hidden folders are passed by."""
     found = []
     for path, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -67,7 +67,7 @@ def find_runs(folder: Path) -> list[Path]:
 
 
 def read_status(folder: Path) -> Status:
-    """Where the run of a folder stands.
+    """Return where the run of a folder stands.
 
     Raises:
         ValueError: A file is not what ``v2v train`` writes.
@@ -108,14 +108,14 @@ def _json(path: Path, kind: type) -> Any:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """The run's own files, the configuration among them."""
+    """Yield the run's own files, the configuration among them."""
     yield folder / _CONFIG
     for name in _WATCHED:
         yield from (path for path in (folder / name, *folder.glob(f"resumed_*/{name}")) if path.is_file())
 
 
 def _rows(folder: Path) -> list[dict[str, str]]:
-    """The last rows of the run's figures that tell its pace."""
+    """Return the last rows of the run's figures that tell its pace."""
     tables = [path for path in _files(folder) if path.name == "metrics.csv"]
     if not tables:
         return []
@@ -125,7 +125,7 @@ def _rows(folder: Path) -> list[dict[str, str]]:
 
 
 def _rate(rows: list[dict[str, str]], together: int) -> float | None:
-    """Samples a second over these rows, whose own are since the run was begun."""
+    """Return the samples a second over these rows, whose own are since the run was begun."""
     if not rows:
         return None
     (samples, seconds), (before, then) = (_pace(row, together) for row in (rows[-1], rows[0]))
@@ -133,7 +133,7 @@ def _rate(rows: list[dict[str, str]], together: int) -> float | None:
 
 
 def _pace(row: dict[str, str], together: int) -> tuple[float, float]:
-    """Samples seen, and the seconds of training that they took."""
+    """Return the samples seen, and the seconds of training that they took."""
     samples = (int(row["step"]) + 1) * together
     return samples, samples / float(row["rate/trained"])
 
@@ -146,7 +146,7 @@ def _begun(folder: Path, noted: float | None) -> float | None:
 
 
 def describe(status: Status, points: int, now: float | None = None) -> str:
-    """A run for people to read.
+    """Return a run for people to read.
 
     Args:
         points: Of the learning curve, the last ones.

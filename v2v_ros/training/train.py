@@ -253,7 +253,7 @@ def _shape(state: dict[str, torch.Tensor], key: str) -> tuple[int, ...] | None:
 
 
 def _check_checkpoint(path: Path, config: TrainingConfig, processes: int) -> int:
-    """The step that the run to resume has come to."""
+    """Return the step that the run to resume has come to."""
     if not path.is_file():
         raise ValueError(f"there is no checkpoint to resume from at '{path}'; start without --resume")
     checkpoint = read_checkpoint(path)

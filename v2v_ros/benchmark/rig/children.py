@@ -56,7 +56,7 @@ class Child:
             raise ChildError(f"{self.name} has ended with exit status {status}; its last words:\n{self.tail()}")
 
     def tail(self, lines: int = 10) -> str:
-        """The last lines of its log."""
+        """Return the last lines of its log."""
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
 
     def stop(self) -> None:

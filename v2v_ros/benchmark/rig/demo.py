@@ -180,7 +180,7 @@ def _measure(
 
 
 def _draw(frames: list[Frame], skeleton: Skeleton, camera: Intrinsics) -> NDArray[np.uint8]:
-    """The three most typical of the kept frames side by side: estimates in colours, the truth as a thin line."""
+    """Return the three most typical of the kept frames side by side: estimates in colours, the truth as a thin line."""
     kept = [frame for frame in frames if frame.depth is not None]
     if not kept:
         raise DemoError("no image was received for the picture; measure for longer")

@@ -94,7 +94,7 @@ class Events:
             yield 2.0
 
     def _empty_room(self) -> Parts:
-        """The camera ends, another one shows a wall, and the first kind comes back."""
+        """End the camera, let another one show a wall, and let the first kind come back."""
         self._stop_camera()
         depth = np.full((self._camera.height, self._camera.width), _WALL, np.float32)
         image = image_message(Header(), depth, "16UC1")

@@ -34,6 +34,6 @@ def holdings(process: int) -> dict[str, float | None]:
 
 
 def _mebibytes(text: str, keys: tuple[str, ...]) -> float | None:
-    """The sum of some of the values of a file with lines such as ``Pss:  123 kB``."""
+    """Return the sum of some of the values of a file with lines such as ``Pss: 123 kB``."""
     values = [int(one[1]) for key in keys if (one := re.search(rf"^{key}:\s+(\d+) kB", text, re.MULTILINE))]
     return round(sum(values) / 1024, 3) if len(values) == len(keys) else None

@@ -86,7 +86,7 @@ class _Sampler:
         observer.begin(depth_period=float("inf"))
 
     def take(self, event: str) -> dict[str, Any]:
-        """The sample of the time since the last one, in which something happened or nothing (empty)."""
+        """Return the sample of the time since the last one, in which something happened or nothing (empty)."""
         observer, now = self._observer, time.monotonic()
         seconds, cores, others = now - self._last, cpu_seconds(self._pid), self._load.others()
         latencies = [1000 * frame.latency for frame in observer.frames]
@@ -229,7 +229,7 @@ def soak(
 
 @contextmanager
 def _interruption() -> Iterator[Event]:
-    """An event that Ctrl-C sets. (An exception in the middle of rclpy's C++ would become another one there.)"""
+    """Give an event that Ctrl-C sets. (An exception in the middle of rclpy's C++ would become another one there.)"""
     interrupted = Event()
     before = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
     try:

@@ -77,7 +77,7 @@ def _row(
     hourly: float,
     long: bool,
 ) -> dict[str, Any]:
-    """One quantity.
+    """Return one quantity.
 
     Args:
         total: By which the median of the last quarter may exceed that of the first.
@@ -101,7 +101,7 @@ def _row(
 
 
 def _lowest(samples: Sequence[Sample], key: str) -> list[Sample]:
-    """The samples with the lowest value of every tenth of the time.
+    """Return the samples with the lowest value of every tenth of the time.
 
     The C library's allocator keeps the room of images that two threads happened to hold at once, and gives it back
     later: memory goes up and down in steps of megabytes. What leaks lifts the lowest values as well.
@@ -121,13 +121,13 @@ def _latency(rank: str, sample: Sample) -> float | None:
 
 
 def _share(samples: Sequence[Sample], read: Callable[[Sample], float | None]) -> float:
-    """The bar of a time: a share of its median."""
+    """Return the bar of a time: a share of its median."""
     known = [value for one in samples if (value := read(one)) is not None]
     return _TIME_GROWTH * float(np.median(known)) if known else 0.0
 
 
 def table(verdict: dict[str, Any]) -> str:
-    """For people, as a Markdown table and a sentence."""
+    """Return it for people, as a Markdown table and a sentence."""
 
     def number(value: float | None) -> str:
         return "-" if value is None else f"{value:.2f}"

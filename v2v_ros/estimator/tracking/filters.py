@@ -17,7 +17,7 @@ NAMES = ("none", "kalman", "one_euro")
 
 
 def make_filter(name: str, skeleton: Skeleton) -> JointFilter:
-    """A filter for one subject, which has seen nothing yet.
+    """Return a filter for one subject, which has seen nothing yet.
 
     Args:
         name: ``none``; ``kalman`` (:class:`KalmanFilter`); ``one_euro`` (:class:`OneEuroFilter`).

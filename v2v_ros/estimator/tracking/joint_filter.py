@@ -61,7 +61,7 @@ class JointFilter(Protocol):
         ...
 
     def predict(self, stamp: float) -> Filtered:
-        """The joints at a time after the last frame (at that frame, for times before it); changes nothing."""
+        """Return the joints at a time after the last frame (at that frame, for times before it); changes nothing."""
         ...
 
 
@@ -117,7 +117,7 @@ class StampedFilter(ABC):
 
     @abstractmethod
     def _at(self, dt: float, known: Mask) -> tuple[Floats, Floats, Floats]:
-        """Points [J, 3], velocities [J, 3] and covariances [J, 3, 3] so many seconds after the last frame.
+        """Return points [J, 3], velocities [J, 3] and covariances [J, 3, 3] so many seconds after the last frame.
 
         Rows of joints that are not known may be anything.
         """

@@ -180,7 +180,7 @@ class BoneLengths:
         self._lengths += weights / np.maximum(self._weights, 1e-12) * np.minimum(np.maximum(off, -limit), limit)
 
     def keep(self, points: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """The pose with bones nearer to the learned lengths: their directions and the mean of the joints stay.
+        """Return the pose with bones nearer to the learned lengths: their directions and the mean of the joints stay.
 
         A bone that the network draws too short usually has a wrong direction as well, so that its full length would
         put the joint as far off, to another side; and lengths learned from one gesture carry its errors to the next.
@@ -203,7 +203,7 @@ class BoneLengths:
 
 
 def _chains(skeleton: Skeleton) -> NDArray[np.float64]:
-    """[J, B]: 1 where a bone is on the way from the root to a joint."""
+    """Return [J, B]: 1 where a bone is on the way from the root to a joint."""
     parent_bone = {child: index for index, (_, child) in enumerate(skeleton.bones)}
     chains = np.zeros((len(skeleton.joint_names), len(skeleton.bones)))
     for joint in range(len(skeleton.joint_names)):

@@ -43,7 +43,7 @@ MOST_EVIDENCE = 1.5  # logit; looks at neighbouring frames are not independent
 
 
 def choose_side(right: Observation, left: Observation, evidence: float) -> Observation:
-    """One observation of two, of the same cube as either hand.
+    """Return one observation of two, of the same cube as either hand.
 
     Either look may say by itself which hand it is. Otherwise, since the network has learnt to say nothing of left
     hands, its scores of a grid and of its mirror image are to each other about as the probabilities of a right and of a
@@ -88,7 +88,7 @@ class CentroidMotion:
         return self.position + way * self.velocity, float(np.sqrt(variances[0, 0] + self._noise**2))
 
     def velocity_at(self, stamp: float) -> np.ndarray:
-        """float64 [3] m/s at a time."""
+        """Return float64 [3] m/s at a time."""
         return np.asarray(np.exp(-max(0.0, stamp - self.stamp) / self._fade) * self.velocity)
 
     def update(self, position: np.ndarray, stamp: float, crowded: bool = False) -> None:
@@ -174,11 +174,11 @@ class Track:
         self._filter = make_filter(name, self._skeleton)
 
     def predict(self, stamp: float) -> tuple[np.ndarray, float]:
-        """Where the centroid should be at a time, float64 [3] metres, and its standard deviation."""
+        """Return where the centroid should be at a time, float64 [3] metres, and its standard deviation."""
         return self._motion.predict(stamp)
 
     def points_at(self, stamp: float) -> np.ndarray:
-        """float32 [J, 3]: the last skeleton, moved on to a time."""
+        """Return float32 [J, 3]: the last skeleton, moved on to a time."""
         position, _ = self._motion.predict(stamp)
         return self._filtered.points + (position - self._motion.position).astype(np.float32)
 

@@ -95,7 +95,7 @@ class Tracker:
         return found
 
     def reaches(self, observation: Observation, beyond: float = 0.0) -> bool:
-        """Whether somebody is within the range of distances, or by a share of its ends beyond it."""
+        """Return whether somebody is within the range of distances, or by a share of its ends beyond it."""
         return self._spans(float(observation.centroid[2]), beyond)
 
     def _spans(self, distance: float, beyond: float) -> bool:
@@ -124,7 +124,7 @@ class Tracker:
                 self._welcome(observation, stamp)
 
     def distinct(self, observations: Sequence[Observation]) -> list[Observation]:
-        """The surest of those that are one subject seen from several cubes, the surest first."""
+        """Return the surest of those that are one subject seen from several cubes, the surest first."""
         kept: list[Observation] = []
         for one in sorted(observations, key=lambda each: -each.score):
             if not any(self._is_same(one, other) for other in kept):
@@ -132,7 +132,7 @@ class Tracker:
         return kept
 
     def _is_same(self, one: Observation, other: Observation) -> bool:
-        """Whether two observations are of one subject, seen twice in a frame."""
+        """Return whether two observations are of one subject, seen twice in a frame."""
         return joint_distance(one.points, other.points) <= _SAME_SKELETON * self._edge
 
     def reports(self, stamp: float) -> list[tuple[Track, SkeletonEstimate]]:
@@ -150,7 +150,7 @@ class Tracker:
         return found
 
     def _assign(self, tracks: list[Track], seen: Sequence[Observation], stamp: float) -> list[tuple[Track, int]]:
-        """Pairs of a track and the index of its observation, at the least cost of all."""
+        """Return pairs of a track and the index of its observation, at the least cost of all."""
         if not tracks or not seen:
             return []
         cost = np.array([[self._cost(track, one, stamp) for one in seen] for track in tracks])
@@ -172,7 +172,7 @@ class Tracker:
         return cost + (_OTHER_SIDE if self._other_side(track, observation) else 0.0)
 
     def _is_crowded(self, track: Track, stamp: float) -> bool:
-        """Whether somebody else is in a track's cube."""
+        """Return whether somebody else is in a track's cube."""
         here, _ = track.predict(stamp)
         others = [other.predict(stamp)[0] for other in self.tracks if other is not track and not other.lost]
         return any(float(np.abs(other - here).max()) < self._edge / 2 for other in others)
@@ -195,7 +195,7 @@ class Tracker:
             known.update(observation, stamp)
 
     def _remembered(self, observation: Observation, stamp: float) -> Track | None:
-        """The lost track whose subject this is."""
+        """Return the lost track whose subject this is."""
         lost = [track for track in self.tracks if track.lost]
         here = [(cost, track) for track in lost if np.isfinite(cost := self._cost(track, observation, stamp))]
         if here:
@@ -204,7 +204,7 @@ class Tracker:
         return possible[0] if len(possible) == 1 else None
 
     def _may_be(self, track: Track, observation: Observation, stamp: float) -> bool:
-        """Whether somebody who turned up elsewhere can be the subject of a lost track."""
+        """Return whether somebody who turned up elsewhere can be the subject of a lost track."""
         unseen = stamp - track.seen
         if unseen < self.settings.hold_seconds:  # it could not have moved so far
             return False
@@ -218,7 +218,7 @@ class Tracker:
         )
 
     def _other_side(self, track: Track, observation: Observation) -> bool:
-        """Whether a track is surely the other hand."""
+        """Return whether a track is surely the other hand."""
         if observation.side == Side.UNKNOWN or abs(track.side_evidence) < _SURE_SIDE:
             return False
         return (observation.side == Side.LEFT) != (track.side_evidence > 0)

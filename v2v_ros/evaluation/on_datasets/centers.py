@@ -78,7 +78,7 @@ def _find(refiner: Refiner, dataset: DepthDataset, index: int) -> NDArray[np.flo
 
 
 def center_figures(centers: NDArray[np.float64], dataset: DepthDataset) -> dict[str, Any]:
-    """How good centres float64 [F, 3] are, on frames that have labels and a centre.
+    """Return how good centres float64 [F, 3] are, on frames that have labels and a centre.
 
     Returns:
         ``frames``; ``mean_mm``, ``median_mm``, ``p95_mm``: distance to the reference point; ``joints_inside_share`` and

@@ -100,5 +100,5 @@ def batches(frames: FrameSet) -> int:
 
 
 def _as_published(weights: Weights) -> bool:
-    """Whether a network was trained by the paper's recipe."""
+    """Return whether a network was trained by the paper's recipe."""
     return bool(weights.training.get("config", {}).get("recipe") == "paper")

@@ -41,7 +41,7 @@ _OURS = "> "
 
 
 def dataset_figures(errors_mm: torch.Tensor, spec: DatasetSpec) -> dict[str, Any]:
-    """All figures of a dataset's test set, or of a part of it.
+    """Return all figures of a dataset's test set, or of a part of it.
 
     Args:
         errors_mm: [F, J], millimetres, in the order of the test set; NaN where there is no truth, also for frames that
@@ -93,7 +93,7 @@ def dataset_figures(errors_mm: torch.Tensor, spec: DatasetSpec) -> dict[str, Any
 
 
 def dataset_report(results: dict[str, dict[str, Any]], spec: DatasetSpec) -> str:
-    """Figures of one method or several, by their names, and the published ones, for people to read."""
+    """Return figures of one method or several, by their names, and the published ones, for people to read."""
     lines = []
     if len(results) == 1:
         ((name, figures),) = results.items()
@@ -118,7 +118,7 @@ def dataset_report(results: dict[str, dict[str, Any]], spec: DatasetSpec) -> str
 
 
 def coverage_text(counts: Mapping[str, int], spec: DatasetSpec) -> str:
-    """How many frames of a test split were in use, and why the others were not (:attr:`FrameSet.counts`)."""
+    """Return how many frames of a test split were in use, and why the others were not (:attr:`FrameSet.counts`)."""
     reasons = {
         "centerless": "without a centre" + (", counted as missed" if spec.test_labels else ""),
         "invalid": "left out by the protocol" if spec.skeleton.kind == "body" else "whose image is missing",
@@ -147,7 +147,7 @@ def write_dataset_report(folder: Path, results: dict[str, dict[str, Any]], spec:
 
 
 def _file_names(names: list[str]) -> list[str]:
-    """Names with nothing in them that is awkward in a file's; numbered where they are then the same."""
+    """Return names with nothing in them that is awkward in a file's; numbered where they are then the same."""
     found: list[str] = []
     for name in names:
         plain_name = re.sub(r"[^\w.-]+", "_", name).strip("_")
@@ -157,7 +157,7 @@ def _file_names(names: list[str]) -> list[str]:
 
 
 def methods(results: dict[str, dict[str, Any]], spec: DatasetSpec) -> dict[str, dict[str, Any]]:
-    """A row of the figures that are single numbers for every method, in the same columns, the best first."""
+    """Return a row of the figures that are single numbers for every method, in the same columns, the best first."""
     names = [name for name, _ in _ranked([(name, _measured(name, results[name], spec)) for name in results], spec)]
     rows = {
         name: {key: value for key, value in results[name].items() if not isinstance(value, (dict, str, bool))}
@@ -168,7 +168,7 @@ def methods(results: dict[str, dict[str, Any]], spec: DatasetSpec) -> dict[str, 
 
 
 def published(spec: DatasetSpec) -> list[dict[str, Any]]:
-    """The published results on a dataset as JSON holds them, the best first."""
+    """Return the published results on a dataset as JSON holds them, the best first."""
     rows = sorted(PUBLISHED[spec.name], key=lambda row: _rank(row.figure, spec))
     figure = "map_10cm_percent" if spec.skeleton.kind == "body" else "mean_mm"
     result = []
@@ -185,7 +185,7 @@ def published(spec: DatasetSpec) -> list[dict[str, Any]]:
 
 
 def _published_table(results: dict[str, dict[str, Any]], spec: DatasetSpec) -> list[str]:
-    """Published and measured results together, the best first."""
+    """Return published and measured results together, the best first."""
     rows = [(row.method, row) for row in PUBLISHED[spec.name]]
     rows = _ranked(rows + [(_OURS + name, _measured(name, each, spec)) for name, each in results.items()], spec)
     heading, *lines = tables.table("method", {name: _cells(row, spec) for name, row in rows}, digits=2)
@@ -193,7 +193,7 @@ def _published_table(results: dict[str, dict[str, Any]], spec: DatasetSpec) -> l
 
 
 def _measured(name: str, figures: dict[str, Any], spec: DatasetSpec) -> PublishedRow:
-    """Figures as a row beside the published ones; NaN for what could not be measured."""
+    """Return figures as a row beside the published ones; NaN for what could not be measured."""
     if spec.skeleton.kind == "hand":
         return PublishedRow(name, _number(figures["mean_mm"]), "measured here", figures["median_mm"])
     precisions = tuple(_percent(figures["parts"][part]["precision_10cm"]) for part in ITOP_PARTS)

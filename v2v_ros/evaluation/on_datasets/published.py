@@ -48,7 +48,7 @@ class PublishedRow:
 
 
 def _files(text: str, **more: str) -> list[PublishedRow]:
-    """Rows ``method mean [median]`` that were computed from released files."""
+    """Return rows ``method mean [median]`` that were computed from released files."""
     rows = []
     for line in text.strip().splitlines():
         method, *figures = (each.strip() for each in line.split("|"))
@@ -58,7 +58,7 @@ def _files(text: str, **more: str) -> list[PublishedRow]:
 
 
 def _listed(source: str, text: str) -> list[PublishedRow]:
-    """Rows ``method mean`` of somebody's table."""
+    """Return rows ``method mean`` of somebody's table."""
     pairs = (line.split("|") for line in text.strip().splitlines())
     return [PublishedRow(method.strip(), float(figure), source) for method, figure in pairs]
 
@@ -213,7 +213,7 @@ _HANDS2017 = [
 
 
 def _itop(text: str) -> list[PublishedRow]:
-    """Rows ``method | mAP | parts`` of the table of V2V-PoseNet's authors."""
+    """Return rows ``method | mAP | parts`` of the table of V2V-PoseNet's authors."""
     rows = []
     for line in text.strip().splitlines():
         method, figure, parts = (each.strip() for each in line.split("|"))

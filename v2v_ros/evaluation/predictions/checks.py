@@ -19,7 +19,7 @@ _LARGE = 0.2  # of the cube's edge; the medians of published methods are below a
 
 
 def check_intrinsics(spec: DatasetSpec, options: ReadOptions) -> list[str]:
-    """Whether given intrinsics are those of the dataset's camera."""
+    """Return whether given intrinsics are those of the dataset's camera."""
     if options.intrinsics is None:
         return []
     camera = spec.score_intrinsics
@@ -34,7 +34,7 @@ def check_intrinsics(spec: DatasetSpec, options: ReadOptions) -> list[str]:
 
 
 def check_file(file: JointFile, spec: DatasetSpec, options: ReadOptions, *, truth: bool = False) -> list[str]:
-    """Whether joints are in the image, at the dataset's depths, and as far from each other as people's are.
+    """Return whether joints are in the image, at the dataset's depths, and as far from each other as people's are.
 
     Args:
         truth: It is the file of the truth, which has options of its own.
@@ -77,7 +77,8 @@ def check_pair(
     spec: DatasetSpec,
     options: tuple[ReadOptions, ReadOptions],
 ) -> list[str]:
-    """Whether frames are missed, and whether the others would fit the truth much better if they were read otherwise.
+    """Return whether frames are missed, and whether the others would fit the truth much better if they were read
+    otherwise.
 
     Args:
         files: Of the prediction and of the truth.
@@ -125,7 +126,7 @@ def check_pair(
 
 
 def _other_axis(files: tuple[JointFile, JointFile], spec: DatasetSpec, options: tuple[ReadOptions, ReadOptions]) -> str:
-    """What turns the y axis of the prediction, or else of the truth."""
+    """Return what turns the y axis of the prediction, or else of the truth."""
     remedies = []
     for file, read_as, flag in zip(files, options, ("--y-axis", "--truth-y-axis"), strict=True):
         if file.form in ("world", "submission"):

@@ -135,7 +135,7 @@ def join(files: Sequence[JointFile]) -> JointFile:
 
 
 def match(prediction: JointFile, truth: JointFile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The frames that have a truth, by name where both have names, otherwise by line.
+    """Return the frames that have a truth, by name where both have names, otherwise by line.
 
     Frames that the truth calls invalid, or has no line for, are left out; a prediction may have a line for them or not.
     Frames that the prediction calls invalid, although they have a truth, are missed: the joints are NaN, for which
@@ -214,14 +214,14 @@ def write_submission(path: Path, names: Sequence[str], joints: NDArray[np.floati
 
 
 def file_order(spec: DatasetSpec) -> NDArray[np.intp]:
-    """For every joint of the skeleton its index in the dataset's files."""
+    """Return for every joint of the skeleton its index in the dataset's files."""
     return np.array(JOINT_ORDER if spec.name == "hands2017" else range(len(spec.skeleton.joint_names)))
 
 
 def deproject(
     uvd: NDArray[np.float64], intrinsics: tuple[float, float, float, float], metres: float = 1.0
 ) -> NDArray[np.float64]:
-    """Points [..., 3] in the optical frame, metres, of pixels and depths [..., 3] in units of so many metres."""
+    """Return points [..., 3] in the optical frame, metres, of pixels and depths [..., 3] in units of so many metres."""
     fx, fy, cx, cy = intrinsics
     u, v, depth = np.moveaxis(uvd, -1, 0)
     z = depth * metres
@@ -258,7 +258,7 @@ def _rows_by_name(prediction: JointFile, truth: JointFile) -> NDArray[np.int64]:
 
 
 def _same_folders(*names: list[str]) -> list[list[str]]:
-    """Names with the first of their folders taken off, as many as it takes until some are in both lists."""
+    """Return names with the first of their folders taken off, as many as it takes until some are in both lists."""
     folders = max(name.count("/") for each in names for name in each)
     for kept in range(folders, -1, -1):
         short = [["/".join(name.split("/")[-1 - kept :]) for name in each] for each in names]

@@ -105,7 +105,7 @@ def _frame(
 
 
 def _check_names(names: tuple[str, ...], lines: list[int], path: Path, wanted: int) -> tuple[str, ...] | None:
-    """Names of images, with slashes; None for indices, which count the lines."""
+    """Return names of images, with slashes; None for indices, which count the lines."""
     if all(is_number(name) for name in names):
         first = float(names[0])
         for index, name in enumerate(names):
@@ -127,7 +127,7 @@ def _check_names(names: tuple[str, ...], lines: list[int], path: Path, wanted: i
 
 
 def _has_decimal_commas(line: str, wanted: int) -> bool:
-    """Whether the right number of numbers is in a line if their commas are decimal ones."""
+    """Return whether the right number of numbers is in a line if their commas are decimal ones."""
     tokens = line.replace(";", " ").split()
     numbers = tokens if is_number(tokens[0].replace(",", ".")) else tokens[1:]
     as_written = len(numbers) in (wanted, wanted + 1) and all(is_number(each.replace(",", ".")) for each in numbers)

@@ -20,7 +20,7 @@ def dataset_truth(
     subjects: Sequence[int | None] = (None,),
     intrinsics: tuple[float, float, float, float] | None = None,
 ) -> JointFile:
-    """The test split of a dataset, as a file of its labels would have it.
+    """Return the test split of a dataset, as a file of its labels would have it.
 
     Args:
         folder: Of the dataset.

@@ -41,7 +41,7 @@ class Tile:
 
 
 def contact_sheet(tiles: list[Tile], skeleton: Skeleton, columns: int = 6) -> NDArray[np.uint8]:
-    """All frames, row by row, each labelled with its id and score.
+    """Return all frames, row by row, each labelled with its id and score.
 
     A frame with a skeleton shows the surroundings of its cube, and the whole frame in a corner; one without is shown
     whole.
@@ -88,7 +88,7 @@ def _picture(tile: Tile, skeleton: Skeleton) -> NDArray[np.uint8]:
 
 
 def _whole(tile: Tile, size: int) -> NDArray[np.uint8]:
-    """The whole frame, at most ``size`` pixels wide and high."""
+    """Return the whole frame, at most ``size`` pixels wide and high."""
     step = max(tile.depth.shape) / size
     rows, columns = (
         (np.arange(int(length / step)) * step + step / 2).astype(int).clip(0, length - 1) for length in tile.depth.shape

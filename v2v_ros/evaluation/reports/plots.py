@@ -13,7 +13,7 @@ _LEGEND_COLUMNS = 3
 
 
 def available() -> bool:
-    """Whether matplotlib is installed."""
+    """Return whether matplotlib is installed."""
     try:
         import matplotlib  # noqa: F401
     except ModuleNotFoundError:
@@ -89,7 +89,7 @@ def joint_bars(results: dict[str, dict[str, Any]], title: str, path: Path) -> No
 
 
 def _axes(columns: int = 1, width: float = 5, names: int = 0) -> tuple[Any, Any]:
-    """A figure with room for a legend of so many names below, and its axes."""
+    """Return a figure with room for a legend of so many names below, and its axes."""
     from matplotlib.figure import Figure  # without pyplot, which would look for a display
 
     figure = Figure(figsize=(width * columns, 4 + 0.2 * math.ceil(names / _LEGEND_COLUMNS)), layout="constrained")

@@ -45,7 +45,7 @@ _GROUPS = ("read_outs", "joints", "parts", "sequences", "sensors", "views", "fra
 
 
 def report(figures: dict[str, Any]) -> str:
-    """A test set's figures for people to read."""
+    """Return a test set's figures for people to read."""
     lines = [f"{figures['test_set']}: {figures['samples']} samples{_record(figures['recorded'])}"]
     lines += scalars(figures)
     for group in ("read_outs", "parts", "views", "sensors", "joints"):
@@ -57,7 +57,7 @@ def report(figures: dict[str, Any]) -> str:
 
 
 def frames_report(name: str, figures: dict[str, Any]) -> str:
-    """A frame list's figures for people to read."""
+    """Return a frame list's figures for people to read."""
     low, high = figures["surface_mm"]
     lines = [f"{name}: {figures['frames']} frames; joints {low:+.0f} to {high:+.0f} mm behind the surface count"]
     lines += scalars({key: value for key, value in figures.items() if key not in ("frames", "surface_mm")})
@@ -78,7 +78,7 @@ def table(title: str, rows: dict[str, dict[str, Any]], digits: int = 1) -> list[
 
 
 def cell(name: str, value: Any, digits: int = 1) -> str:
-    """A figure with the unit that its name tells, and so many digits after the point."""
+    """Return a figure with the unit that its name tells, and so many digits after the point."""
     if value is None:
         return "-"
     if name.endswith("_mm"):
@@ -110,14 +110,14 @@ def csv_tables(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def to_csv(rows: list[Any]) -> str:
-    """Rows as comma-separated values."""
+    """Return rows as comma-separated values."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 
 def scalars(figures: dict[str, Any], digits: int = 1) -> list[str]:
-    """The figures that are single numbers, one a line."""
+    """Return the figures that are single numbers, one a line."""
     rows = [
         (_TITLES[key], cell(key, value, digits))
         for key, value in figures.items()

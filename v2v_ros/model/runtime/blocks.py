@@ -37,7 +37,7 @@ class BlockFront(nn.Module):
         self.bias = nn.Parameter(convolution.bias.detach().clone(), requires_grad=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[B, 1, N, N, N] with even N to [B, C, N/2, N/2, N/2]."""
+        """Turn [B, 1, N, N, N] with even N into [B, C, N/2, N/2, N/2]."""
         batch, size = x.shape[0], x.shape[-1] // 2
         padded = functional.pad(x, (3,) * 6).view(batch, *(size + 3, 2) * 3)
         cells = padded.permute(0, 2, 4, 6, 1, 3, 5).reshape(batch, 8, *3 * (size + 3,))

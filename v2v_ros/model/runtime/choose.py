@@ -40,12 +40,12 @@ class Runtime(Protocol):
 
 
 def available() -> list[str]:
-    """Names of the runtimes that are installed."""
+    """Return names of the runtimes that are installed."""
     return [name for name, modules in _MODULES.items() if all(map(find_spec, modules))]
 
 
 def resolve(name: str, device: torch.device) -> str:
-    """The library that runs networks on a device: ``torch``, ``openvino`` or ``onnxruntime``.
+    """Return the library that runs networks on a device: ``torch``, ``openvino`` or ``onnxruntime``.
 
     Args:
         name: As :func:`make_runtime` takes it.
@@ -69,7 +69,7 @@ def resolve(name: str, device: torch.device) -> str:
 
 
 def make_runtime(name: str, weights: Weights, device: torch.device, threads: int = 0) -> Runtime:
-    """A runtime for a network.
+    """Return a runtime for a network.
 
     Args:
         name: One of :data:`NAMES`; ``auto``: OpenVINO on a CPU if it is installed, else PyTorch.

@@ -6,7 +6,7 @@ import torch
 
 
 def choose_device(name: str) -> torch.device:
-    """The device for a name: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+    """Return the device for a name: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
         ValueError: There is no such device on this machine.
@@ -28,7 +28,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def cpu_multiplies_bfloat16() -> bool:
-    """Whether this CPU has instructions for bfloat16; without them it is slower than float32.
+    """Return whether this CPU has instructions for bfloat16; without them it is slower than float32.
 
     PyTorch's own question before it takes bfloat16 is only whether it can be emulated.
     """

@@ -16,7 +16,7 @@ _Network = TypeVar("_Network", bound=nn.Module)
 
 
 def fold_batch_norm(network: _Network) -> _Network:
-    """A copy of the network whose batch normalisations are folded into the convolutions before them."""
+    """Return a copy of the network whose batch normalisations are folded into the convolutions before them."""
     folded = copy.deepcopy(network).eval()
     for module in folded.modules():
         if not isinstance(module, nn.Sequential):
@@ -31,7 +31,7 @@ def fold_batch_norm(network: _Network) -> _Network:
 
 
 def use_blocks(folded: V2VPoseNet) -> V2VPoseNet:
-    """A folded network, changed in place, whose first stage runs on blocks; it computes the same."""
+    """Return a folded network, changed in place, whose first stage runs on blocks; it computes the same."""
     first = folded.front[0]
     assert isinstance(first, nn.Sequential) and isinstance(first[0], nn.Conv3d)
     folded.front[0] = BlockFront(first[0])

@@ -24,7 +24,7 @@ FLOAT = 1  # onnx.TensorProto.FLOAT
 def onnx_model(
     network: V2VPoseNet, batch: int | None = None, more: Callable[[Nodes], dict[str, list[int]]] | None = None
 ) -> Any:
-    """A network in evaluation mode as an ``onnx.ModelProto``.
+    """Return a network in evaluation mode as an ``onnx.ModelProto``.
 
     Args:
         network: Left as it is; batch normalisations are folded.

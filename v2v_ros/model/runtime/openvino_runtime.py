@@ -50,7 +50,7 @@ class OpenVinoRuntime:
 
 
 def compile_model(model: Any, threads: int = 0, precision: str = "") -> Any:
-    """An ``onnx.ModelProto`` compiled for the CPU.
+    """Return an ``onnx.ModelProto`` compiled for the CPU.
 
     Args:
         threads: CPU threads; 0: as many as OpenVINO sees fit.
@@ -77,7 +77,7 @@ def _core() -> Any:
 
 
 def import_openvino() -> Any:
-    """The module ``openvino``, kept from reporting its use to its maker.
+    """Return the module ``openvino``, kept from reporting its use to its maker.
 
     Being imported, OpenVINO sends a message over the network unless its companion package for that is missing.
 

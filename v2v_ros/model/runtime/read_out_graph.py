@@ -206,7 +206,7 @@ def _describe(nodes: Nodes, size: int) -> None:
 
 
 def _covariances(nodes: Nodes) -> str:
-    """What :func:`~v2v_ros.model.joint_refiner.covariance_of` makes of ``precisions``."""
+    """Return what :func:`~v2v_ros.model.joint_refiner.covariance_of` makes of ``precisions``."""
 
     def column(index: int) -> str:
         return nodes.cut("precisions", 2, index, index + 1)
@@ -246,7 +246,7 @@ def _covariances(nodes: Nodes) -> str:
 
 
 def _interpolate(nodes: Nodes, x: str, tables: Calibration, values: tuple[float, ...]) -> str:
-    """A table over confidences [B, J]: linear between the knots, constant beyond."""
+    """Return a table over confidences [B, J]: linear between the knots, constant beyond."""
     knots, table = torch.tensor(tables.peaks), torch.tensor(values)
     if len(knots) == 1:
         return nodes.node("Add", [nodes.node("Mul", [x, _number(nodes, 0.0)]), _number(nodes, values[0])])

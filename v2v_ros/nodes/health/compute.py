@@ -69,7 +69,7 @@ def _machine() -> tuple[bool, bool, str, bool]:
 
 
 def gpu_unused(compute: Compute) -> str:
-    """Why the GPU is not used although nobody asked for the CPU, and the remedy; empty when all is well."""
+    """Return why the GPU is not used although nobody asked for the CPU, and the remedy; empty when all is well."""
     if compute.device != "cpu" or compute.asked_device != "auto" or not compute.gpu or compute.cuda:
         return ""
     what = "the network runs on the CPU although this machine has an NVIDIA GPU: "
@@ -87,7 +87,7 @@ def gpu_unused(compute: Compute) -> str:
 
 
 def hints(compute: Compute) -> dict[str, str]:
-    """What could be faster, for the diagnostics' values: not worth a warning."""
+    """Return what could be faster, for the diagnostics' values: not worth a warning."""
     found = {}
     if compute.device == "cpu" and compute.asked_device == "cpu" and compute.gpu:
         found["hint (GPU)"] = "this machine has an NVIDIA GPU; it is not used because the parameter device is cpu"
@@ -97,7 +97,7 @@ def hints(compute: Compute) -> dict[str, str]:
 
 
 def faster_network(compute: Compute) -> str:
-    """What to do about a network that is too slow here."""
+    """Return what to do about a network that is too slow here."""
     ways = []
     if compute.weights and not compute.weights.split()[0].endswith("_lite"):
         ways.append("take the lite weights (parameter weights)")

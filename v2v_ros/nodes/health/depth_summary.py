@@ -53,7 +53,7 @@ def summarize(depth: NDArray[np.floating], min_depth: float, max_depth: float) -
 
 @lru_cache(maxsize=4)
 def _places(height: int, width: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and columns of the pixels to look at: one in every cell, anywhere in it.
+    """Return rows and columns of the pixels to look at: one in every cell, anywhere in it.
 
     At fixed distances they would all fall into the gaps of an image in which rows or columns are missing regularly, as
     they are where depth was registered to a larger image.

@@ -124,12 +124,12 @@ def diagnose(state: NodeState) -> tuple[bytes, str]:
 
 
 def _gravest(problems: Sequence[tuple[bytes, str]]) -> tuple[bytes, str]:
-    """The first error, else the first of all: a warning must not hide that nothing works."""
+    """Return the first error, else the first of all: a warning must not hide that nothing works."""
     return next((one for one in problems if one[0] == ERROR), problems[0])
 
 
 def _problems(state: NodeState) -> Iterator[tuple[bytes, str]]:
-    """What is wrong with the processing, in the order in which it should be cured."""
+    """Yield what is wrong with the processing, in the order in which it should be cured."""
     figures = state.figures
     if state.busy > _HANGING:
         yield (
@@ -185,7 +185,7 @@ def _problems(state: NodeState) -> Iterator[tuple[bytes, str]]:
 
 
 def must_look(figures: Figures, patience: float) -> bool:
-    """Whether an input is missing for so long, or so mixed, that the graph of topics is needed to say why."""
+    """Return whether an input is missing for so long, or so mixed, that the graph of topics is needed to say why."""
     return (
         figures.frame_since < _RECENT
         or _is_silent(figures, patience)
@@ -194,12 +194,12 @@ def must_look(figures: Figures, patience: float) -> bool:
 
 
 def _is_silent(figures: Figures, patience: float) -> bool:
-    """Whether images stay away for longer than is normal, also for a camera of less than an image a second."""
+    """Return whether images stay away for longer than is normal, also for a camera of less than an image a second."""
     return figures.image_silence > max(patience, _PERIODS * min(figures.image_period, _SLOWEST))
 
 
 def input_problem(state: NodeState) -> tuple[bytes, str] | None:
-    """What input is missing, why, and what to do about it; None when all of it comes."""
+    """Return what input is missing, why, and what to do about it; None when all of it comes."""
     problems = [*_input_problems(state)]
     return _gravest(problems) if problems else None
 
@@ -243,7 +243,7 @@ def _input_problems(state: NodeState) -> Iterator[tuple[bytes, str]]:
 
 
 def _mixed(state: NodeState) -> str:
-    """That images of several cameras come on the topic; empty where they do not."""
+    """Say that images of several cameras come on the topic; empty where they do not."""
     figures = state.figures
     publishers = [one.node for one in (state.graph or Graph()).images if one.type == state.image_input.type]
     said = f"{len(publishers)} publishers ({', '.join(sorted(publishers)[:_MOST_NAMED])})"
@@ -262,7 +262,7 @@ def _mixed(state: NodeState) -> str:
 
 
 def _missing(state: NodeState) -> str:
-    """Why no images come."""
+    """Return why no images come."""
     figures = state.figures
     graph = state.graph or Graph()
     if figures.images and not graph.images:
@@ -307,7 +307,7 @@ def _in_future(state: NodeState) -> str:
 
 
 def _nothing_in_range(state: NodeState) -> str:
-    """That nobody can be found because nothing is where subjects are taken in, with what is seen instead."""
+    """Say that nobody can be found because nothing is where subjects are taken in, and what is seen instead."""
     figures = state.figures
     depth = figures.depth
     what = (
@@ -337,7 +337,7 @@ def _nothing_in_range(state: NodeState) -> str:
 
 
 def _too_slow(state: NodeState) -> str:
-    """That fewer images are processed than come, with the stage that takes the most time."""
+    """Say that fewer images are processed than come, and which stage takes the most time."""
     figures = state.figures
     what = (
         f"only {figures.output_rate:.1f} of {figures.image_rate:.1f} images per second have been processed for "
@@ -358,7 +358,7 @@ def _too_slow(state: NodeState) -> str:
 
 
 def too_old(topic: str, age: float) -> str:
-    """What to say about images that are dropped because of their age in seconds."""
+    """Return what to say about images that are dropped because of their age in seconds."""
     if age > _NO_CLOCK:
         return (
             f"images on {topic} are dropped (parameter max_age): their stamps are not the time of day, but {age:.0f} s "
@@ -410,7 +410,7 @@ def values(state: NodeState) -> dict[str, str]:
 
 
 def diagnostic_array(state: NodeState, stamp: Time) -> DiagnosticArray:
-    """The message for /diagnostics."""
+    """Return the message for /diagnostics."""
     level, message = diagnose(state)
     status = DiagnosticStatus(
         level=level,

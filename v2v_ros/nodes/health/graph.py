@@ -96,7 +96,7 @@ def _publishers(node: Node, topic: str) -> tuple[End, ...]:
 
 
 def subscribed(subscriptions: Iterable[Subscription], topic: str) -> End:
-    """The node's end of a topic, with its quality of service as parameters may have changed it."""
+    """Return the node's end of a topic, with its quality of service as parameters may have changed it."""
     for one in subscriptions:
         if one.topic_name == topic:
             kind: Any = one.msg_type  # a class such as sensor_msgs.msg._image.Image
@@ -105,7 +105,8 @@ def subscribed(subscriptions: Iterable[Subscription], topic: str) -> End:
 
 
 def deaf(publisher: End, subscription: End) -> str:
-    """The policy in which the subscription asks for more than the publisher offers, so that nothing arrives; or empty.
+    """Return the policy in which the subscription asks for more than the publisher offers, so that nothing arrives; or
+    empty.
 
     No other policy can be in the way: the node asks for the least of each, and parameters change only these two,
     history and depth, which need not match.
@@ -146,7 +147,8 @@ def info_proposals(wanted: str, image_topic: str, topics: Mapping[str, str]) -> 
 
 
 def _nearest(wanted: str, names: Iterable[str]) -> list[str]:
-    """Names with "depth" in them; if there are none, those that ``wanted`` may misspell. The most similar first."""
+    """Return names with "depth" in them; if there are none, those that ``wanted`` may misspell. The most similar
+    first."""
     ratio = {name: SequenceMatcher(None, wanted.lower(), name.lower()).ratio() for name in names}
     nearest = sorted(ratio, key=lambda name: (-ratio[name], name))
     if depth := [name for name in nearest if "depth" in name.lower()]:

@@ -8,7 +8,7 @@ _TRANSPORTS = {IMAGE: "raw", COMPRESSED: "compressedDepth"}
 
 
 def explain_images(graph: Graph, topic: str, name: str, own: End) -> str:
-    """The cause that the graph shows, with its remedy; empty when it shows none.
+    """Return the cause that the graph shows, with its remedy; empty when it shows none.
 
     Args:
         topic: Resolved name of the image topic.
@@ -48,14 +48,14 @@ def explain_infos(graph: Graph, topic: str, image_topic: str, own: End) -> str:
 
 
 def _wrong_type(publishers: tuple[End, ...], own: End) -> End | None:
-    """A publisher of another type, when there is none of the right one."""
+    """Return a publisher of another type, when there is none of the right one."""
     if any(one.type == own.type for one in publishers):
         return None
     return publishers[0] if publishers else None
 
 
 def _unheard(publishers: tuple[End, ...], topic: str, own: End) -> str:
-    """That the quality of service of every publisher is incompatible; empty when one of them can be heard."""
+    """Say that the quality of service of every publisher is incompatible; empty when one of them can be heard."""
     same_type = [one for one in publishers if one.type == own.type]
     if not all(deaf(one, own) for one in same_type):
         return ""

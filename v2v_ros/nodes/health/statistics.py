@@ -124,7 +124,7 @@ class Statistics:
         self._failing = False
 
     def image_received(self, size: int, age: float, stamp: float = math.nan) -> None:
-        """An image has come, of so many bytes; its age is NaN when not known."""
+        """Count an image that has come, with its bytes; its age is NaN when not known."""
         with self._lock:
             self._stamps[0].append((self._now(), stamp))
             self._counts["images"] += 1
@@ -138,12 +138,12 @@ class Statistics:
             self._infos.append(self._now())
 
     def info_kept(self) -> None:
-        """A camera_info has come that its publisher kept for late subscribers; it says nothing about the rate."""
+        """Note a camera_info that its publisher kept for late subscribers; it says nothing about the rate."""
         with self._lock:
             self._counts["infos"] = max(self._counts["infos"], 1)
 
     def info_of(self, info_frame: str, image_frame: str, distortion: str = "") -> None:
-        """A camera_info with this frame_id was taken for an image with that one; what to say about its distortion."""
+        """Note the frame_id of a camera_info, that of its image, and what to say about its distortion."""
         with self._lock:
             self._distortion = distortion
             other = info_frame not in ("", image_frame)
@@ -179,7 +179,7 @@ class Statistics:
             return self._now() - self._summarized_at >= _SUMMARY_PERIOD
 
     def summarized(self, depth: DepthSummary) -> None:
-        """What an image shows."""
+        """Note what an image shows."""
         with self._lock:
             now = self._now()
             self._depth, self._summarized_at = depth, now
@@ -204,7 +204,7 @@ class Statistics:
             self._same_stamp = (0.0, 0.0)
 
     def counts(self) -> dict[str, int]:
-        """The counts among the figures, without the work that rates and medians are."""
+        """Return the counts among the figures, without the work that rates and medians are."""
         with self._lock:
             return dict(self._counts)
 
@@ -263,7 +263,8 @@ def _duration(span: tuple[float, float]) -> float:
 
 
 def _losing(images: list[float], infos: list[float]) -> bool:
-    """Whether images are lost, and not left out: some follow each other at the camera's pace, others far from it.
+    """Return whether images are lost, and not left out: some follow each other at the camera's pace, others far from
+    it.
 
     Whatever throttles a topic lets images through at about equal distances.
     """

@@ -15,7 +15,7 @@ X, Z = np.array((1.0, 0.0, 0.0)), np.array((0.0, 0.0, 1.0))
 
 
 def valid_joints(points: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Which joints [J] of points [J, 3] are estimated."""
+    """Return which joints [J] of points [J, 3] are estimated."""
     valid: NDArray[np.bool_] = np.all(np.isfinite(points), axis=-1)
     return valid
 
@@ -26,7 +26,7 @@ def to_point(values: Sequence[float] | NDArray[np.floating]) -> Point:
 
 
 def to_quaternion(rotation: NDArray[np.float64]) -> Quaternion:
-    """A rotation matrix [3, 3] as a message."""
+    """Return a rotation matrix [3, 3] as a message."""
     matrix = np.identity(4)
     matrix[:3, :3] = rotation
     x, y, z, w = (float(value) for value in quaternion_from_matrix(matrix))
@@ -60,7 +60,7 @@ def joint_rotation(points: NDArray[np.floating], skeleton: Skeleton, joint: int)
 
 
 def unit(vector: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """A vector [3] of length 1; None for one that is not finite or has no length."""
+    """Return a vector [3] of length 1; None for one that is not finite or has no length."""
     length = np.linalg.norm(vector)
     return vector / length if length > 1e-6 else None  # NaN is not
 

@@ -40,7 +40,8 @@ _LIMBS = tuple(
 
 
 def body_id(name: str) -> str:
-    """The REP's identifier of a body: short, and with a letter first, since it becomes part of topic names; ``b1``."""
+    """Return the REP's identifier of a body: short, and with a letter first, since it becomes part of topic names;
+    ``b1``."""
     return name.replace("body_", "b", 1)
 
 

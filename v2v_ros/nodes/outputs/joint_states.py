@@ -19,7 +19,7 @@ _SIDES = {Side.LEFT: "left", Side.RIGHT: "right"}
 
 
 def joint_state(header: Header, hand: SkeletonEstimate) -> JointState:
-    """The angles of a hand whose side is known, in radians; those that are not known are left out."""
+    """Return the angles of a hand whose side is known, in radians; those that are not known are left out."""
     angles = hand_angles(hand.points, hand.side == Side.LEFT)
     known = np.flatnonzero(np.isfinite(angles))
     return JointState(

@@ -29,7 +29,7 @@ Shapes = list[tuple[SolidPrimitive, Pose]]
 
 
 def primitives(hull: Hull) -> Shapes:
-    """A hull as spheres and cylinders; the axis of a cylinder is the z axis of its pose."""
+    """Return a hull as spheres and cylinders; the axis of a cylinder is the z axis of its pose."""
     shapes = [
         (SolidPrimitive(type=SolidPrimitive.SPHERE, dimensions=[float(radius)]), to_pose(center, np.identity(3)))
         for center, radius in zip(hull.centers, hull.radii, strict=True)
@@ -44,7 +44,8 @@ def primitives(hull: Hull) -> Shapes:
 
 
 def collision_object(kind: Any, header: Header, name: str, shapes: Shapes) -> Any:
-    """A moveit_msgs/CollisionObject (``kind``) that adds a hull to the scene, or replaces the one of that name."""
+    """Return a moveit_msgs/CollisionObject (``kind``) that adds a hull to the scene, or replaces the one of that
+    name."""
     return kind(
         header=header,
         id=name,

@@ -50,7 +50,7 @@ class Lifetime:
 
 
 def skeleton_array(header: Header, estimate: Estimate, skeleton: Skeleton) -> msg.SkeletonArray:
-    """All skeletons of one image; an empty array says that nobody is there."""
+    """Return all skeletons of one image; an empty array says that nobody is there."""
     return msg.SkeletonArray(
         header=header,
         skeleton=skeleton.name,
@@ -74,7 +74,7 @@ def skeleton_array(header: Header, estimate: Estimate, skeleton: Skeleton) -> ms
 
 
 def skeleton_info(estimator: PoseEstimator) -> msg.SkeletonInfo:
-    """What the skeletons mean and what computes them."""
+    """Return what the skeletons mean and what computes them."""
     skeleton = estimator.skeleton
     return msg.SkeletonInfo(
         name=skeleton.name,
@@ -89,7 +89,7 @@ def skeleton_info(estimator: PoseEstimator) -> msg.SkeletonInfo:
 
 
 def description(estimator: PoseEstimator) -> dict[str, str]:
-    """What computes the skeletons, for people."""
+    """Return what computes the skeletons, for people."""
     return {
         "skeleton": estimator.skeleton.name,
         "device": estimator.device,
@@ -102,7 +102,7 @@ def description(estimator: PoseEstimator) -> dict[str, str]:
 def markers(
     header: Header, estimate: Estimate, skeleton: Skeleton, gone: Iterable[str] = (), lifetime: Duration | None = None
 ) -> MarkerArray:
-    """Lines for the bones and spheres for the joints of every skeleton.
+    """Return lines for the bones and spheres for the joints of every skeleton.
 
     A skeleton's markers have its id as namespace. Predicted skeletons are half transparent.
 
@@ -145,7 +145,7 @@ def delete_all_markers(header: Header) -> MarkerArray:
 
 
 def transforms(header: Header, estimate: Estimate, skeleton: Skeleton, prefix: str = "") -> list[TransformStamped]:
-    """A frame ``<prefix><id>_<joint>`` for every estimated joint, child of the image's frame.
+    """Return a frame ``<prefix><id>_<joint>`` for every estimated joint, child of the image's frame.
 
     A joint's x axis points along its bone, away from the parent joint; the root's along its first bone.
     """
@@ -163,7 +163,7 @@ def transforms(header: Header, estimate: Estimate, skeleton: Skeleton, prefix: s
 def point_cloud(
     header: Header, depth: NDArray[np.float32], intrinsics: Intrinsics, skeletons: Sequence[SkeletonEstimate]
 ) -> PointCloud2:
-    """The points of a depth image (float32 [H, W] metres) that lie inside the skeletons' cubes."""
+    """Return the points of a depth image (float32 [H, W] metres) that lie inside the skeletons' cubes."""
     inside = [np.empty((0, 3), "<f4")]
     for one in skeletons:
         points = points_in_cube(torch.from_numpy(depth), intrinsics, tuple(one.center.tolist()), one.cube_edge).numpy()

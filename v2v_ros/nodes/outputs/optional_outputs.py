@@ -33,7 +33,8 @@ class OptionalOutput(Protocol):
 
 
 def optional_type(package: str, name: str, logger: RcutilsLogger, loss: str) -> Any | None:
-    """A message type of a package that need not be installed; else None, and a warning that says what is lost."""
+    """Return a message type of a package that need not be installed; else None, and a warning that says what is
+    lost."""
     try:
         return getattr(import_module(f"{package}.msg"), name)
     except ImportError:

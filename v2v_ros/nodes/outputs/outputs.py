@@ -127,7 +127,7 @@ class Outputs:
             self._node.destroy_publisher(publisher)
 
     def _make_optional(self) -> list[OptionalOutput]:
-        """What the parameters ask for beside the usual outputs."""
+        """Return what the parameters ask for beside the usual outputs."""
         logger = self._node.get_logger()
         outputs: list[OptionalOutput] = []
         if self._node.get_parameter("publish_joint_states").value:

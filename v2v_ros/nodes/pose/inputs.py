@@ -91,7 +91,7 @@ class CameraInfos:
         return not self._by_stamp
 
     def find(self, stamp: Time, frame_id: str = "") -> CameraInfo | None:
-        """The message of this frame, if there is any, with this stamp, else the latest received, else None."""
+        """Return the message of this frame, if there is any, with this stamp, else the latest received, else None."""
         with self._lock:
             newest_first = list(reversed(self._by_stamp.items()))
         own = [pair for pair in newest_first if pair[0][2] == frame_id] or newest_first

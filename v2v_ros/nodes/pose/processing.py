@@ -81,7 +81,7 @@ class Processing:
         self._reset = True
 
     def process(self, message: Image | CompressedImage) -> None:
-        """From the message to the published skeletons.
+        """Take a message all the way to the published skeletons.
 
         Raises:
             FrameError: The image cannot be processed.
@@ -135,7 +135,7 @@ class Processing:
         self._outputs.publish_stats(lambda: self._stats(taken, old, seconds))
 
     def _moved_to_now(self, header: Header, estimate: Estimate) -> tuple[Header, Estimate]:
-        """The estimate as it should be by now, and a header with this time."""
+        """Return the estimate as it should be by now, and a header with this time."""
         elapsed = min(age(self._clock, header.stamp), _LONGEST_PREDICTION)
         if not elapsed > 0:  # also while no simulated time has come
             return header, estimate
@@ -143,7 +143,7 @@ class Processing:
         return Header(frame_id=header.frame_id, stamp=stamp.to_msg()), estimate.moved(elapsed)
 
     def _ready(self, policy: str) -> PoseEstimator:
-        """The estimator, made anew where it was given up."""
+        """Return the estimator, made anew where it was given up."""
         estimator = self._recovery.estimator
         if estimator is None:
             estimator = self._recovery.renew(policy)
@@ -152,7 +152,7 @@ class Processing:
         return estimator
 
     def _is_next(self, header: Header) -> bool:
-        """Whether an image is newer than the last one; starts anew when time has gone back."""
+        """Return whether an image is newer than the last one; starts anew when time has gone back."""
         if header.stamp.sec == 0 and header.stamp.nanosec == 0:
             raise FrameError(f"{self._topics.image}: the images have no time stamp (it is 0): the driver must set it")
         if not header.frame_id:

@@ -23,7 +23,7 @@ class RuntimeFailure(RuntimeError):
 
 
 def load_estimator(node: LifecycleNode, device: str = "") -> PoseEstimator:
-    """The estimator that the node's parameters describe.
+    """Return the estimator that the node's parameters describe.
 
     Args:
         device: Used instead of the parameter's; empty: the parameter's.
@@ -90,7 +90,7 @@ class Recovery:
         self._failures = 0
 
     def _failed(self, what: str) -> str:
-        """What is done about it."""
+        """Count a failure, and give the estimator up after several in a row."""
         self._failures += 1
         _empty_cache()
         if self.estimator is None or self._failures < FAILURES or self._now() < self._renewed + PAUSE:

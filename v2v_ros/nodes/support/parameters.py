@@ -52,7 +52,7 @@ class Spec:
         return descriptor
 
     def refusal(self, value: Any) -> str:
-        """Why a text is not allowed; empty when it is. (Types and limits are checked by rclpy.)"""
+        """Return why a text is not allowed; empty when it is. (Types and limits are checked by rclpy.)"""
         if not self.choices or not isinstance(value, str):
             return ""
         allowed = re.fullmatch(self.pattern, value) if self.pattern else value in self.choices
@@ -60,7 +60,7 @@ class Spec:
 
 
 def _is_unset(parameter: Parameter) -> bool:
-    """Whether a YAML file leaves a parameter as it is: null, which ROS reads as a text, or an empty list."""
+    """Return whether a YAML file leaves a parameter as it is: null, which ROS reads as a text, or an empty list."""
     return parameter.type_ == Parameter.Type.NOT_SET or parameter.value in ("null", "Null", "NULL", "~")
 
 

@@ -230,12 +230,12 @@ def _depth_range(skeleton: str, values: Mapping[str, Any]) -> dict[str, float]:
 
 
 def chosen_joints(names: Sequence[str]) -> list[str]:
-    """The names in a parameter that lists joints."""
+    """Return the names in a parameter that lists joints."""
     return [name for name in names if name]
 
 
 def _prefix_refusal(prefix: str) -> str:
-    """Why TF would not take frames with this prefix; empty when it would."""
+    """Return why TF would not take frames with this prefix; empty when it would."""
     if re.fullmatch(r"([A-Za-z0-9_~.-][A-Za-z0-9_~./-]*)?", prefix):
         return ""
     better = re.sub(r"[^A-Za-z0-9_~./-]+", "_", prefix.strip().lstrip("/"))
@@ -246,7 +246,7 @@ def _prefix_refusal(prefix: str) -> str:
 
 
 def check_pose(values: Mapping[str, Any]) -> str:
-    """Why these values of the pose node's parameters do not go together; empty when they do."""
+    """Return why these values of the pose node's parameters do not go together; empty when they do."""
     near, far = _depth_range(values["skeleton"], values).values()
     if near >= far:
         return f"parameter 'min_depth' ({near:g} m) must be below 'max_depth' ({far:g} m)"

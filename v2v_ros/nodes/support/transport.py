@@ -28,7 +28,7 @@ _PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE="$(ros2 pkg prefix --share v2v_ros)/c
 
 
 def large_message_remedy() -> str:
-    """What to set in the environment of the sending process, so that Fast DDS carries large messages."""
+    """Return what to set in the environment of the sending process, so that Fast DDS carries large messages."""
     remedy = _PROFILE if os.environ.get("ROS_DISTRO") == "humble" else _LARGE_MEMORY
     for variable, harmless in (("ROS_LOCALHOST_ONLY", "0"), ("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")):
         if os.environ.get(variable, harmless) not in ("", harmless):
@@ -38,7 +38,7 @@ def large_message_remedy() -> str:
 
 
 def newest_only() -> QoSProfile:
-    """For sensor data: the newest message, best effort. It matches every publisher."""
+    """Return the quality of service for sensor data: the newest message, best effort. It matches every publisher."""
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=1,
@@ -48,7 +48,7 @@ def newest_only() -> QoSProfile:
 
 
 def reliable(depth: int = 10) -> QoSProfile:
-    """For results: reliable, so that it matches every subscription."""
+    """Return the quality of service for results: reliable, so that it matches every subscription."""
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=depth,
@@ -76,7 +76,8 @@ def overridable() -> QoSOverridingOptions:
 
 
 def untaken_overrides(node: Node) -> str:
-    """What to say about parameters ``qos_overrides...`` given at the start that no topic has taken; empty: nothing.
+    """Return what to say about parameters ``qos_overrides...`` given at the start that no topic has taken; empty:
+    nothing.
 
     Call it when all topics have been made. ``/clock`` has one only with simulated time.
     """

@@ -33,7 +33,7 @@ _FINGERPRINTED = 1000  # names; all labels
 
 
 def cube_windows(centers: NDArray[np.floating], edge: float, intrinsics: Intrinsics) -> NDArray[np.uint16]:
-    """The smallest windows of pixels that can see into cubes: camera.cube_region of many cubes at once.
+    """Return the smallest windows of pixels that can see into cubes: camera.cube_region of many cubes at once.
 
     Args:
         centers: [F, 3] metres in the optical frame; NaN: no cube.
@@ -92,7 +92,7 @@ class CachedDataset(DepthDataset):
         return self._dataset.frame_name(index)
 
     def depth(self, index: int) -> NDArray[np.float32]:
-        """The image with NaN outside of its window, and what is out of reach far before or behind it."""
+        """Return the image with NaN outside of its window, and what is out of reach far before or behind it."""
         window, left, top = self.window(index)
         depth = np.full((self.intrinsics.height, self.intrinsics.width), np.nan, np.float32)
         depth[top : top + window.shape[0], left : left + window.shape[1]] = window
@@ -140,7 +140,7 @@ class CachedDataset(DepthDataset):
 
 
 def _inflate(data: memoryview, size: int) -> bytes:
-    """The bytes of a compressed window: whatever the file says, no more than its pixels take.
+    """Return the bytes of a compressed window: whatever the file says, no more than its pixels take.
 
     Raises:
         ValueError, zlib.error: It is damaged, or of another size.
@@ -158,7 +158,7 @@ def depth_code(dataset: DepthDataset) -> DepthCode:
 
 
 def _identity(dataset: DepthDataset) -> dict[str, Any]:
-    """What a cache and its dataset must agree on. Where the dataset lies does not matter."""
+    """Return what a cache and its dataset must agree on. Where the dataset lies does not matter."""
     names = [dataset.frame_name(i) for i in range(0, len(dataset), max(1, len(dataset) // _FINGERPRINTED))]
     labels = np.ascontiguousarray(np.nan_to_num(dataset.joints, nan=0.0), "<f4")
     return {
@@ -212,7 +212,7 @@ def _in_image(windows: NDArray[np.uint16], intrinsics: Intrinsics) -> bool:
 
 
 def cache_part(folder: Path, split: Split, test_subject: int | None = None) -> Path:
-    """Where the cache of a split is in a folder that 'v2v data cache' wrote; the folder itself if it is a cache.
+    """Return where the cache of a split is in a folder that 'v2v data cache' wrote; the folder itself if it is a cache.
 
     Args:
         test_subject: Of datasets that are split by leaving one subject out.

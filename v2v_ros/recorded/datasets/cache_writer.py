@@ -33,7 +33,7 @@ class SizeEstimate:
 
 
 def estimate_size(dataset: DepthDataset, centers: NDArray[np.floating], edge: float, sample: int = 100) -> SizeEstimate:
-    """How large a cache gets, from a sample of the frames, evenly spread; exact if there are not more.
+    """Return how large a cache gets, from a sample of the frames, evenly spread; exact if there are not more.
 
     Args:
         centers, edge: As for :func:`write_cache`.
@@ -103,7 +103,7 @@ def write_cache(
 
 
 def _index(dataset: DepthDataset, centers: NDArray[np.floating], edge: float) -> NDArray[np.void]:
-    """The index of a cache without the sizes of the windows."""
+    """Return the index of a cache without the sizes of the windows."""
     if centers.shape != (len(dataset), 3):
         raise DatasetError(f"expected a centre for each of {len(dataset)} frames, got {list(centers.shape)}")
     index = np.zeros(len(dataset), INDEX)
@@ -115,7 +115,7 @@ def _index(dataset: DepthDataset, centers: NDArray[np.floating], edge: float) ->
 
 
 def _compressed(dataset: DepthDataset, frame: int, entry: np.void) -> bytes:
-    """The window of a frame as it is stored."""
+    """Return the window of a frame as it is stored."""
     depth, code, name = dataset.depth(frame), depth_code(dataset), dataset.frame_name(frame)
     expected = dataset.intrinsics.height, dataset.intrinsics.width
     if depth.shape != expected:

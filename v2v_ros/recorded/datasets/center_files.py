@@ -22,7 +22,7 @@ _INVALID = "invalid"
 
 
 def center_file_name(spec: DatasetSpec, split: Split, test_subject: int | None = None) -> str:
-    """The published name of a centre file; ITOP's two views have the same.
+    """Return the published name of a centre file; ITOP's two views have the same.
 
     Args:
         test_subject: Of MSRA, whose files differ by it.
@@ -38,7 +38,7 @@ def center_file_name(spec: DatasetSpec, split: Split, test_subject: int | None =
 
 
 def find_centers(spec: DatasetSpec, folder: Path, split: Split, test_subject: int | None = None) -> Path | None:
-    """The centre file of a dataset, under its published name, in ``folder/centers`` or else in ``folder``.
+    """Return the centre file of a dataset, under its published name, in ``folder/centers`` or else in ``folder``.
 
     For ITOP, whose views may lie in one folder, ``folder/centers/side`` or ``folder/centers/top`` comes first.
 
@@ -117,13 +117,13 @@ def write_centers(path: Path, spec: DatasetSpec, centers: NDArray[np.floating]) 
 
 
 def _metres(spec: DatasetSpec) -> NDArray[np.float64]:
-    """What turns the numbers of a file into metres in the optical frame."""
+    """Return what turns the numbers of a file into metres in the optical frame."""
     scale = spec.millimetres_per_unit / 1000
     return np.array([scale, -scale if spec.y_up else scale, scale])
 
 
 def _culprit(path: Path, lines: list[str]) -> DatasetError:
-    """The error about the first line that is no centre."""
+    """Return the error about the first line that is no centre."""
     expected = f"expected three numbers, or three times '{_INVALID}'"
     for number, line in enumerate(lines, start=1):
         words = line.split()

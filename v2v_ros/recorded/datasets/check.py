@@ -149,7 +149,7 @@ class DatasetCheck:
             )
 
     def result(self) -> dict[str, Any]:
-        """What was found, as plain data."""
+        """Return what was found, as plain data."""
         return {
             "dataset": self.spec.name,
             "title": self.spec.title,
@@ -233,7 +233,7 @@ def _find_images(dataset: DepthDataset) -> tuple[NDArray[np.bool_], NDArray[np.i
 
 
 def _told(error: Exception) -> str:
-    """The message of an error; the system's, such as a missing permission, name their file at the end."""
+    """Return the message of an error; the system's, such as a missing permission, name their file at the end."""
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: cannot be read: {error.strerror}"
     return str(error)
@@ -242,7 +242,7 @@ def _told(error: Exception) -> str:
 def _spread(
     usable: list[tuple[DepthDataset, NDArray[np.intp]]], count: int | None
 ) -> Iterator[tuple[DepthDataset, int]]:
-    """At most so many of all frames, evenly spread; None: all."""
+    """Return at most a number of all frames, evenly spread; None: all."""
     total = sum(len(indices) for _, indices in usable)
     places = np.arange(total) if count is None or count >= total else np.linspace(0, total - 1, count).round()
     wanted = set(places.astype(int).tolist())
@@ -265,7 +265,7 @@ def _size(path: Path) -> int:
 
 
 def _first(messages: list[str], kind: str) -> list[str]:
-    """The first of many messages, and how many there are."""
+    """Return the first of many messages, and how many there are."""
     more = len(messages) - _LISTED
     return messages[:_LISTED] + ([f"and {more} more {kind}"] if more > 0 else [])
 
@@ -276,7 +276,7 @@ def _names(names: list[str], count: int | None = None, shown: int = _NAMED) -> s
 
 
 def bad_lines(file: LabelFile) -> list[str]:
-    """A message for every line that is not as it must be, and one if the file is missing or cannot be read."""
+    """Return a message for every line that is not as it must be, and one if the file is missing or cannot be read."""
     try:
         if not file.path.exists():
             # Without its folder the reader's own message tells more.

@@ -56,7 +56,7 @@ class DepthDataset(ABC):
 
     @abstractmethod
     def frame_name(self, index: int) -> str:
-        """What a frame is called: its file, relative to the folder, or its id."""
+        """Return what a frame is called: its file, relative to the folder, or its id."""
 
     @abstractmethod
     def depth(self, index: int) -> NDArray[np.float32]:
@@ -70,7 +70,8 @@ class DepthDataset(ABC):
         """
 
     def window(self, index: int) -> tuple[NDArray[np.float32], int, int]:
-        """The part of a frame's depth image that shows the subject, where it is faster to get; here the whole image.
+        """Return the part of a frame's depth image that shows the subject, where it is faster to get; here the whole
+        image.
 
         Returns:
             float32 [h, w] metres as in ``depth``, and the column and the row of its first pixel in the image.
@@ -81,7 +82,7 @@ class DepthDataset(ABC):
         return self.depth(index), 0, 0
 
     def covers(self, centers: NDArray[np.floating], edge: float) -> NDArray[np.bool_]:
-        """Whether the images show all that was measured in cubes, as far as it is in view; here they always do.
+        """Return whether the images show all that was measured in cubes, as far as it is in view; here they always do.
 
         Args:
             centers: [F, 3] metres, one for each frame; NaN: no cube.

@@ -32,7 +32,7 @@ TABLES: dict[DepthCode, NDArray[np.float32]] = {
 
 
 def encode(depth: NDArray[np.float32], code: DepthCode) -> NDArray[np.uint16]:
-    """The stored values of a depth image.
+    """Return the stored values of a depth image.
 
     Args:
         depth: float32 [H, W] metres, NaN where there is no measurement.

@@ -53,7 +53,7 @@ class FrameSet:
         )
 
     def points(self, index: int, center: torch.Tensor, edge: float, *, fill: bool = False) -> torch.Tensor:
-        """The points float32 [P, 3] of a frame that can lie in a cube, metres.
+        """Return the points float32 [P, 3] of a frame that can lie in a cube, metres.
 
         Args:
             index: Of the frame in its dataset.
@@ -87,19 +87,19 @@ class FrameSet:
             )
 
     def thin(self, count: int) -> FrameSet:
-        """At most so many of the frames in use, evenly spread."""
+        """Return at most a number of the frames in use, evenly spread."""
         if count >= len(self):
             return self
         places = np.linspace(0, len(self) - 1, count).round().astype(np.int64)
         return FrameSet(self.dataset, self.centers, self.indices[places])
 
     def without(self, other: FrameSet) -> FrameSet:
-        """The frames in use that another set does not use."""
+        """Return the frames in use that another set does not use."""
         return FrameSet(self.dataset, self.centers, np.setdiff1d(self.indices, other.indices))
 
 
 def reference_points(joints: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Where cubes are to be centred: the middles of the joints' bounding boxes.
+    """Return where cubes are to be centred: the middles of the joints' bounding boxes.
 
     The released centres of the paper are estimates of this point: of all that were tried it lies nearest to them.
 
@@ -114,7 +114,7 @@ def reference_points(joints: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def frame_set(dataset: DepthDataset, centers: str, *, labelled: bool = True) -> FrameSet:
-    """The valid frames of a split that have a centre.
+    """Return the valid frames of a split that have a centre.
 
     Args:
         centers: ``released`` for the centre file in the dataset's folder, ``truth`` for :func:`reference_points`, or

@@ -64,7 +64,7 @@ class IcvlDataset(DepthDataset):
 
 
 def _find_images(folder: Path, names: NDArray[np.bytes_]) -> tuple[NDArray[np.bool_], dict[str, int]]:
-    """Which images are there, and how many are missing from each folder."""
+    """Return which images are there, and how many are missing from each folder."""
     valid, errors = find_files(folder, (name.decode("latin-1") for name in names.tolist()))
     for parent, error in errors.items():
         raise DatasetError(f"{folder / parent}: cannot be read: {error.strerror}") from error

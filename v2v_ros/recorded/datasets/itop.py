@@ -70,7 +70,7 @@ class ItopDataset(DepthDataset):
         return {**vars(self), "_opened": None}
 
     def _data(self) -> Any:
-        """The dataset of images of the file that this process has opened."""
+        """Return the dataset of images of the file that this process has opened."""
         # HDF5 keeps its state in the process: a file that was opened before a fork must not be read after it.
         if self._opened is None or self._opened[0] != os.getpid():
             file = _open(self._path, self.spec)
@@ -78,7 +78,7 @@ class ItopDataset(DepthDataset):
         return self._opened[2]
 
     def _check_images(self) -> list[str]:
-        """The ids of the images; the file is closed again."""
+        """Return the ids of the images; the file is closed again."""
         height, width = self.intrinsics.height, self.intrinsics.width
         with _open(self._path, self.spec) as file:
             data = _member(file, "data", self._path)
@@ -94,7 +94,7 @@ class ItopDataset(DepthDataset):
 
 
 def _read_labels(path: Path, spec: DatasetSpec) -> tuple[NDArray[np.float32], NDArray[np.bool_], list[str]]:
-    """float32 [F, 15, 3] metres in the optical frame, bool [F], and the ids."""
+    """Return float32 [F, 15, 3] metres in the optical frame, bool [F], and the ids."""
     with _open(path, spec) as file:
         points = _values(file, "real_world_coordinates", path)
         valid = _values(file, "is_valid", path)

@@ -75,14 +75,14 @@ def read_labels(
 
 
 def _count_lines(path: Path) -> int:
-    """At least as many as the file has; cheap, and bounded by its size."""
+    """Return at least as many lines as the file has; cheap, and bounded by its size."""
     with path.open("rb") as file:
         blocks = iter(partial(file.read, 1 << 20), b"")
         return 1 + sum(block.count(b"\n") + block.count(b"\r") for block in blocks)
 
 
 def bad_lines(path: Path, columns: int, *, named: bool = True, skip: int = 0) -> Iterator[str]:
-    """A message for every line that is not a label; the arguments are those of :func:`read_labels`.
+    """Yield a message for every line that is not a label; the arguments are those of :func:`read_labels`.
 
     Raises:
         OSError: The file cannot be read.
@@ -102,19 +102,19 @@ def _expected(columns: int, named: bool) -> str:
 
 
 def line_of(path: Path, label: int, skip: int = 0) -> int:
-    """The line, from 1, of a label, from 0: lines that are blank, or skipped at the start, are no labels."""
+    """Return the line, from 1, of a label, from 0: lines that are blank, or skipped at the start, are no labels."""
     with path.open("rb") as file:
         # Ends of lines may be others than those that are counted; all labels are then in line 1.
         return next((number for number, _ in islice(_lines_of(file, skip), label, None)), 1)
 
 
 def _lines_of(file: BinaryIO, skip: int) -> Iterator[tuple[int, bytes]]:
-    """The lines with labels, and their numbers."""
+    """Yield the lines with labels, and their numbers."""
     return ((number, line) for number, line in enumerate(file, 1) if number > skip and line.strip())
 
 
 def is_number(word: str) -> bool:
-    """Whether a word is a number, or ``nan`` or ``inf``, as NumPy reads it."""
+    """Return whether a word is a number, or ``nan`` or ``inf``, as NumPy reads it."""
     try:
         float(word)
     except ValueError:
@@ -123,5 +123,5 @@ def is_number(word: str) -> bool:
 
 
 def _not_a_number(values: list[str]) -> str | None:
-    """The first of several values that is not a finite number in single precision."""
+    """Return the first of several values that is not a finite number in single precision."""
     return next((value for value in values if not is_number(value) or not abs(float(value)) < _OVERFLOW), None)

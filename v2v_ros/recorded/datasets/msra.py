@@ -99,7 +99,7 @@ def read_joints(folder: Path, gesture: str) -> NDArray[np.float32]:
 
 
 def read_depth(path: Path, width: int, height: int) -> NDArray[np.float32]:
-    """An image of MSRA: float32 [H, W] metres, NaN where there is no measurement.
+    """Return an image of MSRA: float32 [H, W] metres, NaN where there is no measurement.
 
     Raises:
         DatasetError: The file is missing, broken or of another size.

@@ -44,7 +44,7 @@ class NyuDataset(DepthDataset):
 
 
 def _read_joints(path: Path) -> NDArray[np.float32]:
-    """float32 [F, 14, 3] metres in the optical frame."""
+    """Return float32 [F, 14, 3] metres in the optical frame."""
     from scipy.io import loadmat
 
     try:
@@ -90,7 +90,8 @@ def _read_packed(path: Path, size: tuple[int, int]) -> NDArray[np.uint16]:
 
 
 def _reason(error: Exception, kind: str) -> str:
-    """Why a file could not be used: only the system's own errors, such as a missing permission, have this text."""
+    """Return why a file could not be used: only the system's own errors, such as a missing permission, have this
+    text."""
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be read: {error.strerror}"
     return f"truncated, or not {kind}: {error}"

@@ -67,7 +67,7 @@ class MsraGesture(DepthDataset):
 
 
 def parts_of(name: str, folder: Path, subject: int | None = None) -> list[Part]:
-    """The parts of a dataset, in its order.
+    """Return the parts of a dataset, in its order.
 
     Args:
         subject: Of MSRA, the only one to look at.
@@ -93,7 +93,7 @@ def parts_of(name: str, folder: Path, subject: int | None = None) -> list[Part]:
 
 
 def published_frames(name: str, group: str) -> tuple[int, ...]:
-    """How many frames a group of parts has; more than one number if there are several versions."""
+    """Return how many frames a group of parts has; more than one number if there are several versions."""
     if name == "msra":
         return tuple(sorted({counts[int(group[1:])] for counts in VERSIONS.values()}))
     spec = get_spec(name)

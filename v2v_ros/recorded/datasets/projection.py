@@ -67,7 +67,7 @@ class LabelFit:
             self._hits[place] += int(_on_surface(depth, known, reading, self._behind).sum())
 
     def warning(self) -> str | None:
-        """What is wrong with the labels or the intrinsics; None: nothing."""
+        """Return what is wrong with the labels or the intrinsics; None: nothing."""
         if self._spec.name in _OF_PIXELS and not _alike(self._intrinsics, self._spec.intrinsics):
             return (
                 f"the intrinsics are {_numbers(self._intrinsics)}, the published ones of {self._spec.name} "
@@ -90,7 +90,7 @@ class LabelFit:
 
 
 def readings(spec: DatasetSpec, intrinsics: Intrinsics) -> Iterator[Reading]:
-    """The given intrinsics, then what may be meant instead of them."""
+    """Yield the given intrinsics, then what may be meant instead of them."""
     yield Reading("", intrinsics)
     if spec.name in _OF_PIXELS:
         return
@@ -142,7 +142,7 @@ def _distinct(used: Intrinsics, others: Iterator[Reading]) -> Iterator[Reading]:
 def _on_surface(
     depth: NDArray[np.float32], joints: NDArray[np.float64], reading: Reading, within: tuple[float, float]
 ) -> NDArray[np.bool_]:
-    """bool [J]: a pixel near that of a joint is as deep as the joint, within what is usual."""
+    """Return bool [J]: a pixel near that of a joint is as deep as the joint, within what is usual."""
     camera, (height, width) = reading.intrinsics, depth.shape
     x, y, z = joints.T
     with np.errstate(all="ignore"):

@@ -87,11 +87,11 @@ LAYOUTS: dict[str, tuple[str, ...]] = {
 
 
 def find_datasets(folder: Path) -> list[tuple[str, Path]]:
-    """Names and folders of the datasets in a folder and in the folders in it."""
+    """Return names and folders of the datasets in a folder and in the folders in it."""
     folders = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
     return [(name, place) for place in folders for name in LAYOUTS if has_dataset(place, name)]
 
 
 def has_dataset(folder: Path, name: str) -> bool:
-    """Whether this dataset, or a part of it, is in a folder itself."""
+    """Return whether this dataset, or a part of it, is in a folder itself."""
     return any(next(folder.glob(pattern), None) is not None for pattern in LAYOUTS[name])

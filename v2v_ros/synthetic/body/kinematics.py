@@ -45,7 +45,7 @@ class BodyPose:
     yaw: torch.Tensor
 
     def mirrored(self) -> BodyPose:
-        """The pose seen in a mirror that stands beside the person."""
+        """Return the pose seen in a mirror that stands beside the person."""
         change = self.spine.new_tensor([1.0, -1.0, -1.0])
         flipped = {
             f.name: getattr(self, f.name).flip(1) for f in fields(self) if f.name not in ("spine", "neck", "yaw")
@@ -124,7 +124,7 @@ def pose_body(shape: BodyShape, pose: BodyPose) -> tuple[torch.Tensor, Spheres]:
 
 
 def solve_arm(target: torch.Tensor, pole: torch.Tensor) -> torch.Tensor:
-    """The left arm of mean proportions that brings the hand to a target, with the elbow towards the pole.
+    """Return the left arm of mean proportions that brings the hand to a target, with the elbow towards the pole.
 
     Args:
         target: float [..., 3] from the shoulder in shares of the body height; brought into reach.

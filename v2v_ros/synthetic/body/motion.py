@@ -10,7 +10,8 @@ from .kinematics import BodyPose, solve_arm
 
 
 def walking_pose(seconds: torch.Tensor) -> BodyPose:
-    """A person at times [B] who walks on the spot, turns to and fro, and waves with the left hand now and then."""
+    """Return a person at times [B] who walks on the spot, turns to and fro, and waves with the left hand now and
+    then."""
     phase = 2 * math.pi * 0.8 * seconds
     zero = torch.zeros_like(seconds)
 

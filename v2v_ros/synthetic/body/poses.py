@@ -90,7 +90,7 @@ class _Sampler:
         return std * noise.clamp(-2.5, 2.5)
 
     def _pick(self, families: dict[str, int], name: str | None, *size: int) -> torch.Tensor:
-        """Random families as indices [B, *size]; a name fixes them."""
+        """Return random families as indices [B, *size]; a name fixes them."""
         shares = self._tensor([float(share) for share in families.values()])
         edges = (shares / shares.sum()).cumsum(0)[:-1]
         index = torch.bucketize(self._rand(*size), edges)
@@ -168,7 +168,7 @@ class _Sampler:
             return torch.stack((direction, raised, outward, elbow), dim=-1)
 
         def at(low: tuple[float, float, float], high: tuple[float, float, float], pole: list[float]) -> torch.Tensor:
-            """The hand between two points (outward, down, back; shares of the height) from the shoulder."""
+            """Return the hand between two points (outward, down, back; shares of the height) from the shoulder."""
             spread = self._rand(2, 3)
             target = self._tensor(list(low)) + spread * (self._tensor(list(high)) - self._tensor(list(low)))
             girth = (
@@ -220,7 +220,7 @@ class _Sampler:
         return chosen[..., :3], chosen[..., 3]
 
     def _inside(self, arms: torch.Tensor) -> torch.Tensor:
-        """bool [B, 2]: the forearm of arms [B, 2, 4] runs through the trunk or the head."""
+        """Return bool [B, 2]: the forearm of arms [B, 2, 4] runs through the trunk or the head."""
         upper = swing(arms[..., :3])
         fore = upper @ about_axis(0, -arms[..., 3])
         shape = self._shape
@@ -245,7 +245,7 @@ def sample_body_pose(
     arms: str | None = None,
     trunk: str | None = None,
 ) -> BodyPose:
-    """Random poses for bodies, of all families or of the named ones (keys of LEGS, ARMS, TRUNKS).
+    """Return random poses for bodies, of all families or of the named ones (keys of LEGS, ARMS, TRUNKS).
 
     Raises:
         ValueError: There is no family of a name.
@@ -254,7 +254,7 @@ def sample_body_pose(
 
 
 def seated(pose: BodyPose) -> torch.Tensor:
-    """bool [B]: the thighs are level and the shanks hang down, as on a chair."""
+    """Return bool [B]: the thighs are level and the shanks hang down, as on a chair."""
     thigh = pose.hips[..., 1]
     return ((thigh > 1.2) & (thigh < 1.8) & (pose.knees > 0.8) & (pose.knees < 2.0)).all(1)
 
@@ -266,7 +266,7 @@ def _known(name: str, families: dict[str, int]) -> str:
 
 
 def _select(family: torch.Tensor, choices: list[torch.Tensor]) -> torch.Tensor:
-    """Of choices [B, ...] the one that family [B] or [B, 2] names."""
+    """Select from choices [B, ...] the one that family [B] or [B, 2] names."""
     result = choices[0]
     for index, choice in enumerate(choices[1:], start=1):
         chosen = family == index

@@ -30,7 +30,7 @@ class Place:
     top: torch.Tensor
 
     def at(self, ground: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
-        """Points [B, K, 3] over the floor: ground [B, K, 2] and heights [B, K]."""
+        """Return points [B, K, 3] over the floor: ground [B, K, 2] and heights [B, K]."""
         return torch.stack((ground[..., 0], self.floor[:, None] - up, ground[..., 1]), dim=-1)
 
 
@@ -110,7 +110,7 @@ def furniture(draw: Draw, place: Place) -> Boxes:
 
 
 def chairs(draw: Draw, place: Place, hips: torch.Tensor, height: torch.Tensor, sits: torch.Tensor) -> Boxes:
-    """A seat and a back for those who sit: boxes [B, 2] under and behind the middle of the hips [B, 3]."""
+    """Return a seat and a back for those who sit: boxes [B, 2] under and behind the middle of the hips [B, 3]."""
     axes = _upright(place.yaw)
     back = axes[..., 2]  # away from where the subject faces
     above = (place.floor - hips[:, 1] - 0.055 * height).clamp_min(0.12)

@@ -54,7 +54,7 @@ class BodyShape:
 
 
 def sample_body_shape(batch: int, generator: torch.Generator, children: float = 0.2) -> BodyShape:
-    """Random bodies: a share ``children`` of 1.0 to 1.5 m, adults of 1.45 to 2.0 m; slim to stout, dressed."""
+    """Return random bodies: a share ``children`` of 1.0 to 1.5 m, adults of 1.45 to 2.0 m; slim to stout, dressed."""
     device = generator.device
 
     def rand(*size: int) -> torch.Tensor:

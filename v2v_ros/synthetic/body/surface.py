@@ -25,7 +25,7 @@ _ROWS, _COLUMNS = 12, 5
 def head_surface(
     shape: BodyShape, neck: torch.Tensor, head: torch.Tensor, chest: torch.Tensor, skull: torch.Tensor
 ) -> Spheres:
-    """A skull longer than broad, a jaw, a nose, hair behind and above, and the neck; offsets in half heads."""
+    """Return a skull longer than broad, a jaw, a nose, hair behind and above, and the neck; offsets in half heads."""
     spheres = skull.new_tensor(
         [
             # x, y, z, radius
@@ -58,7 +58,7 @@ def head_surface(
 
 
 def trunk_surface(shape: BodyShape, torso: torch.Tensor, lower: torch.Tensor, chest: torch.Tensor) -> Spheres:
-    """Rows of spheres as deep as the body, spread over its breadth, along the bent spine; buttocks."""
+    """Return rows of spheres as deep as the body, spread over its breadth, along the bent spine; buttocks."""
     device = torso.device
     at = torch.linspace(_TRUNK_AT[0], _TRUNK_AT[-1], _ROWS, device=device)
     profile = torch.tensor([_TRUNK_BREADTH, _TRUNK_DEPTH, _TRUNK_FRONT], device=device)
@@ -106,7 +106,7 @@ def trunk_surface(shape: BodyShape, torso: torch.Tensor, lower: torch.Tensor, ch
 
 
 def shoulder_surface(shape: BodyShape, neck: torch.Tensor, shoulders: torch.Tensor, chest: torch.Tensor) -> Spheres:
-    """The slope from the neck to the shoulders."""
+    """Return the slope from the neck to the shoulders."""
     high = neck - 0.030 * shape.height[:, None] * chest[..., 1] + 0.008 * shape.height[:, None] * chest[..., 2]
     thick = 0.026 * shape.height * shape.limbs + shape.jacket
     return Spheres.join([tapered_capsule(high, shoulders[:, side], 1.1 * thick, thick, 6) for side in range(2)])
@@ -184,5 +184,5 @@ def skirt_surface(shape: BodyShape, hips: torch.Tensor, knees: torch.Tensor, fee
 
 
 def _local(origin: torch.Tensor, frame: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
-    """Points [B, N, 3] at offsets [B, N, 3] in a frame [B, 3, 3] about an origin [B, 3]."""
+    """Return points [B, N, 3] at offsets [B, N, 3] in a frame [B, 3, 3] about an origin [B, 3]."""
     return origin[:, None] + offsets @ frame.transpose(1, 2)

@@ -33,7 +33,7 @@ def sample_body_worlds(
     far: float = 5.0,
     empty: float = 0.08,
 ) -> Worlds:
-    """Random people in random rooms.
+    """Return random people in random rooms.
 
     Args:
         view: ``front``, ``top`` (from the ceiling, as ITOP calls it) or ``mixed`` (four fifths front).
@@ -93,7 +93,7 @@ def sample_body_worlds(
 
 
 def border_mask(worlds: Worlds, cameras: Cameras, generator: torch.Generator) -> torch.Tensor:
-    """bool [B, H, W]: pixels beyond the border of the image that the crops of cameras were cut from.
+    """Return bool [B, H, W]: pixels beyond the border of the image that the crops of cameras were cut from.
 
     A side, the top or the bottom hides up to a third of the subject in 15 % of the samples; the image ends at the hips
     of people who stand or sit upright nearer than 1.5 m, and of some farther ones, about 10 % in all.
@@ -124,7 +124,7 @@ def border_mask(worlds: Worlds, cameras: Cameras, generator: torch.Generator) ->
 
 
 def _other_people(draw: Draw, ground: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where on the floor somebody else stands [B, 2]: beside, behind or partly in front; and whether [B]."""
+    """Return where on the floor somebody else stands [B, 2]: beside, behind or partly in front; and whether [B]."""
     away = torch.nn.functional.normalize(ground, dim=1)
     across = torch.stack((away[:, 1], -away[:, 0]), dim=1)
     sign = torch.where(draw.some(0.5), -1.0, 1.0)

@@ -76,7 +76,7 @@ class HandPose:
     position: torch.Tensor
 
     def lerp(self, other: HandPose, weight: float) -> HandPose:
-        """The pose between this one (weight 0) and the other (weight 1)."""
+        """Return the pose between this one (weight 0) and the other (weight 1)."""
         mixed = {f.name: torch.lerp(getattr(self, f.name), getattr(other, f.name), weight) for f in fields(self)}
         y = torch.nn.functional.normalize(mixed["orientation"][..., 1], dim=-1)
         z = mixed["orientation"][..., 2]
@@ -86,7 +86,7 @@ class HandPose:
 
 
 def sample_shape(batch: int, generator: torch.Generator, bare: float = 0.55) -> HandShape:
-    """Random hands: men, women and children, slim to thick; a share ``bare`` of them without a sleeve."""
+    """Return random hands: men, women and children, slim to thick; a share ``bare`` of them without a sleeve."""
     device = generator.device
 
     def normal(*size: int, std: float) -> torch.Tensor:
@@ -173,7 +173,7 @@ class Placement:
 
 
 def elbow(shape: HandShape, pose: HandPose) -> torch.Tensor:
-    """The far end [B, 3] of the right forearms in the camera frame."""
+    """Return the far end [B, 3] of the right forearms in the camera frame."""
     end = -FOREARM * forearm_frame(pose.wrist)[..., 1]
     return Placement.of(shape, pose)(end[:, None])[:, 0]
 

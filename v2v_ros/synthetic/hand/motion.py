@@ -15,7 +15,8 @@ _KEYFRAME_SECONDS = 1.5
 
 
 def moving_pose(shape: HandShape, seed: int, seconds: float) -> HandPose:
-    """The pose [1] of a right hand at a time: it moves about 0.5 m before the camera, turns and changes its gesture."""
+    """Return the pose [1] of a right hand at a time: it moves about 0.5 m before the camera, turns and changes its
+    gesture."""
     place = max(0.0, seconds) / _KEYFRAME_SECONDS
     first = int(place)
     # Ease in and out: a gesture is held for a moment.

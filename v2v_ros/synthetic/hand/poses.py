@@ -71,7 +71,7 @@ class Family:
 
 
 def _counting_thumb(bits: int) -> str:
-    """How the thumb is held when the fingers of these bits (index finger first, thumb last) are stretched."""
+    """Return how the thumb is held when the fingers of these bits (index finger first, thumb last) are stretched."""
     if bits & 16:
         return "out"
     if bits & 7 == 7:
@@ -147,7 +147,7 @@ _WEIGHTS = torch.tensor([family.weight for family in FAMILIES], dtype=torch.floa
 
 
 def sample_families(batch: int, generator: torch.Generator) -> torch.Tensor:
-    """Indices int64 [B] into :data:`FAMILIES`, drawn by weight."""
+    """Return indices int64 [B] into :data:`FAMILIES`, drawn by weight."""
     return torch.multinomial(_WEIGHTS.to(generator.device), batch, replacement=True, generator=generator)
 
 
@@ -221,7 +221,7 @@ _SAMPLES = ((0, 0.6), (1, 0.0), (1, 0.5), (2, 0.0), (2, 0.4), (2, 0.72))  # bone
 
 
 def _pairs() -> torch.Tensor:
-    """Which pairs of the thinned spheres may not overlap: bool [45, 45]."""
+    """Return which pairs of the thinned spheres may not overlap: bool [45, 45]."""
     per = len(_SAMPLES) + 3
     finger = torch.arange(5).repeat_interleave(per)
     sample = torch.arange(per).repeat(5)

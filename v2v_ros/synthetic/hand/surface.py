@@ -40,7 +40,7 @@ class HandShape:
     sleeve: torch.Tensor
 
     def repeat(self, times: int) -> HandShape:
-        """Every hand ``times`` times in a row."""
+        """Return every hand ``times`` times in a row."""
         return HandShape(**{f.name: getattr(self, f.name).repeat_interleave(times, 0) for f in fields(self)})
 
 
@@ -119,13 +119,13 @@ def hand_surface(shape: HandShape, wrist: torch.Tensor, fingers: torch.Tensor) -
 
 
 def _halfway(rows: torch.Tensor) -> torch.Tensor:
-    """Rows [B, N, C] with the means of neighbours between them [B, 2 N - 1, C]."""
+    """Return rows [B, N, C] with the means of neighbours between them [B, 2 N - 1, C]."""
     means = (rows[:, :-1] + rows[:, 1:]) / 2
     return torch.cat((torch.stack((rows[:, :-1], means), dim=2).flatten(1, 2), rows[:, -1:]), dim=1)
 
 
 def _forearm(shape: HandShape, wrist: torch.Tensor) -> Spheres:
-    """Two strands of spheres, for an arm is wider than thick, and the edge of the sleeve around them."""
+    """Return two strands of spheres, for an arm is wider than thick, and the edge of the sleeve around them."""
     frame = forearm_frame(wrist)
     across, up_the_arm, out = frame[:, None, :, 0], -frame[:, None, :, 1], frame[:, None, :, 2]
     t = torch.linspace(0, 1, 24, device=shape.palm.device)

@@ -21,7 +21,8 @@ _HEAD = [
 
 
 def decoys(draw: Draw, centers: torch.Tensor, which: torch.Tensor) -> tuple[Spheres, Boxes]:
-    """What could be taken for a hand: blobs, bottles, a head or an elbow, rods, a fan of sticks, boxes, or nothing."""
+    """Return what could be taken for a hand: blobs, bottles, a head or an elbow, rods, a fan of sticks, boxes, or
+    nothing."""
     device = draw.device
     kind = (7 * draw.uniform(0, 1, 1)).long()
     t = torch.linspace(0, 1, 14, device=device)
@@ -87,7 +88,7 @@ def clutter(draw: Draw, centers: torch.Tensor) -> tuple[Spheres, Boxes]:
 
 
 def walls(draw: Draw, centers: torch.Tensor, hand: Spheres, empty: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """A wall behind and a table (camera and table may be turned): points and normals [B, 2, 3].
+    """Return a wall behind and a table (camera and table may be turned): points and normals [B, 2, 3].
 
     In some worlds the hand rests on one of them.
     """

@@ -37,7 +37,7 @@ def sample_hand_worlds(
     empty: float = 0.08,
     left: float = 0.0,
 ) -> Worlds:
-    """Random hands in random surroundings, in the camera frame.
+    """Return random hands in random surroundings, in the camera frame.
 
     Args:
         near, far: Range of the hands' distances in metres.
@@ -83,7 +83,7 @@ def sample_hand_worlds(
 
 
 def mirrored(worlds: Worlds, which: torch.Tensor) -> Worlds:
-    """The worlds with those of ``which`` (bool [B]) seen in a mirror: right hands become left ones, and back."""
+    """Return the worlds with those of ``which`` (bool [B]) seen in a mirror: right hands become left ones, and back."""
     flip = torch.ones(which.shape[0], 3, device=which.device)
     flip[:, 0] = torch.where(which, -1.0, 1.0)
     rows = flip[:, None]

@@ -47,7 +47,7 @@ class DepthCamera:
         )
 
     def picture(self, surface: Spheres) -> NDArray[np.float32]:
-        """The depth image, float32 [H, W] metres, NaN where invalid, of a surface [1]."""
+        """Return the depth image, float32 [H, W] metres, NaN where invalid, of a surface [1]."""
         depth = torch.minimum(render_spheres(surface, self._cameras), self._background)
         top, left = torch.randint(_SPARE + 1, (2,), generator=self._generator).tolist()
         draws = self._draws.crop(top, left, self._cameras.height, self._cameras.width)

@@ -65,7 +65,7 @@ class SyntheticSequence:
         self._camera = DepthCamera(kind, intrinsics, noise, generator)
 
     def frame(self, seconds: float) -> SyntheticFrame:
-        """The frame at a time from the start of the sequence."""
+        """Return the frame at a time from the start of the sequence."""
         with torch.inference_mode():
             joints, surface = self._hand(seconds) if self.kind == "hand" else self._body(seconds)
             depth = self._camera.picture(surface)

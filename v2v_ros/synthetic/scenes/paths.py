@@ -40,7 +40,7 @@ class SmoothPath:
         return place
 
     def velocity(self, seconds: float, within: float = 0.2) -> NDArray[np.float64]:
-        """float [D]: the mean velocity around a time."""
+        """Return float [D]: the mean velocity around a time."""
         return (self(seconds + within / 2) - self(seconds - within / 2)) / within
 
 

@@ -59,7 +59,7 @@ class People:
     yaw: torch.Tensor
 
     def moved(self, shift: torch.Tensor) -> People:
-        """The people and what they hold, moved by [B, 3] metres."""
+        """Return the people and what they hold, moved by [B, 3] metres."""
         by = shift[:, None]
 
         def spheres(part: Spheres) -> Spheres:
@@ -88,7 +88,7 @@ def sample_people(
     yaw: torch.Tensor | None = None,
     ahead: bool = False,
 ) -> People:
-    """Random people.
+    """Return random people.
 
     Args:
         ground: float [B, 2], x and z of where they are.
@@ -132,7 +132,7 @@ def _reach_out(
     which: torch.Tensor,
     before: bool,
 ) -> BodyPose:
-    """The pose with some arms (bool [B, 2]) held towards the camera, near to the body or far from it."""
+    """Return the pose with some arms (bool [B, 2]) held towards the camera, near to the body or far from it."""
     up = floor - 0.8 * shape.height  # the camera is at 0, the shoulders are so far below it
     away = torch.stack((-ground[:, 0], -up, -ground[:, 1]), dim=1)
     ahead = (normalize(away, dim=1)[:, None] @ about_axis(1, pose.yaw)).expand(-1, 2, 3)
@@ -202,7 +202,7 @@ def _with_hands(
 def _detailed_hand(
     draw: Draw, height: torch.Tensor, elbow: torch.Tensor, palm: torch.Tensor, left: bool
 ) -> tuple[Spheres, torch.Tensor, torch.Tensor, Spheres, Boxes]:
-    """A hand at the end of a forearm: surface, mean joint [B, 3], palm [B, 3], and what it holds."""
+    """Return a hand at the end of a forearm: surface, mean joint [B, 3], palm [B, 3], and what it holds."""
     # Left hands are made as right ones of a mirrored world.
     mirror = elbow.new_tensor([-1.0 if left else 1.0, 1.0, 1.0])
     elbow, palm = elbow * mirror, palm * mirror
@@ -228,12 +228,12 @@ def _detailed_hand(
 
 
 def wrist_spread(like: torch.Tensor) -> torch.Tensor:
-    """Standard deviations [2] of a wrist's flexion and deviation, radians."""
+    """Return the standard deviations [2] of a wrist's flexion and deviation, radians."""
     return like.new_tensor([0.7, 0.2])
 
 
 def _of_size(draw: Draw, shape: HandShape, height: torch.Tensor) -> HandShape:
-    """The hands as large as people of those heights have them, about."""
+    """Return the hands as large as people of those heights have them, about."""
     length = shape.bases[:, 1].norm(dim=-1) + shape.bones[:, 1].sum(1)
     factor = (height * _HAND_LENGTH / length * (1 + draw.normal(0.05))).clamp(0.6, 1.4)
     return HandShape(

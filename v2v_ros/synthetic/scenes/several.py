@@ -116,7 +116,7 @@ class SyntheticScene:
         self._camera = DepthCamera(kind, intrinsics, noise, generator)
 
     def frame(self, seconds: float) -> SceneFrame:
-        """The frame at a time from the start of the scene."""
+        """Return the frame at a time from the start of the scene."""
         with torch.inference_mode():
             joints, surfaces, counted = self._pose(seconds)
             everything = Spheres(surfaces.centers.flatten(0, 1)[None], surfaces.radii.flatten()[None])
@@ -124,7 +124,7 @@ class SyntheticScene:
             return SceneFrame(depth, self._subjects(joints, surfaces, counted))
 
     def truth(self, seconds: float) -> tuple[SceneSubject, ...]:
-        """The subjects of a frame, without its image."""
+        """Return the subjects of a frame, without its image."""
         with torch.inference_mode():
             return self._subjects(*self._pose(seconds))
 
@@ -168,7 +168,7 @@ class SyntheticScene:
 
 
 def visible_shares(surfaces: Spheres, counted: torch.Tensor, intrinsics: Intrinsics) -> list[float]:
-    """Which share of each surface's pixels can be seen in an image with all of them.
+    """Return which share of each surface's pixels can be seen in an image with all of them.
 
     Args:
         surfaces: [N].

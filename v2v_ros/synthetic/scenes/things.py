@@ -18,7 +18,7 @@ _UP = (0.0, -1.0, 0.0)
 
 
 def boxes_on(draw: Draw, points: torch.Tensor, size: float) -> Boxes:
-    """A box on each of the points [B, K, 3]: crates, books, parcels, slabs; half edges up to ``size`` metres."""
+    """Return a box on each of the points [B, K, 3]: crates, books, parcels, slabs; half edges up to ``size`` metres."""
     count = points.shape[1]
     halves = size * (0.06 + 0.94 * draw.rand(count, 3).square())
     halves[..., 1] *= torch.where(draw.some(0.3, count), 0.2, 1.0)
@@ -28,7 +28,8 @@ def boxes_on(draw: Draw, points: torch.Tensor, size: float) -> Boxes:
 
 
 def rods_on(draw: Draw, points: torch.Tensor, size: float) -> Spheres:
-    """A bottle, mug, post or cone on each of the points [B, K, 3], upright or lying; up to ``size`` metres long."""
+    """Return a bottle, mug, post or cone on each of the points [B, K, 3], upright or lying; up to ``size`` metres
+    long."""
     parts = []
     for point in points.unbind(1):
         lies = draw.some(0.35)
@@ -43,7 +44,7 @@ def rods_on(draw: Draw, points: torch.Tensor, size: float) -> Spheres:
 
 
 def chain_on(draw: Draw, point: torch.Tensor, size: float) -> Spheres:
-    """A chain of three links with two fingers at its end, as robot arms and lamps are, on a point [B, 3]."""
+    """Return a chain of three links with two fingers at its end, as robot arms and lamps are, on a point [B, 3]."""
     parts = []
     direction = point.new_tensor(_UP).expand(draw.batch, 3)
     radius = size * draw.uniform(0.03, 0.09)
@@ -80,7 +81,7 @@ def plant_on(draw: Draw, point: torch.Tensor, size: float) -> Spheres:
 
 
 def shoes_on(draw: Draw, point: torch.Tensor) -> Spheres:
-    """A pair of shoes about a point [B, 3], each where it was left."""
+    """Return a pair of shoes about a point [B, 3], each where it was left."""
     parts = []
     size = draw.uniform(0.7, 1.15)
     for sign in (-1.0, 1.0):
@@ -97,7 +98,7 @@ def shoes_on(draw: Draw, point: torch.Tensor) -> Spheres:
 
 
 def chair_on(draw: Draw, point: torch.Tensor, size: float = 1.0) -> Boxes:
-    """A chair, stool or table with four legs over a point [B, 3]: boxes [B, 6]."""
+    """Return a chair, stool or table with four legs over a point [B, 3]: boxes [B, 6]."""
     turned = about_axis(1, draw.uniform(-math.pi, math.pi))
     wide, deep = size * draw.uniform(0.18, 0.26), size * draw.uniform(0.18, 0.26)
     is_table = draw.some(0.35)
@@ -123,8 +124,8 @@ def chair_on(draw: Draw, point: torch.Tensor, size: float = 1.0) -> Boxes:
 
 
 def cup_on(draw: Draw, point: torch.Tensor, size: float) -> tuple[Spheres, Boxes]:
-    """A cylinder on a point [B, 3], as mugs, tins, pots and bins are, up to ``size`` metres high, with a handle or
-    without: boxes [B, 4], which turned against each other make it round."""
+    """Return a cylinder on a point [B, 3], as mugs, tins, pots and bins are, up to ``size`` metres high, with a handle
+    or without: boxes [B, 4], which turned against each other make it round."""
     high = size * draw.uniform(0.25, 1.0)
     radius = high * draw.uniform(0.25, 0.65)
     tilt = about_axis(0, draw.normal(1.0) * draw.some(0.15))
@@ -147,7 +148,8 @@ def cup_on(draw: Draw, point: torch.Tensor, size: float) -> tuple[Spheres, Boxes
 
 
 def office_chair_on(draw: Draw, point: torch.Tensor) -> tuple[Spheres, Boxes]:
-    """A padded chair on a star of five feet over a point [B, 3], with a back and arms or without: boxes [B, 2]."""
+    """Return a padded chair on a star of five feet over a point [B, 3], with a back and arms or without: boxes [B,
+    2]."""
     heading = draw.uniform(-math.pi, math.pi)
     turned = about_axis(1, heading)
     up = point.new_tensor(_UP)
@@ -176,7 +178,7 @@ def office_chair_on(draw: Draw, point: torch.Tensor) -> tuple[Spheres, Boxes]:
 
 
 def monitor_on(draw: Draw, point: torch.Tensor) -> Boxes:
-    """A screen on a foot, or a laptop, over a point [B, 3]: boxes [B, 3]."""
+    """Return a screen on a foot, or a laptop, over a point [B, 3]: boxes [B, 3]."""
     turned = about_axis(1, draw.normal(0.8)) @ about_axis(0, draw.normal(0.2))
     wide = draw.uniform(0.12, 0.33)
     tall = wide * draw.uniform(0.5, 0.75)

@@ -114,7 +114,7 @@ class _Stage:
 def sample_scenes(
     batch: int, generator: torch.Generator, setting: str, camera: Intrinsics | None = None, sensor: str | None = None
 ) -> Scenes:
-    """Random scenes of a setting.
+    """Return random scenes of a setting.
 
     Args:
         camera: The same for all; None: random ones of 160 x 120 pixels.
@@ -160,7 +160,7 @@ def _masked_boxes(boxes: Boxes, there: torch.Tensor) -> Boxes:
 
 
 def _people(draw: Draw, setting: str) -> _Stage:
-    """One or two people in a room, nearer than 2.4 m with hands in detail."""
+    """Return one or two people in a room, nearer than 2.4 m with hands in detail."""
     near, far = {"toward": (0.5, 2.2), "near": (0.45, 2.4), "far": (1.5, 5.3)}[setting]
     distance = near + (far - near) * (draw.rand() if setting == "far" else draw.rand() ** 1.4)
     ground = torch.stack((distance * draw.normal(0.25).clamp(-0.5, 0.5), distance), dim=1)
@@ -220,7 +220,7 @@ def _people(draw: Draw, setting: str) -> _Stage:
 
 
 def _table_below(draw: Draw, people: People, share: float) -> Boxes:
-    """A slab that hands or forearms rest on or hang over: boxes [B, 1]."""
+    """Return a slab that hands or forearms rest on or hang over: boxes [B, 1]."""
     lowest = torch.stack([(h.centers[..., 1] + h.radii).amax(1) for h in people.hands], dim=1)
     which = draw.some(0.5)[:, None]
     level = torch.where(which, lowest[:, :1], lowest[:, 1:])[:, 0]
@@ -241,8 +241,8 @@ def _table_below(draw: Draw, people: People, share: float) -> Boxes:
 
 
 def _own_arms(draw: Draw) -> _Stage:
-    """The arms of the viewer, of whom the camera is a head's or a chest's place, over a table or before a room; or of
-    somebody who is seen from above."""
+    """Return the arms of the viewer, of whom the camera is a head's or a chest's place, over a table or before a room;
+    or of somebody who is seen from above."""
     above = draw.some(0.35)
     ground = torch.stack((draw.normal(0.06), torch.where(above, draw.uniform(0.2, 0.7), 0.0)), dim=1)
     floor = torch.where(above, draw.uniform(1.3, 2.3), 1.5)
@@ -286,7 +286,7 @@ def _own_arms(draw: Draw) -> _Stage:
 
 
 def _hand_alone(draw: Draw) -> _Stage:
-    """One or two hands with forearms, before things and walls or before nothing."""
+    """Return one or two hands with forearms, before things and walls or before nothing."""
     batch, generator = draw.batch, draw.generator
     shape, family = sample_shape(batch, generator), sample_families(batch, generator)
     pose = sample_pose(shape, family, generator, 0.15, 1.5)
@@ -352,7 +352,7 @@ def _hand_alone(draw: Draw) -> _Stage:
 
 
 def _empty_room(draw: Draw) -> _Stage:
-    """A room with furniture and what could be taken for a person."""
+    """Stage a room with furniture and what could be taken for a person."""
     distance, floor = draw.uniform(0.8, 5.0), draw.uniform(0.3, 2.2)
     ground = torch.stack((distance * draw.normal(0.25), distance), dim=1)
     place = Place(ground, floor, draw.uniform(-math.pi, math.pi), torch.zeros_like(draw.some(0.5)))
@@ -373,7 +373,7 @@ def _empty_room(draw: Draw) -> _Stage:
 
 
 def _bare_surface(draw: Draw, setting: str) -> _Stage:
-    """A floor seen by a low camera, or a table, with what stands and lies on it."""
+    """Return a floor seen by a low camera, or a table, with what stands and lies on it."""
     table = setting == "table"
     height = draw.uniform(0.12, 0.6) if table else draw.uniform(0.12, 1.5)
     near = height * draw.uniform(0.3, 1.0) + 0.15
@@ -473,7 +473,7 @@ def _stacked(states: list[torch.Tensor], draw: Draw) -> torch.Tensor:
 
 
 def _padded(values: torch.Tensor, count: int) -> torch.Tensor:
-    """Values [B, K, ...] with zeros up to K = count."""
+    """Return values [B, K, ...] with zeros up to K = count."""
     missing = count - values.shape[1]
     return torch.cat((values, values.new_zeros(values.shape[0], missing, *values.shape[2:])), dim=1)
 
@@ -524,7 +524,7 @@ def _shares(
 def _hand_state(
     hand: Spheres, center: torch.Tensor, depth: torch.Tensor, sensed: torch.Tensor, cameras: Cameras
 ) -> torch.Tensor:
-    """uint8 [B]: hands are to be found in their range, large enough, half of them visible."""
+    """Return uint8 [B]: hands are to be found in their range, large enough, half of them visible."""
     near = (hand.centers - center[:, None]).norm(dim=-1) < 0.11
     part = Spheres(hand.centers, hand.radii * near)
     exists = (hand.radii > 0).any(1)
@@ -538,7 +538,7 @@ def _hand_state(
 def _body_state(
     body: Spheres, joints: torch.Tensor, depth: torch.Tensor, sensed: torch.Tensor, cameras: Cameras
 ) -> torch.Tensor:
-    """uint8 [B]: bodies are to be found in their range, with the torso in the image and a good part visible."""
+    """Return uint8 [B]: bodies are to be found in their range, with the torso in the image and a good part visible."""
     exists = (body.radii > 0).any(1)
     visible = _shares(body, depth, sensed, cameras, 0.25)
     torso, z = joints[:, _TORSO], joints.mean(1)[:, 2]

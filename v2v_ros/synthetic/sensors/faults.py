@@ -25,7 +25,7 @@ _WIGGLE_PERIOD = 0.5  # metres
 
 
 def column_of(value: torch.Tensor) -> torch.Tensor:
-    """[B] to [B, 1, 1], to go with images."""
+    """Reshape [B] to [B, 1, 1], to go with images."""
     return value[:, None, None]
 
 
@@ -118,7 +118,7 @@ def shadow(inverse: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
 
 
 def neighbours(image: torch.Tensor, reduce: Callable[..., torch.Tensor]) -> torch.Tensor:
-    """An elementwise minimum or maximum over every pixel of [B, H, W] and its eight neighbours."""
+    """Return an elementwise minimum or maximum over every pixel of [B, H, W] and its eight neighbours."""
     for axis in (1, 2):
         last = image.shape[axis] - 1
         result = torch.empty_like(image)
@@ -131,7 +131,7 @@ def neighbours(image: torch.Tensor, reduce: Callable[..., torch.Tensor]) -> torc
 
 
 def match_windows(inverse: torch.Tensor, scale: torch.Tensor, sensors: Sensors, draws: Draws) -> torch.Tensor:
-    """What windows make of the picture: the foreground grows, thin things melt together or vanish."""
+    """Return what windows make of the picture: the foreground grows, thin things melt together or vanish."""
     radius = column_of((sensors.fatten * scale).clamp_max(6))
     ragged = draws.patches
     rounds = int(radius.max().ceil())

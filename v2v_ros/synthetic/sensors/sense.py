@@ -81,7 +81,7 @@ class Sensors:
 
     @staticmethod
     def preset(name: str, batch: int = 1, device: torch.device | str = "cpu") -> Sensors:
-        """The same real sensor for every sample.
+        """Return the same real sensor for every sample.
 
         Raises:
             ValueError: There is no preset of that name.
@@ -96,7 +96,7 @@ class Sensors:
     def sample(
         batch: int, generator: torch.Generator, near_only: bool = False, distance: torch.Tensor | None = None
     ) -> Sensors:
-        """Random sensors: of random kinds, with parameters around those of the presets.
+        """Return random sensors: of random kinds, with parameters around those of the presets.
 
         Args:
             near_only: Sensors for hands: ranges of a metre or two are as common as long ones.
@@ -150,7 +150,8 @@ class Sensors:
         return Sensors(kind=kind, **table)
 
     def scaled(self, strength: float) -> Sensors:
-        """All faults times a strength: with 0, a camera without faults but with limits to its range; with 1, a copy."""
+        """Return all faults times a strength: with 0, a camera without faults but with limits to its range; with 1, a
+        copy."""
         part = min(1.0, strength)
         limits = {name: getattr(self, name) / max(part, 1e-9) for name in ("focal", "half_width", "field")}
         steps = {name: getattr(self, name) * part for name in ("unit", "baseline")}
@@ -158,7 +159,7 @@ class Sensors:
         return replace(self, **limits, **steps, **faults)
 
     def select(self, index: torch.Tensor) -> Sensors:
-        """The sensors of some samples."""
+        """Return the sensors of some samples."""
         return Sensors(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
 
@@ -197,17 +198,17 @@ class Draws:
         )
 
     def crop(self, top: int, left: int, height: int, width: int) -> Draws:
-        """A view of part of the fields: as good as a new draw for an image smaller than they are."""
+        """Return a view of part of the fields: as good as a new draw for an image smaller than they are."""
         rows, columns = slice(top, top + height), slice(left, left + width)
         return Draws(**{f.name: getattr(self, f.name)[:, rows, columns] for f in fields(self)})
 
     def select(self, index: torch.Tensor) -> Draws:
-        """The draws of some samples."""
+        """Return the draws of some samples."""
         return Draws(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
 
 def sense(depth: torch.Tensor, cameras: Cameras, sensors: Sensors, draws: Draws) -> torch.Tensor:
-    """What sensors make of depth.
+    """Return what sensors make of depth.
 
     Args:
         depth: float [B, H, W] metres; infinite where nothing is. It is not changed.

@@ -66,7 +66,7 @@ def _zoom(scenes: Scenes, draw: Draw) -> Scenes:
 
 
 def _cut_background(depth: torch.Tensor, scenes: Scenes, draw: Draw) -> torch.Tensor:
-    """In an eighth of the images, all is invalid from somewhere behind the subjects on."""
+    """Make all invalid from somewhere behind the subjects on in an eighth of the images."""
     farthest = torch.cat(
         (
             torch.where(scenes.hand_state == SEEN, scenes.hand_centers[..., 2] + 0.12, 0.0),
@@ -79,7 +79,7 @@ def _cut_background(depth: torch.Tensor, scenes: Scenes, draw: Draw) -> torch.Te
 
 
 def _window(depth: torch.Tensor, scenes: Scenes, draw: Draw) -> torch.Tensor:
-    """A few images are but a narrow view about a hand, or about anything."""
+    """Narrow a few images to a view about a hand, or about anything."""
     _, height, width = depth.shape
     z = scenes.hand_centers[:, 0, 2].clamp_min(0.1)
     middle = scenes.hand_centers[:, 0, :2] / z[:, None] * scenes.focal[:, None] + scenes.principal
@@ -94,7 +94,7 @@ def _window(depth: torch.Tensor, scenes: Scenes, draw: Draw) -> torch.Tensor:
 
 
 def _tatters(depth: torch.Tensor, draw: Draw) -> torch.Tensor:
-    """In some images, what is nearer or farther than some depth is left in tatters, as where stereo finds no match."""
+    """Leave what is nearer or farther than some depth in tatters in some images, as where stereo finds no match."""
     _, height, width = depth.shape
     noise = draw.normal(1.0, 1, height // 3, width // 8) + 0.5 * draw.normal(1.0, 1, 1, width // 8)
     patches = functional.interpolate(noise, (height, width), mode="bilinear")[:, 0]
@@ -107,7 +107,7 @@ def _tatters(depth: torch.Tensor, draw: Draw) -> torch.Tensor:
 
 
 def _holes(depth: torch.Tensor, draw: Draw) -> torch.Tensor:
-    """In a tenth of the images, pixels are missing regularly or at random."""
+    """Let pixels be missing regularly or at random in a tenth of the images."""
     _, height, width = depth.shape
     rows = torch.arange(height, device=depth.device)[None, :, None]
     columns = torch.arange(width, device=depth.device)[None, None, :]

@@ -26,7 +26,7 @@ _FIGURES = {
 
 
 def detector_card(made: DetectorWeights, size: int, curve: list[dict[str, float]]) -> str:
-    """The card in Markdown.
+    """Return the card in Markdown.
 
     Args:
         size: Of the file, bytes.

@@ -84,7 +84,7 @@ def encode(scenes: Scenes, kind: str, surface: torch.Tensor) -> KindTargets:
 
 
 def losses(out: torch.Tensor, scenes: Scenes, depth: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The parts of the loss, each a scalar; and ``worst`` [B], the highest false heat of every scene.
+    """Return the parts of the loss, each a scalar; and ``worst`` [B], the highest false heat of every scene.
 
     CenterNet's focal loss for the heat (Zhou et al., Objects as Points, 2019), L1 for offsets, cross entropy for sides.
     """
@@ -115,5 +115,5 @@ WEIGHTS = {"hand_heat": 1.0, "body_heat": 1.0, "hand_offset": 0.2, "body_offset"
 
 
 def total(parts: dict[str, torch.Tensor]) -> torch.Tensor:
-    """The loss."""
+    """Return the loss."""
     return torch.stack([weight * parts[name] for name, weight in WEIGHTS.items()]).sum()

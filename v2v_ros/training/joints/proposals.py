@@ -57,7 +57,7 @@ class ProposalCubes:
                 wanted -= len(found.labels)
 
     def _batch(self, generator: torch.Generator) -> CubeBatch | None:
-        """The cubes of some scenes of one setting and one camera; None when nothing is proposed in them."""
+        """Return the cubes of some scenes of one setting and one camera; None when nothing is proposed in them."""
         names, shares = zip(*_SETTINGS.items(), strict=True)
         setting = names[int(torch.multinomial(torch.tensor(shares), 1, generator=generator))]
         focal = _WIDTH * float(0.55 + 0.6 * torch.rand(1, generator=generator))
@@ -93,7 +93,7 @@ class ProposalCubes:
         return CubeBatch(torch.stack(grids), joints, torch.tensor(labels))
 
     def _label(self, scenes: Scenes, scene: int, center: np.ndarray) -> int | None:
-        """What a cube at a centre [3] shows; None where that is not certain."""
+        """Return what a cube at a centre [3] shows; None where that is not certain."""
         subjects, _, states, left = (column[scene] for column in scenes.subjects(self._weights.skeleton.kind))
         distances = np.linalg.norm(subjects.double().numpy() - center, axis=1) / self._weights.cube_edge
         distances[(states == ABSENT).numpy()] = np.inf

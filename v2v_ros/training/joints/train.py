@@ -89,7 +89,7 @@ def augment(
 
 
 def mirror_joints(skeleton: Skeleton) -> list[int]:
-    """For each joint the index of the one on the other side of a body."""
+    """Return for each joint the index of the one on the other side of a body."""
     other = {"right": "left", "left": "right"}
     names = skeleton.joint_names
     swapped = ["_".join(other.get(word, word) for word in name.split("_")) for name in names]
@@ -113,7 +113,7 @@ def _as_six(matrix: torch.Tensor) -> torch.Tensor:
 
 
 def loss_of(refined: RefinedJoints, batch: PeakSet, size: int, near: float) -> torch.Tensor:
-    """What is minimised: distances of the joints, their probabilities and densities, and what the cube holds.
+    """Return what is minimised: distances of the joints, their probabilities and densities, and what the cube holds.
 
     Args:
         near: Distance in half cubes that the probabilities speak of.

@@ -80,7 +80,7 @@ class ComparisonConfig:
 
 
 def folder_config(folder: Path, given: dict[str, Any]) -> ComparisonConfig:
-    """The configuration of a comparison that was begun in a folder, or a new one from what is given.
+    """Return the configuration of a comparison that was begun in a folder, or a new one from what is given.
 
     Raises:
         ValueError: The folder's is another one, or cannot be read.

@@ -112,7 +112,8 @@ class Run:
         return mse_loss(output, encode(coordinates, size, self.config.sigma)) * size**3
 
     def _errors(self, batches: int | None = None) -> torch.Tensor:
-        """Errors [F, J] in millimetres of the averaged network on the held-out set, or on so many batches of it."""
+        """Return errors [F, J] in millimetres of the averaged network on the held-out set, or on so many batches of
+        it."""
         network = self.average.module.eval()
         errors = []
         with torch.inference_mode():
@@ -169,7 +170,7 @@ class Run:
 
 
 def apply(network: nn.Module, name: str, samples: Samples, precision: str) -> torch.Tensor:
-    """What the network of a representation says of samples, float32: coordinates [B, J, 3] or heatmaps.
+    """Return what the network of a representation says of samples, float32: coordinates [B, J, 3] or heatmaps.
 
     Args:
         precision: That it computes in, ``bf16`` or ``float32``.
@@ -183,7 +184,7 @@ def apply(network: nn.Module, name: str, samples: Samples, precision: str) -> to
 
 
 def result_file(folder: Path, name: str, seed: int) -> Path:
-    """Where the result of a run is written."""
+    """Return where the result of a run is written."""
     return folder / f"{name}_seed{seed}.json"
 
 

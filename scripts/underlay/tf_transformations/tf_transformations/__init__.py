@@ -85,7 +85,7 @@ def quaternion_matrix(quaternion: ArrayLike) -> Array:
 
 
 def quaternion_from_matrix(matrix: ArrayLike) -> Array:
-    """Unit quaternion [4] with w >= 0 of the rotation in a matrix [4,4] (or [3,3])."""
+    """Return the unit quaternion [4] with w >= 0 of the rotation in a matrix [4,4] (or [3,3])."""
     r = np.asarray(matrix, dtype=np.float64)[:3, :3]
     trace = np.trace(r)
     # Each row is the quaternion times four times one of its components; the longest is the best conditioned.
