@@ -120,6 +120,7 @@ class PoseEstimator:
         self._search = Search(loaded.skeleton.subject, self._edge, detector)
         self._tracker = Tracker(loaded.skeleton, self._edge, Settings.usual(loaded.skeleton.subject))
         self._leads: list[_Lead] = []
+        self._looked_at: list[np.ndarray] = []  # centres [K, 3] of the cubes of each look of a frame
         self._searched = -np.inf
 
         self.skeleton = loaded.skeleton
@@ -192,7 +193,7 @@ class PoseEstimator:
         clock = Stopwatch(self._device, _STAGES)
         image = self._pipeline.upload(depth)
         tracker = self._tracker
-        self._observe.looked_at.clear()
+        self._looked_at = [np.zeros((0, 3))]
         tracker.begin(stamp)
         self._follow(image, intrinsics, stamp, clock)
 
@@ -209,8 +210,15 @@ class PoseEstimator:
             self._compare(proposals, stamp)
         with clock.stage("track"):
             skeletons = tuple(skeleton for _, skeleton in tracker.reports(stamp))
-        looked_at = np.concatenate([np.zeros((0, 3)), *self._observe.looked_at])
+        looked_at = np.concatenate(self._looked_at)
         return roll.camera_estimate(Estimate(skeletons, clock.seconds, best, looked_at))
+
+    def _look(
+        self, image: torch.Tensor, intrinsics: Intrinsics, centers: np.ndarray, clock: Stopwatch, evidence: list[float]
+    ) -> list[Observation | None]:
+        """Look into cubes around centers float64 [K, 3] (:class:`~v2v_ros.estimator.observe.Observer`)."""
+        self._looked_at.append(centers)
+        return self._observe(image, intrinsics, centers, clock, evidence)
 
     def _propose(self, depth: np.ndarray, intrinsics: Intrinsics, stamp: float, clock: Stopwatch) -> Proposals:
         """Search the whole image."""
@@ -250,7 +258,7 @@ class PoseEstimator:
             return
         centers = np.array([track.predict(stamp)[0] for track in tracks] + [lead.center for lead in leads])
         evidence = [track.side_evidence for track in tracks] + [_evidence(lead.left) for lead in leads]
-        looks = self._observe(image, intrinsics, centers, clock, evidence)
+        looks = self._look(image, intrinsics, centers, clock, evidence)
         seen = []
         for index, raw in enumerate(looks):
             lead = leads[index - len(tracks)] if index >= len(tracks) else None
@@ -284,7 +292,7 @@ class PoseEstimator:
             with clock.stage("locate"):
                 choices.insert(0, (self._search.hinted(depth, intrinsics, hint)[None], [0.0], [0.0]))
         for places, evidence, priors in choices:
-            looks = self._observe(image, intrinsics, places, clock, evidence) if len(places) else []
+            looks = self._look(image, intrinsics, places, clock, evidence) if len(places) else []
             sure: list[Observation] = []
             off: list[tuple[Observation, float]] = []
             for look, prior in zip(looks, priors, strict=True):
@@ -296,7 +304,7 @@ class PoseEstimator:
                     off.append((look, prior))
             if off:
                 middles = np.array([look.centroid for look, _ in off])
-                again = self._observe(image, intrinsics, middles, clock, [look.left for look, _ in off])
+                again = self._look(image, intrinsics, middles, clock, [look.left for look, _ in off])
                 sure += [
                     self._with_prior(look, prior)
                     for look, (_, prior) in zip(again, off, strict=True)

@@ -29,13 +29,11 @@ class Observer:
 
     Attributes:
         side: Which hand to expect, or None for bodies, which have no side. UNKNOWN: either.
-        looked_at: Centres float64 [K, 3] of the cubes of each call; whoever reads them clears the list.
     """
 
     def __init__(self, pipeline: Pipeline | CudaPipeline) -> None:
         self._pipeline = pipeline
         self.side: Side | None = None
-        self.looked_at: list[np.ndarray] = []
 
     def __call__(
         self,
@@ -56,7 +54,6 @@ class Observer:
         Returns:
             One observation for each cube, as the likelier hand; None for a cube that is empty.
         """
-        self.looked_at.append(np.asarray(centers, np.float64).reshape(-1, 3))
         known = [0.0] * len(centers) if evidence is None else evidence
         sides = [self._sides(each) for each in known]
         cubes = [index for index, each in enumerate(sides) for _ in each]
