@@ -17,6 +17,18 @@ from v2v_ros.model import read_out, runtime
 
 from .parameters import Spec
 
+DEPTH_UNIT = Spec(
+    "depth_unit",
+    0.0,
+    "Metres that one unit of the depth images stands for; 0: 0.001 for 16UC1 and mono16, 1 for 32FC1, as REP 118 says.",
+    limits=(0.0, 1.0),
+)
+RECTIFY = Spec(
+    "rectify",
+    True,
+    "Remove the lens distortion that camera_info describes, unless the images' topic has 'rect', 'rectified' or "
+    "'undistorted' in its name.",
+)
 POSE_PARAMETERS = (
     Spec("skeleton", "hand21", "Skeleton to estimate.", choices=tuple(SKELETONS), read_only=True),
     Spec(
@@ -96,6 +108,8 @@ POSE_PARAMETERS = (
         read_only=True,
     ),
     Spec("diagnostics_period", 1.0, "Seconds between diagnostics.", limits=(0.1, 60.0), read_only=True),
+    DEPTH_UNIT,
+    RECTIFY,
     Spec("side", "either", "Which hand to look for; ignored for bodies.", choices=("either", "right", "left")),
     Spec(
         "score_threshold",
@@ -192,6 +206,8 @@ POSE_PARAMETERS = (
 class PoseSettings:
     """The parameters of the pose node that can change while it runs; depths of 0 are resolved."""
 
+    depth_unit: float
+    rectify: bool
     side: str
     score_threshold: float
     min_depth: float
