@@ -62,7 +62,7 @@ class Rectifier:
         """
         intrinsics = from_camera_info(info, depth.shape)
         self.note = ""
-        if not rectify or _SAYS_RECTIFIED.search(self._topic) or not any(abs(float(d)) > _STRAIGHT for d in info.d):
+        if not rectify or _SAYS_RECTIFIED.search(self._topic) or all(abs(float(d)) <= _STRAIGHT for d in info.d):
             return depth, intrinsics
         model = str(info.distortion_model)
         coefficients = _coefficients(model, info.d)
