@@ -66,8 +66,7 @@ ARGUMENTS = (
     DeclareLaunchArgument(
         "depth_unit",
         default_value="",
-        description="Metres that one unit of the depth image stands for; 0: 0.001 for 16UC1, 1 for 32FC1"
-        f"{AS_IN_FILE}",
+        description=f"Metres that one unit of the depth image stands for; 0: 0.001 for 16UC1, 1 for 32FC1{AS_IN_FILE}",
     ),
     DeclareLaunchArgument(
         "namespace",

@@ -133,7 +133,7 @@ def photographed(shot: Shot, model: str, d: Sequence[float]) -> Shot:
     )
     padded = tuple(d) if model == "equidistant" else (*d, *[0.0] * 12)[:12]
     x, y = u.copy(), v.copy()
-    for _ in range(30):  # the inverse of the formula, by fixed points
+    for _ in range(15):  # the inverse of the formula, by fixed points
         there = distort(x, y, model, padded)
         x, y = x + 0.7 * (u - there[0]), y + 0.7 * (v - there[1])
     columns, rows = np.rint(x * camera.fx + camera.cx), np.rint(y * camera.fy + camera.cy)

@@ -224,9 +224,7 @@ def test_a_rectified_image_is_left_as_it_is_whatever_the_coefficients(
 
 
 @pytest.mark.parametrize(("unit", "encoding"), [(0.0001, "16UC1"), (0.00025, "16UC1"), (0.001, "32FC1")])
-def test_depths_in_another_unit(
-    tmp_path: Path, unit: float, encoding: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_depths_in_another_unit(tmp_path: Path, unit: float, encoding: str, caplog: pytest.LogCaptureFixture) -> None:
     bag = write(tmp_path / "bag", shots(2), unit=unit, encoding=encoding)
     assert np.nanmean(errors(predict(bag, "--depth-unit", str(unit)), rendered(2))) < 12
     assert not caplog.records

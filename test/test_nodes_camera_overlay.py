@@ -212,7 +212,7 @@ def test_the_overlay_draws_where_the_region_of_interest_is(bench: Bench, overlay
 
 
 def test_the_overlay_reads_images_as_the_pose_node_does(ros: Ros) -> None:
-    from ros_bench import Bench, depth_picture
+    from ros_bench import Bench
 
     bench = Bench(ros, topic="raw", depth_unit=0.0001)
     remaps = ("skeletons:=v2v_pose/skeletons", "info:=v2v_pose/info", "depth/image_rect:=raw")

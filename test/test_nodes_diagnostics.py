@@ -429,8 +429,7 @@ CASES: dict[str, tuple[NodeState, bytes, tuple[str, ...]]] = {
         (
             NOT_IN_RANGE
             + "62.0 % have a depth, the nearest of them is 1.48 m away, the median 2.35 m; come between the "
-            "two distances, or set the parameters min_depth and max_depth; if the numbers are wrong, "
-            + UNIT,
+            "two distances, or set the parameters min_depth and max_depth; if the numbers are wrong, " + UNIT,
         ),
     ),
     "all too far away": (

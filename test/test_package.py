@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import array
 import re
 import shutil
 import stat
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import rclpy
 import tf_transformations
 from builtin_interfaces.msg import Time
-from cv_bridge import CvBridge, CvBridgeError
 from geometry_msgs.msg import TransformStamped
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +24,6 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from scipy.spatial.transform import Rotation
-from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
@@ -242,81 +237,3 @@ class TestTransformations:
         np.testing.assert_array_equal(matrix @ (5, 5, 5, 1), (6, 7, 8, 1))
         np.testing.assert_array_equal(tf_transformations.translation_from_matrix(matrix), (1, 2, 3))
         np.testing.assert_array_equal(tf_transformations.identity_matrix() @ matrix, matrix)
-
-
-ENCODINGS = {
-    "mono8": (np.uint8, 1),
-    "bgr8": (np.uint8, 3),
-    "rgb8": (np.uint8, 3),
-    "mono16": (np.uint16, 1),
-    "16UC1": (np.uint16, 1),
-    "32FC1": (np.float32, 1),
-    "8UC4": (np.uint8, 4),
-    "32SC2": (np.int32, 2),
-}
-
-
-@st.composite
-def images(draw: st.DrawFn) -> tuple[str, NDArray[Any]]:
-    encoding = draw(st.sampled_from(sorted(ENCODINGS)))
-    dtype, channels = ENCODINGS[encoding]
-    shape = (draw(st.integers(1, 6)), draw(st.integers(1, 6)), *([channels] if channels > 1 else []))
-    return encoding, draw(npst.arrays(dtype, shape))
-
-
-class TestCvBridge:
-    @given(images())
-    def test_round_trip(self, image: tuple[str, NDArray[Any]]) -> None:
-        encoding, pixels = image
-        message = CvBridge().cv2_to_imgmsg(pixels, encoding, Header(frame_id="camera"))
-        assert (message.height, message.width) == pixels.shape[:2]
-        assert (message.encoding, message.header.frame_id) == (encoding, "camera")
-        assert message.step * message.height == len(message.data)
-        back = CvBridge().imgmsg_to_cv2(message)
-        assert back.dtype == pixels.dtype
-        np.testing.assert_array_equal(back, pixels)
-
-    @given(images(), st.booleans(), st.integers(0, 5))
-    def test_padded_rows_and_both_byte_orders(self, image: tuple[str, NDArray[Any]], big: bool, padding: int) -> None:
-        encoding, pixels = image
-        rows = pixels.astype(pixels.dtype.newbyteorder(">" if big else "<")).reshape(len(pixels), -1)
-        data = b"".join(row.tobytes() + b"\xaa" * padding for row in rows)
-        message = Image(height=pixels.shape[0], width=pixels.shape[1], encoding=encoding, is_bigendian=big)
-        message.step = len(data) // message.height
-        message.data = array.array("B", data)
-        back = CvBridge().imgmsg_to_cv2(message)
-        assert back.dtype.isnative
-        np.testing.assert_array_equal(back, pixels)
-
-    def test_passthrough_names_the_type(self) -> None:
-        bridge = CvBridge()
-        assert bridge.cv2_to_imgmsg(np.zeros((2, 3), np.float32)).encoding == "32FC1"
-        assert bridge.cv2_to_imgmsg(np.zeros((2, 3, 3), np.uint8)).encoding == "8UC3"
-        assert bridge.cv2_to_imgmsg(np.zeros((2, 3), np.uint8)).is_bigendian == (sys.byteorder == "big")
-
-    def test_colours_are_swapped_on_demand(self) -> None:
-        pixels = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
-        message = CvBridge().cv2_to_imgmsg(pixels, "bgr8")
-        np.testing.assert_array_equal(CvBridge().imgmsg_to_cv2(message, "rgb8"), pixels[:, :, ::-1])
-        np.testing.assert_array_equal(CvBridge().imgmsg_to_cv2(message, "bgr8"), pixels)
-
-    def test_names_of_one_type_are_interchangeable(self) -> None:
-        pixels = np.arange(4, dtype=np.uint16).reshape(2, 2)
-        message = CvBridge().cv2_to_imgmsg(pixels, "16UC1")
-        np.testing.assert_array_equal(CvBridge().imgmsg_to_cv2(message, "mono16"), pixels)
-
-    @underlay_only
-    def test_what_cannot_be_converted_is_named(self) -> None:
-        bridge = CvBridge()
-        grey = bridge.cv2_to_imgmsg(np.zeros((2, 2), np.uint8), "mono8")
-        with pytest.raises(CvBridgeError, match="mono8 cannot be converted to 32FC1"):
-            bridge.imgmsg_to_cv2(grey, "32FC1")
-        with pytest.raises(CvBridgeError, match='unknown encoding "yuv"'):
-            bridge.cv2_to_imgmsg(np.zeros((2, 2), np.uint8), "yuv")
-        with pytest.raises(CvBridgeError, match="type 16UC1 cannot become an image of encoding bgr8"):
-            bridge.cv2_to_imgmsg(np.zeros((2, 2), np.uint16), "bgr8")
-        with pytest.raises(CvBridgeError, match="2 or 3 dimensions, not 1"):
-            bridge.cv2_to_imgmsg(np.zeros(2, np.uint8))
-        grey.data = grey.data[:-1]
-        with pytest.raises(CvBridgeError, match=r"need 2 bytes a row.*3 bytes in all"):
-            bridge.imgmsg_to_cv2(grey)

@@ -28,10 +28,10 @@ Floats = NDArray[np.float64]
 class Rectifier:
     """Removes the distortion from the depth images of a topic, where camera_info has some.
 
-    By the conventions of ROS, camera_info describes the lens, also beside a rectified image: it is the image's name that
-    says whether it is one (``image_rect``, ``image_rect_raw``). So a name with the word "rect", "rectified" or
-    "undistorted" leaves images as they are. Depth stays what it is, the distance along the optical axis; a pixel takes that of the nearest one, since a
-    mean of the subject and what is behind it would lie in mid-air.
+    By the conventions of ROS, camera_info describes the lens also beside a rectified image: it is the image's name that
+    says whether it is one (``image_rect``, ``image_rect_raw``). So images of a topic with the word "rect", "rectified"
+    or "undistorted" in its name stay as they are. Depth remains the distance along the optical axis; a pixel takes that
+    of the nearest one, since a mean of the subject and what is behind it would lie in mid-air.
 
     Args:
         topic: Name of the images' topic.

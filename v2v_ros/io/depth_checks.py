@@ -41,8 +41,9 @@ def doubt(depth: NDArray[np.float32], encoding: str, unit: float = 0.0) -> str:
     usual = depth_unit(encoding)
     unit = unit or usual
     if (_integers_swapped if usual < 1 else _floats_swapped)(pairs, unit):
-        return "is_bigendian of the images seems to be wrong, so that their depths are noise: the driver must correct it"
-    known = pairs[np.isfinite(pairs)]
+        return "is_bigendian seems to be wrong, which makes noise of the depths: the driver must correct it"
+    most = 65534.5 * unit if usual < 1 else math.inf  # some cameras fill with the highest number where they see nothing
+    known = pairs[pairs < most]  # false for NaN
     if len(known) < _FEWEST:
         return ""
     median = float(np.median(known))
@@ -63,7 +64,7 @@ def fitting_unit(median: float, unit: float) -> float:
 def _integers_swapped(pairs: NDArray[np.float32], unit: float) -> bool:
     """Whether neighbours are much more alike in the other byte order: where surfaces are smooth, high bytes stay."""
     numbers = np.rint(np.nan_to_num(pairs) / unit).clip(0, 65535).astype(np.uint16)
-    told = numbers[:, (numbers > 0).all(axis=0) & (numbers[0] != numbers[1])]
+    told = numbers[:, ((numbers > 0) & (numbers < 65535)).all(axis=0) & (numbers[0] != numbers[1])]
     if told.shape[1] < _FEWEST:
         return False
     here, there = (np.median(np.abs(np.diff(each.astype(np.int64), axis=0))) for each in (told, told.byteswap()))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import array
 from typing import Any
 
 import numpy as np
-from cv_bridge import CvBridge
+from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
 
 from v2v_ros.geometry.distortion import Rectifier
 from v2v_ros.geometry.skeletons import Skeleton
@@ -46,7 +48,6 @@ class OverlayNode(Node):
         super().__init__("v2v_overlay", **options)
         declare(self, PARAMETERS, check)
         self._reports = Reports(self.get_logger())
-        self._bridge = CvBridge()
         self._infos = CameraInfos()
         self._pairs = Pairs(_KEPT)
         self._skeleton: Skeleton | None = None
@@ -109,9 +110,7 @@ class OverlayNode(Node):
 
     def _draw(self, pair: tuple[Image, SkeletonArray]) -> None:
         image, skeletons = pair
-        unit, rectify, near, far = (
-            self.get_parameter(name).value for name in ("depth_unit", "rectify", "near", "far")
-        )
+        unit, rectify, near, far = (self.get_parameter(name).value for name in ("depth_unit", "rectify", "near", "far"))
         info = self._infos.find(image.header.stamp, frame_name(image.header.frame_id))
         if info is None or self._skeleton is None:
             missing = "depth/camera_info" if info is None else "info"
@@ -126,12 +125,19 @@ class OverlayNode(Node):
         raw = decode(image, self._image_topic, unit)
         depth, camera = rectified(self._rectifier, raw, info, rectify, self._info_topic)
         drawn = draw_skeletons(colorize(depth, near, far), points, self._skeleton, camera)
-        self._image.publish(self._bridge.cv2_to_imgmsg(drawn[:, :, ::-1], "bgr8", header=image.header))
+        self._image.publish(picture(image.header, drawn))
 
     def _on_error(self, error: Exception) -> None:
         if self.context.ok():
             text = str(error) if isinstance(error, FrameError | RuntimeError) else f"{type(error).__name__}: {error}"
             self._reports.error("draw", text)
+
+
+def picture(header: Header, pixels: NDArray[np.uint8]) -> Image:
+    """A message of pixels uint8 [H, W, 3], RGB. (cv_bridge does not import beside a NumPy that it was not built with.)"""
+    height, width, _ = pixels.shape
+    data = array.array("B", pixels[:, :, ::-1].tobytes())
+    return Image(header=header, height=height, width=width, encoding="bgr8", step=3 * width, data=data)
 
 
 def check(values: Any) -> str:

@@ -334,7 +334,9 @@ def _nothing_in_range(state: NodeState) -> str:
     else:
         way = "come between the two distances, or set the parameters min_depth and max_depth"
     units = " or ".join(f"{unit:g}" for unit in UNITS[1:])
-    return f"{what}{way}; if the numbers are wrong, set the parameter depth_unit to the camera's metres a unit ({units})"
+    return (
+        f"{what}{way}; if the numbers are wrong, set the parameter depth_unit to the camera's metres a unit ({units})"
+    )
 
 
 def _too_slow(state: NodeState) -> str:
