@@ -134,7 +134,7 @@ class OverlayNode(Node):
 
 
 def picture(header: Header, pixels: NDArray[np.uint8]) -> Image:
-    """A message of pixels uint8 [H, W, 3], RGB. (cv_bridge does not import beside a NumPy that it was not built with.)"""
+    """A message of pixels uint8 [H, W, 3], RGB."""
     height, width, _ = pixels.shape
     data = array.array("B", pixels[:, :, ::-1].tobytes())
     return Image(header=header, height=height, width=width, encoding="bgr8", step=3 * width, data=data)
