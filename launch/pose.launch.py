@@ -24,7 +24,6 @@ NO_CAMERA: dict[str, Any] = {
     "depth_topic": "depth/image_rect",
     "info_topic": "depth/camera_info",
     "frame_id": "",
-    "rectify": False,
 }
 AS_IN_FILE = "; empty: as in params_file"
 SWITCH = ["true", "false", "True", "False"]
@@ -61,7 +60,13 @@ ARGUMENTS = (
         "rectify",
         default_value="",
         choices=["", *SWITCH],
-        description="Remove the lens distortion with image_proc first; empty: as camera needs it",
+        description="Remove the lens distortion that camera_info describes, unless the name of the depth topic says "
+        f"that it is rectified{AS_IN_FILE}",
+    ),
+    DeclareLaunchArgument(
+        "depth_unit",
+        default_value="",
+        description=f"Metres that one unit of the depth image stands for; 0: 0.001 for 16UC1, 1 for 32FC1{AS_IN_FILE}",
     ),
     DeclareLaunchArgument(
         "namespace",
@@ -203,13 +208,22 @@ def chosen_camera(value: Callable[[str], str]) -> dict[str, Any]:
         camera["info_topic"] = info_topic
     if frame_id := value("fixed_frame"):
         camera["frame_id"] = frame_id
-    if rectify := value("rectify"):
-        camera["rectify"] = rectify == "true"
-    if value("depth_transport") == "compressedDepth":
-        for wanted, needs in ((camera["rectify"], "rectify"), (value("overlay") == "true", "overlay")):
-            if wanted:
-                raise RuntimeError(f"{needs} reads raw images only: use depth_transport:=raw, or {needs}:=false")
+    if value("depth_transport") == "compressedDepth" and value("overlay") == "true":
+        raise RuntimeError("overlay reads raw images only: use depth_transport:=raw, or overlay:=false")
     return camera
+
+
+def reading(value: Callable[[str], str]) -> dict[str, Any]:
+    """Parameters of all nodes that read depth images, as they were given as launch arguments."""
+    parameters: dict[str, Any] = {}
+    if value("rectify"):
+        parameters["rectify"] = value("rectify") == "true"
+    if text := value("depth_unit"):
+        try:
+            parameters["depth_unit"] = float(text)
+        except ValueError:
+            raise RuntimeError(f"depth_unit must be a number of metres, got '{text}'") from None
+    return parameters
 
 
 def whole_number(name: str, text: str) -> int:
@@ -243,7 +257,8 @@ def nodes(context: LaunchContext) -> list[Node]:
         raise RuntimeError(f"params_file '{params_file}' does not exist")
     camera = chosen_camera(value)
     depth_topic = camera["depth_topic"]
-    given = given_parameters(value)
+    read = reading(value)
+    given = given_parameters(value) | read
     clock = [{"use_sim_time": value("use_sim_time") == "true"}] if value("use_sim_time") else []
     log = ["--ros-args", "--log-level", value("log_level")]
     enclaves = value("enclaves")
@@ -251,23 +266,6 @@ def nodes(context: LaunchContext) -> list[Node]:
     common: dict[str, Any] = {"namespace": value("namespace"), "output": "screen"}
 
     started = []
-    if camera["rectify"]:
-        require("image_proc", "removing the lens distortion", "rectify:=false and accept the error")
-        topics = {"image": depth_topic, "camera_info": camera["info_topic"], "image_rect": "depth/image_rect"}
-        nearest = {"interpolation": 0}  # a mean of the hand and what is behind it would lie in mid-air
-        started.append(
-            Node(
-                package="image_proc",
-                executable="rectify_node",
-                name="depth_rectify",
-                parameters=[nearest, *clock],
-                remappings=topics.items(),
-                arguments=log,
-                **common,
-            )
-        )
-        depth_topic = "depth/image_rect"
-
     inputs = {
         "depth/image_rect": depth_topic,
         "depth/image_rect/compressedDepth": f"{depth_topic}/compressedDepth",
@@ -289,7 +287,7 @@ def nodes(context: LaunchContext) -> list[Node]:
             Node(
                 package="v2v_ros",
                 executable="overlay_node",
-                parameters=clock,
+                parameters=[*([read] if read else []), *clock],
                 remappings=(inputs | results).items(),
                 arguments=[*log, *overlay],
                 **common,

@@ -12,6 +12,7 @@ import numpy as np
 
 from v2v_ros.cli import main
 from v2v_ros.geometry.camera import Intrinsics
+from v2v_ros.geometry.distortion import distort
 from v2v_ros.synthetic.scenes.one import CAMERA, SyntheticFrame, SyntheticSequence
 
 IMAGE, INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo"
@@ -63,12 +64,16 @@ def write(
     recording: Sequence[Shot],
     compressed: Callable[[np.ndarray], tuple[str, bytes]] | None = None,
     topic: str = DEPTH_TOPIC,
+    unit: float = 0.001,
+    encoding: str = "16UC1",
 ) -> Path:
     """A bag of the recording, in the order in which it is given.
 
     Args:
-        compressed: Makes format and data of a sensor_msgs/CompressedImage from uint16 millimetres; None: raw images.
+        compressed: Makes format and data of a sensor_msgs/CompressedImage from uint16 units; None: raw images.
         topic: Of the images.
+        unit: Metres that one unit of their pixels stands for.
+        encoding: ``16UC1`` or ``32FC1``.
     """
     from rosbags.rosbag2 import StoragePlugin, Writer
     from rosbags.typesys import Stores, get_typestore
@@ -88,14 +93,15 @@ def write(
                 frame_id = shot.frame_id if shot.info_frame_id is None else shot.info_frame_id
                 message = camera_info(types, header(shot.stamp, frame_id), shot.camera, **shot.info)
                 writer.write(infos, shot.recorded, store.serialize_cdr(message, INFO))
-            pixels = np.rint(1000 * np.nan_to_num(shot.depth)).astype("<u2")
+            pixels = np.rint(np.nan_to_num(shot.depth) / unit).astype("<u2" if encoding == "16UC1" else "<f4")
             own = header(shot.stamp, shot.frame_id)
             if compressed:
                 text, data = compressed(pixels)
                 message = types[image_type](own, text, np.frombuffer(data, np.uint8))
             else:
                 (height, width), data = pixels.shape, pixels.tobytes()
-                message = types[IMAGE](own, height, width, "16UC1", 0, 2 * width, np.frombuffer(data, np.uint8))
+                sizes = height, width, encoding, 0, pixels.strides[0]
+                message = types[IMAGE](own, *sizes, np.frombuffer(data, np.uint8))
             writer.write(images, shot.recorded, store.serialize_cdr(message, image_type))
     return path
 
@@ -119,14 +125,32 @@ def camera_info(types: dict[str, Any], header: Any, camera: Intrinsics, **change
     return types[INFO](**values, roi=region)
 
 
-def predict(bag: Path, *options: str, code: int = 0) -> list[Any]:
+def photographed(shot: Shot, model: str, d: Sequence[float]) -> Shot:
+    """The shot as a lens shows it, with its camera_info."""
+    camera = shot.camera
+    u, v = np.meshgrid(
+        (np.arange(camera.width) - camera.cx) / camera.fx, (np.arange(camera.height) - camera.cy) / camera.fy
+    )
+    padded = tuple(d) if model == "equidistant" else (*d, *[0.0] * 12)[:12]
+    x, y = u.copy(), v.copy()
+    for _ in range(30):  # the inverse of the formula, by fixed points
+        there = distort(x, y, model, padded)
+        x, y = x + 0.7 * (u - there[0]), y + 0.7 * (v - there[1])
+    columns, rows = np.rint(x * camera.fx + camera.cx), np.rint(y * camera.fy + camera.cy)
+    inside = (columns >= 0) & (columns < camera.width) & (rows >= 0) & (rows < camera.height)
+    depth = np.full(shot.depth.shape, np.nan, np.float32)
+    depth[inside] = shot.depth[rows[inside].astype(int), columns[inside].astype(int)]
+    return replace(shot, depth=depth, info={"distortion_model": model, "d": np.array(d)})
+
+
+def predict(bag: Path, *options: str, code: int = 0, topic: str = DEPTH_TOPIC) -> list[Any]:
     """The messages that ``v2v predict`` makes of a bag."""
     from rosbags.rosbag2 import Reader
 
     from v2v_ros.recorded.bags import SKELETON_ARRAY, typestore
 
     output = bag.with_name(f"{bag.name}_skeletons.mcap")
-    topics = ["--depth-topic", DEPTH_TOPIC, "--info-topic", INFO_TOPIC]
+    topics = ["--depth-topic", topic, "--info-topic", INFO_TOPIC]
     assert main(["predict", str(bag), *topics, "--output", str(output), "--quiet", *options]) == code
     store = typestore()
     with Reader(output) as reader:

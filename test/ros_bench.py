@@ -171,9 +171,14 @@ class FakeEstimator:
 
 
 class Bench:
-    """A pose node with a fake estimator, a camera for it, and the ends of its outputs."""
+    """A pose node with a fake estimator, a camera for it, and the ends of its outputs.
 
-    def __init__(self, ros: Ros, connect: bool = True, **parameters: Any) -> None:
+    Args:
+        topic: Of the raw images.
+        parameters: Of the node.
+    """
+
+    def __init__(self, ros: Ros, connect: bool = True, topic: str = "depth/image_rect", **parameters: Any) -> None:
         from diagnostic_msgs.msg import DiagnosticArray
         from rclpy.parameter import Parameter
         from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -190,11 +195,12 @@ class Bench:
         self.node = PoseNode(
             make_estimator=lambda node, device="": cast(Any, self.make(device)),
             context=ros.context,
+            cli_args=["--ros-args", "-r", f"depth/image_rect:={topic}"],
             parameter_overrides=[Parameter(name, value=value) for name, value in values.items()],
         )
         ros.add(self.node)
         compressed = values.get("depth_transport") == "compressedDepth"
-        topic = "depth/image_rect/compressedDepth" if compressed else "depth/image_rect"
+        topic = "depth/image_rect/compressedDepth" if compressed else topic
         self.images = ros.publisher(CompressedImage if compressed else Image, topic)
         self.infos = ros.publisher(CameraInfo, "depth/camera_info")
         self.skeletons = ros.collect(SkeletonArray, "v2v_pose/skeletons")

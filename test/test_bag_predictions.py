@@ -13,7 +13,20 @@ import pytest
 
 pytest.importorskip("rosbags", reason="rosbags is not installed")
 
-from recordings import DEPTH_TOPIC, INFO_TOPIC, START, Shot, cut, errors, predict, rendered, shots, time_of, write
+from recordings import (
+    DEPTH_TOPIC,
+    INFO_TOPIC,
+    START,
+    Shot,
+    cut,
+    errors,
+    photographed,
+    predict,
+    rendered,
+    shots,
+    time_of,
+    write,
+)
 
 from v2v_ros.io.depth import encode_compressed_depth
 from v2v_ros.recorded.bags import BagError, iter_depth
@@ -181,16 +194,43 @@ def test_a_recording_without_an_end_is_read_as_far_as_it_is_whole(
         frames_of(path)
 
 
-def test_a_lens_that_bends_the_image_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    bag = write(tmp_path / "bag", [replace(shot, info={"d": np.array([0.1, 0, 0, 0, 0])}) for shot in shots(2)])
-    assert frames_of(bag) == 2
-    assert not caplog.records  # the topic says that it is rectified
-    raw = "/camera/depth/image_raw"
-    bag = write(
-        tmp_path / "raw", [replace(shot, info={"d": np.array([0.1, 0, 0, 0, 0])}) for shot in shots(2)], None, raw
-    )
-    assert len(list(iter_depth(bag, raw, INFO_TOPIC))) == 2
-    assert caplog.text.count(f"nothing in the name of {raw} says that the image is rectified") == 1
+RAW_TOPIC = "/camera/depth/image_raw"
+LENSES = {
+    "plumb_bob": (-0.28, 0.08, 0.001, -0.001, 0.0),
+    "rational_polynomial": (0.45, -0.05, 0.0001, -0.0002, 0.003, 0.8, -0.02, 0.01),
+    "equidistant": (-0.02, 0.002, 0.0, 0.0),
+}
+
+
+@pytest.mark.parametrize("model", LENSES)
+def test_the_distortion_of_a_lens_is_removed(tmp_path: Path, model: str, caplog: pytest.LogCaptureFixture) -> None:
+    recording = [photographed(shot, model, LENSES[model]) for shot in shots(3)]
+    bag = write(tmp_path / "bag", recording, topic=RAW_TOPIC)
+    assert np.nanmean(errors(predict(bag, topic=RAW_TOPIC), rendered(3))) < 12
+    note = f"({model}) is removed, since nothing in the name of {RAW_TOPIC} says that the image is rectified"
+    assert caplog.text.count(note) == 1
+    caplog.clear()
+    left = errors(predict(bag, "--no-rectify", topic=RAW_TOPIC), rendered(3))
+    assert not caplog.text and not np.nanmean(left) < 14
+
+
+def test_a_rectified_image_is_left_as_it_is_whatever_the_coefficients(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    d = np.array(LENSES["plumb_bob"])
+    recording = [replace(shot, info={"d": d}) for shot in shots(2)]  # DEPTH_TOPIC ends in image_rect
+    assert np.nanmean(errors(predict(write(tmp_path / "bag", recording)), rendered(2))) < 12
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(("unit", "encoding"), [(0.0001, "16UC1"), (0.00025, "16UC1"), (0.001, "32FC1")])
+def test_depths_in_another_unit(tmp_path: Path, unit: float, encoding: str, caplog: pytest.LogCaptureFixture) -> None:
+    bag = write(tmp_path / "bag", shots(2), unit=unit, encoding=encoding)
+    assert np.nanmean(errors(predict(bag, "--depth-unit", str(unit)), rendered(2))) < 12
+    assert not caplog.records
+    if encoding == "32FC1":
+        assert not any(message.skeletons for message in predict(bag))
+        assert caplog.text.count("depth_unit? With 0.001 instead of 1") == 1
 
 
 def records(content: bytes) -> Iterator[tuple[int, bytes]]:

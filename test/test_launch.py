@@ -84,7 +84,7 @@ def test_parameter_file_agrees_with_the_node(kind: str) -> None:
 def test_cameras_are_complete() -> None:
     assert set(CAMERAS) == {"realsense", "azure_kinect", "oak", "zed", "orbbec"}
     for name, camera in CAMERAS.items():
-        types = {"depth_topic": str, "info_topic": str, "frame_id": str, "rectify": bool}
+        types = {"depth_topic": str, "info_topic": str, "frame_id": str}
         assert {key: type(value) for key, value in camera.items()} == types, name
         for topic in (camera["depth_topic"], camera["info_topic"]):
             assert all(part.isidentifier() for part in topic.split("/")), f"{topic} is not a relative topic"
@@ -217,7 +217,7 @@ def launcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Launch
 @pytest.fixture
 def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Packages that are not installed everywhere, with executables that are recorded, never run."""
-    for package, executable in (("image_proc", "rectify_node"), ("rviz2", "rviz2")):
+    for package, executable in (("rviz2", "rviz2"),):
         index = tmp_path / "prefix" / "share" / "ament_index" / "resource_index" / "packages" / package
         program = tmp_path / "prefix" / "lib" / package / executable
         for file in (index, program):
@@ -266,7 +266,7 @@ def test_outputs_for_other_packages_are_asked_for_by_arguments(launcher: Launche
     assert second == dict.fromkeys(switches, True) | {"pose_array_joints": ["wrist", "index_tip"]}
 
 
-@pytest.mark.parametrize("name", [name for name, camera in CAMERAS.items() if not camera["rectify"]])
+@pytest.mark.parametrize("name", CAMERAS)
 def test_camera_topics(name: str, launcher: Launcher) -> None:
     remappings = launcher.record("hand", camera=name)["pose_node"]["remappings"]
     assert remappings["depth/image_rect"] == CAMERAS[name]["depth_topic"]
@@ -287,20 +287,11 @@ def test_camera_info_is_looked_for_beside_an_explicit_topic(
     assert (remappings["depth/image_rect"], remappings["depth/camera_info"]) == (depth_topic, "/my/info")
 
 
-@pytest.mark.usefixtures("stand_ins")
-def test_distorted_camera_is_rectified(launcher: Launcher) -> None:
-    records = launcher.record("hand", camera="azure_kinect", namespace="robot1", overlay="true")
-    rectify = records["rectify_node"]
-    assert rectify["parameters"] == [{"interpolation": 0}]
-    assert rectify["remappings"]["__ns"] == "/robot1"
-    assert rectify["remappings"]["image"] == "depth/image_raw"
-    assert rectify["remappings"]["camera_info"] == "depth/camera_info"
-    for node in (records["pose_node"], records["overlay_node"]):
-        assert node["remappings"]["depth/image_rect"] == rectify["remappings"]["image_rect"]
-        assert node["remappings"]["depth/camera_info"] == "depth/camera_info"
-
-    assert "rectify_node" not in launcher.record("hand", camera="azure_kinect", rectify="false")
-    assert "rectify_node" in launcher.record("hand", depth_topic="/tof/image", rectify="true")
+def test_all_nodes_read_images_in_one_way(launcher: Launcher) -> None:
+    records = launcher.record("hand", overlay="true", rectify="false", depth_unit="0.00025")
+    assert records["pose_node"]["parameters"][1] == {"rectify": False, "depth_unit": 0.00025}
+    assert records["overlay_node"]["parameters"] == [{"rectify": False, "depth_unit": 0.00025}]
+    assert launcher.record("hand", overlay="true")["overlay_node"]["parameters"] == []
 
 
 @pytest.mark.usefixtures("stand_ins")
@@ -362,11 +353,11 @@ def test_transport_is_prepared_unless_the_user_chose_one(launcher: Launcher, mon
     ("name", "arguments", "expected"),
     [
         ("hand", {"camera": "kinect1"}, "realsense"),
-        ("hand", {"camera": "azure_kinect"}, "sudo apt install ros-$ROS_DISTRO-image-proc"),
         ("hand", {"rviz": "true"}, "sudo apt install ros-$ROS_DISTRO-rviz2"),
-        ("hand", {"rectify": "true", "depth_transport": "compressedDepth"}, "depth_transport:=raw"),
+        ("hand", {"overlay": "true", "depth_transport": "compressedDepth"}, "depth_transport:=raw"),
         ("body", {"params_file": "/nowhere/body.yaml"}, "params_file '/nowhere/body.yaml' does not exist"),
         ("demo", {"rate": "fast"}, "rate:=fast"),
+        ("hand", {"depth_unit": "mm"}, "depth_unit must be a number of metres, got 'mm'"),
         ("hand", {"threads": "all"}, "threads must be a whole number, got 'all'"),
         ("hand", {"max_subjects": "9"}, "max_subjects"),
         ("hand", {"camera_roll": "45"}, "camera_roll"),
@@ -384,7 +375,7 @@ def test_bad_arguments_are_refused(
     original = packages.get_package_prefix
 
     def without_extras(package: str) -> str:
-        if package in ("image_proc", "rviz2"):
+        if package == "rviz2":
             raise packages.PackageNotFoundError(package)
         return str(original(package))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,12 @@ pytest.importorskip("rclpy")
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
 
-from v2v_ros.geometry.camera import Intrinsics
+from v2v_ros.geometry.camera import Intrinsics, from_camera_info
 from v2v_ros.geometry.estimate import Side
 from v2v_ros.geometry.skeletons import get_skeleton
 from v2v_ros.msg import SkeletonArray, SkeletonInfo
 from v2v_ros.nodes.overlay_node import OverlayNode
-from v2v_ros.nodes.pose.inputs import Pairs, decode, intrinsics
+from v2v_ros.nodes.pose.inputs import Pairs, decode
 from v2v_ros.nodes.support.transport import latched
 from v2v_ros.nodes.synthetic_camera_node import SyntheticCameraNode, forth_and_back, image_message, to_and_fro
 
@@ -53,8 +54,8 @@ def test_images_info_and_truth_belong_together(ros: Ros, kind: str, encoding: st
     assert image.header.frame_id == info.header.frame_id == truth.header.frame_id == "lens"
     assert (image.encoding, image.width, image.height) == (encoding, 160, 120)
     assert abs(ros.node.get_clock().now().nanoseconds * 1e-9 - image.header.stamp.sec) < 20
-    depth = decode(image, "depth/image_rect")
-    camera = intrinsics(info, depth.shape, "depth/camera_info")
+    depth = decode(image, "depth/image_rect", 0.0)
+    camera = from_camera_info(info, depth.shape)
     assert camera.fx == pytest.approx(160 * 475 / 640)
     (one,) = truth.skeletons
     assert len(one.points) == len(get_skeleton(truth.skeleton).joint_names)
@@ -210,6 +211,31 @@ def test_the_overlay_draws_where_the_region_of_interest_is(bench: Bench, overlay
     assert rows.size and 36 < columns.mean() < 48 and 26 < rows.mean() < 38  # the skeleton is in the middle
 
 
+def test_the_overlay_reads_images_as_the_pose_node_does(ros: Ros) -> None:
+    from ros_bench import Bench
+
+    bench = Bench(ros, topic="raw", depth_unit=0.0001)
+    remaps = ("skeletons:=v2v_pose/skeletons", "info:=v2v_pose/info", "depth/image_rect:=raw")
+    arguments = ["--ros-args", "-p", "depth_unit:=0.0001"]
+    for remap in remaps:
+        arguments += ["-r", remap]
+    ros.add(OverlayNode(context=ros.context, cli_args=arguments))
+    pictures = ros.collect(Image, "v2v_overlay/image")
+    ros.wait(lambda: ros.node.count_subscribers("/v2v_pose/info"))
+    ros.wait(lambda: bench.images.get_subscription_count() == 2)
+    data = array.array("B", np.full((60, 80), 4000, "<u2").tobytes())
+
+    def send() -> bool:
+        bench.send(data=data, d_of_info=[1.0, 0.0, 0.0, 0.0, 0.0])
+        bench.idle()
+        return len(pictures) >= 2
+
+    ros.wait(send)
+    shown = np.frombuffer(pictures[-1].data, np.uint8).reshape(60, 80, 3)
+    assert (shown[10, 40] > 100).all()  # 0.4 m, near the light end
+    assert not shown[0, 0].any()  # the lens does not see the corners
+
+
 def test_the_overlay_lets_go_when_nobody_looks(bench: Bench, overlay: OverlayNode) -> None:
     ros = bench.ros
     subscription = ros.call(lambda: ros.node.create_subscription(Image, "v2v_overlay/image", print, 1))
@@ -252,7 +278,7 @@ def test_an_image_survives_encoding() -> None:
     depth = np.array([[0.5, 1.2345, np.nan, 70.0]] * camera.height, np.float32)
     from std_msgs.msg import Header
 
-    wide = decode(image_message(Header(), depth, "32FC1"), "topic")
+    wide = decode(image_message(Header(), depth, "32FC1"), "topic", 0.0)
     np.testing.assert_array_equal(wide, depth)
-    narrow = decode(image_message(Header(), depth, "16UC1"), "topic")
+    narrow = decode(image_message(Header(), depth, "16UC1"), "topic", 0.0)
     np.testing.assert_allclose(narrow[0], [0.5, 1.2345, np.nan, 65.535], atol=0.0006)

@@ -101,7 +101,7 @@ NOT_IN_RANGE = (
     "nobody can be found: for 14 s hardly any pixel of the images on /camera/depth/image_rect has been between 0.15 "
     "and 1.5 m (now 0.4 %): "
 )
-UNIT = "16UC1 and mono16 must be in millimetres, 32FC1 in metres"
+UNIT = "set the parameter depth_unit to the camera's metres a unit (0.001 or 0.00025 or 0.000125 or 0.0001)"
 TOO_SLOW = "only 12.0 of 30.0 images per second have been processed for 25 s: "
 
 
@@ -429,8 +429,7 @@ CASES: dict[str, tuple[NodeState, bytes, tuple[str, ...]]] = {
         (
             NOT_IN_RANGE
             + "62.0 % have a depth, the nearest of them is 1.48 m away, the median 2.35 m; come between the "
-            "two distances, or set the parameters min_depth and max_depth; if the numbers are wrong, correct the unit "
-            f"of depth: {UNIT}",
+            "two distances, or set the parameters min_depth and max_depth; if the numbers are wrong, " + UNIT,
         ),
     ),
     "all too far away": (
@@ -449,15 +448,10 @@ CASES: dict[str, tuple[NodeState, bytes, tuple[str, ...]]] = {
             "the parameter min_depth lower; if the numbers are wrong, ",
         ),
     ),
-    "millimetres for metres": (
-        state(NOBODY | {"depth": replace(SHOWS, nearest=480.0, median=1220.0)}),
+    "another unit": (
+        state(NOBODY | {"depth": replace(SHOWS, nearest=480.0, median=1220.0), "doubt": "depth_unit? With 0.001"}),
         WARN,
-        (f"the nearest of them is 480.00 m away, the median 1220.00 m; the unit of depth seems to be wrong: {UNIT}",),
-    ),
-    "metres for millimetres": (
-        state(NOBODY | {"depth": replace(SHOWS, nearest=0.001, median=0.002)}),
-        WARN,
-        ("the unit of depth seems to be wrong",),
+        ("images on /camera/depth/image_rect: depth_unit? With 0.001",),
     ),
     "a covered lens": (
         state(NOBODY | {"depth": DepthSummary(0.15, 1.5, 0.002, 0.001, 0.2, 0.3)}),
@@ -564,15 +558,23 @@ def refused_frames() -> list[str]:
     """What is said about camera_info and images that cannot be used."""
     from sensor_msgs.msg import CameraInfo, Image
 
-    from v2v_ros.nodes.pose.inputs import FrameError, decode, intrinsics
+    from v2v_ros.geometry.distortion import Rectifier
+    from v2v_ros.nodes.pose.inputs import FrameError, decode, rectified
 
     good = {"width": 80, "height": 60}
+    lens = {**good, "k": [60.0, 0.0, 40.0, 0.0, 60.0, 30.0, 0.0, 0.0, 1.0], "distortion_model": "plumb_bob"}
+
+    def read(info: CameraInfo) -> None:
+        rectified(Rectifier("/image"), np.ones((60, 80), np.float32), info, True, "/camera_info")
+
     actions: list[Callable[[], Any]] = [
-        lambda: intrinsics(CameraInfo(**good), (60, 80), "/camera_info"),
-        lambda: intrinsics(CameraInfo(**good, k=[math.nan] * 9), (60, 80), "/camera_info"),
-        lambda: intrinsics(CameraInfo(width=640, height=480), (60, 80), "/camera_info"),
-        lambda: intrinsics(CameraInfo(**good, k=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]), (60, 80), "/info"),
-        lambda: decode(Image(encoding="rgb8"), "/image"),
+        lambda: read(CameraInfo(**good)),
+        lambda: read(CameraInfo(**good, k=[math.nan] * 9)),
+        lambda: read(CameraInfo(width=640, height=480)),
+        lambda: read(CameraInfo(**good, k=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0])),
+        lambda: read(CameraInfo(**lens, d=[math.nan] * 5)),
+        lambda: read(CameraInfo(**lens, d=[1e9] * 5)),
+        lambda: decode(Image(encoding="rgb8"), "/image", 0.0),
     ]
     texts = []
     for action in actions:

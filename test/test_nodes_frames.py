@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy")
@@ -154,20 +155,72 @@ def test_a_prefix_that_tf_would_not_take_is_refused(bench: Bench) -> None:
         assert f"parameter 'frame_prefix' cannot be '{bad}'" in result.reason and f"use '{better}'" in result.reason
 
 
-def test_a_lens_that_bends_an_image_of_which_nothing_says_it_is_rectified_is_a_hint(ros: Ros) -> None:
+LENS = [0.3, 0.0, 0.0, 0.0, 0.0]
+
+
+def test_the_distortion_of_an_image_that_is_not_called_rectified_is_removed(ros: Ros) -> None:
+    from rclpy.parameter import Parameter
+    from ros_bench import CAMERA, Bench, depth_picture
+
+    bench = Bench(ros, topic="camera/depth/image_raw")
+    bench.send(d_of_info=LENS)
+    _, _, values = bench.wait_values(lambda values: "distortion" in values)
+    assert "(plumb_bob) is removed, since nothing in the name of /camera/depth/image_raw" in values["distortion"]
+    depth = bench.estimator.depths[-1]
+    left = int(np.flatnonzero(np.isfinite(depth).any(axis=0))[0])
+    x = (left - CAMERA.cx) / CAMERA.fx
+    y = (depth.shape[0] // 2 - CAMERA.cy) / CAMERA.fy
+    shown = x * (1 + LENS[0] * (x * x + y * y)) * CAMERA.fx + CAMERA.cx
+    assert abs(shown - 30) <= 1  # where the picture begins
+    assert bench.estimator.cameras[-1] == CAMERA
+
+    bench.ros.call(lambda: bench.node.set_parameters([Parameter("rectify", value=False)]))
+    bench.send(d_of_info=LENS)
+    bench.wait_values(lambda values: "distortion" not in values)
+    np.testing.assert_allclose(bench.estimator.depths[-1], depth_picture(), atol=0.001)
+
+
+def test_an_image_that_is_called_rectified_is_left_as_it_is(bench: Bench) -> None:
+    from ros_bench import depth_picture
+
+    bench.send(d_of_info=LENS)
+    bench.idle()
+    assert "distortion" not in bench.wait_diagnosis()[2]
+    np.testing.assert_allclose(bench.estimator.depths[-1], depth_picture(), atol=0.001)
+
+
+def test_coefficients_of_no_lens_are_said(ros: Ros) -> None:
     from ros_bench import Bench
 
-    bench = Bench(ros)
-    bench.send(d_of_info=[0.1, 0.0, 0.0, 0.0, 0.0])
-    bench.wait_values(lambda values: values["images processed"] == "1")
-    assert "hint (distortion)" not in bench.wait_diagnosis()[2]  # the topic is depth/image_rect
-    processing = bench.node._processing
-    assert processing is not None
-    processing._topics = replace(processing._topics, image="/camera/depth/image_raw")
-    bench.send(d_of_info=[0.1, 0.0, 0.0, 0.0, 0.0])
-    _, _, values = bench.wait_values(lambda values: "hint (distortion)" in values)
-    assert (
-        "nothing in the name of /camera/depth/image_raw says that the image is rectified" in values["hint (distortion)"]
-    )
-    bench.send()
-    bench.wait_values(lambda values: "hint (distortion)" not in values)
+    bench = Bench(ros, topic="camera/depth/image_raw")
+    bench.send(d_of_info=[float("nan")] * 5)
+    bench.wait_diagnosis("/depth/camera_info: the distortion coefficients (d) are not finite numbers")
+    bench.assert_recovers()
+
+
+@pytest.mark.parametrize("unit", [0.0001, 0.00025])
+def test_depths_are_read_in_the_unit_of_the_parameter(ros: Ros, unit: float) -> None:
+    from rclpy.parameter import Parameter
+    from ros_bench import Bench, depth_picture
+
+    bench = Bench(ros, depth_unit=unit)
+    pixels = np.nan_to_num(np.rint(depth_picture() / unit)).astype("<u2")
+    bench.send(data=array("B", pixels.tobytes()))
+    bench.idle()
+    np.testing.assert_allclose(bench.estimator.depths[-1], depth_picture(), atol=unit)
+    bench.ros.call(lambda: bench.node.set_parameters([Parameter("depth_unit", value=0.0)]))
+    bench.send(data=array("B", pixels.tobytes()))
+    bench.idle()
+    np.testing.assert_allclose(bench.estimator.depths[-1], depth_picture() * (0.001 / unit), atol=0.001)
+
+
+def test_millimetres_in_floats_and_swapped_bytes_are_said_with_the_remedy(bench: Bench) -> None:
+    from ros_bench import depth_picture
+
+    pixels = (1000 * depth_picture()).astype("<f4")
+    bench.send(encoding="32FC1", step=320, data=array("B", pixels.tobytes()))
+    level, message, _ = bench.wait_diagnosis("depth_unit? With 0.001 instead of 1 it would be 0.45")
+    assert level == b"\x01" and "/depth/image_rect" in message
+    time.sleep(0.25)  # until the next summary is due
+    bench.send(is_bigendian=1)
+    bench.wait_diagnosis("is_bigendian of the images seems wrong")

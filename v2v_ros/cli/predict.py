@@ -53,6 +53,18 @@ def add(commands: Commands) -> None:
     )
     sub.add_argument("--depth-topic", help="of a bag: the depth images")
     sub.add_argument("--info-topic", help="of a bag: their camera infos")
+    sub.add_argument(
+        "--depth-unit",
+        type=positive(float),
+        metavar="METRES",
+        help="of a bag: what one unit of its images stands for (default: 0.001 for 16UC1, 1 for 32FC1)",
+    )
+    sub.add_argument(
+        "--no-rectify",
+        action="store_false",
+        dest="rectify",
+        help="of a bag: its images have no lens distortion, whatever their topic is called",
+    )
     sub.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw every frame with its skeletons")
 
 
@@ -67,6 +79,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         raise CommandError("a bag needs both --depth-topic and --info-topic")
     if not bag and (options.input.is_dir() or options.input.suffix in (".mcap", ".db3")):
         raise CommandError(_topics_hint(options.input))
+    if not bag and options.depth_unit is not None:
+        raise CommandError("--depth-unit is for bags: a frame list says mm_per_unit for each frame")
     suffix = ".mcap" if bag else ".json"
     if options.output.suffix != suffix:
         raise CommandError(f"'{options.output}': the output of this input is {suffix}: choose such a name")
@@ -101,7 +115,14 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     with Progress(1, "frame", quiet=options.quiet) as progress:
         predictor = Predictor(estimator, sequence=sequence, pictures=options.pictures, tick=progress.at)
         if bag:
-            predictor.bag(options.input, options.depth_topic, options.info_topic, options.output)
+            predictor.bag(
+                options.input,
+                options.depth_topic,
+                options.info_topic,
+                options.output,
+                depth_unit=options.depth_unit or 0.0,
+                rectify=options.rectify,
+            )
         else:
             predictor.frame_list(options.input, options.output)
     figures = predictor.summary.to_dict()

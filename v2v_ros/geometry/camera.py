@@ -38,8 +38,6 @@ class Intrinsics:
             raise ValueError(f"the image size must be positive, got {self.width}x{self.height}")
 
 
-_STRAIGHT = 1e-6  # distortion coefficients below it bend nothing
-
 WIDEST_VIEW = 150.0
 """Degrees: no depth camera has a wider field of view once its image is rectified."""
 
@@ -64,7 +62,7 @@ def check_view(intrinsics: Intrinsics) -> None:
         )
 
 
-def from_camera_info(info: Any, shape: tuple[int, ...]) -> Intrinsics:
+def from_camera_info(info: Any, shape: tuple[int, ...], *, sensor: bool = False) -> Intrinsics:
     """Intrinsics of a rectified image: from P, or from K when P is empty or a unit matrix.
 
     As image_geometry has it, K and P are those of the full resolution, whatever width and height say: the region of
@@ -73,6 +71,7 @@ def from_camera_info(info: Any, shape: tuple[int, ...]) -> Intrinsics:
     Args:
         info: A sensor_msgs/msg/CameraInfo, of whatever library.
         shape: (height, width) of the image it belongs to.
+        sensor: From K whatever P is: those that the image of the lens is drawn with.
 
     Raises:
         ValueError: It is for images of another size, or its intrinsics are not usable.
@@ -88,7 +87,7 @@ def from_camera_info(info: Any, shape: tuple[int, ...]) -> Intrinsics:
 
     p, k = info.p, info.k
     try:
-        if p[0] == 0:
+        if sensor or p[0] == 0:
             return intrinsics(k[0], k[4], k[2], k[5])
         if (p[0], p[5], p[2], p[6]) == (1, 1, 0, 0):
             with suppress(ValueError):  # when K is no better, what is wrong with P is said
@@ -98,24 +97,6 @@ def from_camera_info(info: Any, shape: tuple[int, ...]) -> Intrinsics:
         raise ValueError(
             f"no usable intrinsics ({error}): the camera must be calibrated, and its driver must fill K or P"
         ) from error
-
-
-def distortion_hint(info: Any, topic: str) -> str:
-    """Return what to say about a lens that bends the image, where no name says that it is rectified; or empty.
-
-    Only a hint: after the rectification, too, most drivers publish the coefficients of the lens.
-
-    Args:
-        info: A sensor_msgs/msg/CameraInfo, of whatever library.
-        topic: Of the image.
-    """
-    if "rect" in topic.lower() or not any(abs(float(value)) > _STRAIGHT for value in info.d):
-        return ""
-    return (
-        f"camera_info has distortion coefficients, and nothing in the name of {topic} says that the image is "
-        "rectified: if it is not, joints away from the middle are misplaced; take the rectified image, or image_proc's "
-        "(rectify:=true)"
-    )
 
 
 def _window(info: Any, image: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:

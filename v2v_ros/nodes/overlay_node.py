@@ -10,19 +10,23 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
+from v2v_ros.geometry.distortion import Rectifier
 from v2v_ros.geometry.skeletons import Skeleton
 from v2v_ros.io.draw import colorize, draw_skeletons
 from v2v_ros.io.headers import frame_name
 from v2v_ros.msg import SkeletonArray, SkeletonInfo
 
-from .pose.inputs import CameraInfos, FrameError, Pairs, decode, intrinsics
+from .pose.inputs import CameraInfos, FrameError, Pairs, decode, rectified
 from .pose.reports import Reports
 from .pose.worker import Worker
 from .support.parameters import Spec, declare
+from .support.pose_parameters import DEPTH_UNIT, RECTIFY
 from .support.process import run
 from .support.transport import latched, newest_only, overridable, reliable, subscribe_kept, untaken_overrides
 
 PARAMETERS = (
+    DEPTH_UNIT,
+    RECTIFY,
     Spec("near", 0.2, "Distance that is drawn lightest [m].", limits=(0.0, 20.0)),
     Spec("far", 2.0, "Distance that is drawn darkest [m].", limits=(0.01, 30.0)),
 )
@@ -50,6 +54,7 @@ class OverlayNode(Node):
         self._kept = False
         self._info_topic = self.resolve_topic_name("depth/camera_info")
         self._image_topic = self.resolve_topic_name("depth/image_rect")
+        self._rectifier = Rectifier(self._image_topic)
         self._image = self.create_publisher(Image, "~/image", reliable(), qos_overriding_options=overridable())
         self._worker: Worker[tuple[Image, SkeletonArray]] = Worker(self._draw, self._on_error, "drawer")
         self._timer = self.create_timer(_LOOK, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -104,8 +109,7 @@ class OverlayNode(Node):
 
     def _draw(self, pair: tuple[Image, SkeletonArray]) -> None:
         image, skeletons = pair
-        depth = decode(image, self._image_topic)
-        picture = colorize(depth, self.get_parameter("near").value, self.get_parameter("far").value)
+        unit, rectify, near, far = (self.get_parameter(name).value for name in ("depth_unit", "rectify", "near", "far"))
         info = self._infos.find(image.header.stamp, frame_name(image.header.frame_id))
         if info is None or self._skeleton is None:
             missing = "depth/camera_info" if info is None else "info"
@@ -117,8 +121,9 @@ class OverlayNode(Node):
             np.array([(point.x, point.y, point.z) for point in one.points], np.float32).reshape(-1, 3)
             for one in skeletons.skeletons
         ]
-        camera = intrinsics(info, depth.shape, self._info_topic)
-        drawn = draw_skeletons(picture, points, self._skeleton, camera)
+        raw = decode(image, self._image_topic, unit)
+        depth, camera = rectified(self._rectifier, raw, info, rectify, self._info_topic)
+        drawn = draw_skeletons(colorize(depth, near, far), points, self._skeleton, camera)
         self._image.publish(self._bridge.cv2_to_imgmsg(drawn[:, :, ::-1], "bgr8", header=image.header))
 
     def _on_error(self, error: Exception) -> None:

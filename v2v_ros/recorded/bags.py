@@ -37,8 +37,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from numpy.typing import NDArray
 
-from ..geometry.camera import Intrinsics, distortion_hint, from_camera_info
+from ..geometry.camera import Intrinsics
+from ..geometry.distortion import Rectifier
 from ..io.depth import decode_compressed_depth, decode_image
+from ..io.depth_checks import doubt
 from ..io.headers import Times, choose_times, frame_name
 from .mcap_salvage import SalvagedMcap
 
@@ -97,7 +99,9 @@ def list_topics(bag: str | Path) -> list[Topic]:
         return reader.topics
 
 
-def iter_depth(bag: str | Path, depth_topic: str, info_topic: str) -> Iterator[BagFrame]:
+def iter_depth(
+    bag: str | Path, depth_topic: str, info_topic: str, depth_unit: float = 0.0, rectify: bool = True
+) -> Iterator[BagFrame]:
     """Yield the depth images of a bag, in the order of the recording.
 
     Where the stamps of the images do not advance, the time of recording takes their place for all of them
@@ -109,6 +113,8 @@ def iter_depth(bag: str | Path, depth_topic: str, info_topic: str) -> Iterator[B
         bag: Directory with metadata.yaml, or a single .mcap or .db3 file.
         depth_topic: Of type sensor_msgs/msg/Image, or sensor_msgs/msg/CompressedImage with compressedDepth.
         info_topic: Of type sensor_msgs/msg/CameraInfo.
+        depth_unit: Metres that one unit of the images stands for; 0: by their encoding.
+        rectify: Remove the distortion of the lens where the topic's name does not say that the images are rectified.
 
     Raises:
         BagError: The bag cannot be read, or a topic is missing, of another type or without a usable message.
@@ -123,11 +129,12 @@ def iter_depth(bag: str | Path, depth_topic: str, info_topic: str) -> Iterator[B
         problems: Counter[str] = Counter()
         told: set[str] = set()
 
-        def tell_once(text: str) -> None:
-            if text not in told and len(told) < _MOST_TOLD:
-                told.add(text)
+        def tell_once(text: str, about: str = "") -> None:
+            if (about or text) not in told and len(told) < _MOST_TOLD:
+                told.add(about or text)
                 log.warning("%s: %s", bag, text)
 
+        rectifier = Rectifier(depth_topic)
         known = iter(enumerate(times.nanoseconds))
         for index, (message_type, _, raw) in enumerate(reader.messages(images)):
             if index in repeated:
@@ -137,18 +144,20 @@ def iter_depth(bag: str | Path, depth_topic: str, info_topic: str) -> Iterator[B
                 continue
             try:
                 image = reader.deserialize(raw, message_type)
-                depth = _decode(image, message_type)
+                raw_depth = _decode(image, message_type, depth_unit)
                 frame_id = frame_name(image.header.frame_id)
                 info = infos.find(time, times.recorded, frame_id)
-                intrinsics = from_camera_info(info, depth.shape)
+                depth, intrinsics = rectifier(raw_depth, info, rectify)
             except ValueError as problem:
                 if str(problem) not in problems:
                     log.warning("%s: %s: skipping images: %s", bag, depth_topic, problem)
                 problems[str(problem)] += 1
                 continue
             used += 1
-            if hint := distortion_hint(info, depth_topic):
-                tell_once(f"{info_topic}: {hint}")
+            if rectifier.note:
+                tell_once(f"{info_topic}: {rectifier.note}")
+            if said := doubt(raw_depth, _encoding(image, message_type), depth_unit):
+                tell_once(f"{depth_topic}: {said}", about="doubt")  # its numbers differ from image to image
             if not frame_id:
                 tell_once(f"{depth_topic}: the images have no frame_id: TF cannot place the skeletons made from them")
             if (other := frame_name(info.header.frame_id)) not in ("", frame_id):
@@ -380,10 +389,14 @@ def _nanoseconds(message: Any) -> int:
     return int(message.header.stamp.sec) * 10**9 + int(message.header.stamp.nanosec)
 
 
-def _decode(image: Any, message_type: str) -> NDArray[np.float32]:
+def _decode(image: Any, message_type: str, unit: float) -> NDArray[np.float32]:
     if message_type == COMPRESSED_IMAGE:
-        return decode_compressed_depth(image.format, image.data)
-    return decode_image(image.encoding, image.height, image.width, image.step, image.is_bigendian, image.data)
+        return decode_compressed_depth(image.format, image.data, unit)
+    return decode_image(image.encoding, image.height, image.width, image.step, image.is_bigendian, image.data, unit)
+
+
+def _encoding(image: Any, message_type: str) -> str:
+    return str(image.format if message_type == COMPRESSED_IMAGE else image.encoding)
 
 
 SKELETON = "v2v_ros/msg/Skeleton"

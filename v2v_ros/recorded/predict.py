@@ -109,8 +109,20 @@ class Predictor:
                 log.warning("%s: skipped %d of %d frames", path, self.summary.skipped, len(records))
             frames.write_predictions(output, skeleton.name, skeleton.joint_names, found)
 
-    def bag(self, path: Path, depth_topic: str, info_topic: str, output: Path) -> None:
+    def bag(
+        self,
+        path: Path,
+        depth_topic: str,
+        info_topic: str,
+        output: Path,
+        *,
+        depth_unit: float = 0.0,
+        rectify: bool = True,
+    ) -> None:
         """Predict the depth images of a bag into a bag of ``SkeletonArray`` messages.
+
+        Args:
+            depth_unit, rectify: As for :func:`~v2v_ros.recorded.bags.iter_depth`.
 
         Raises:
             BagError: The bag or its topics cannot be used, or the output cannot be written.
@@ -119,7 +131,8 @@ class Predictor:
 
         def predictions() -> Iterator[tuple[tuple[int, int], str, Estimate]]:
             watch, changes = FrameWatch(), 0
-            for index, frame in enumerate(bags.iter_depth(path, depth_topic, info_topic)):
+            images = bags.iter_depth(path, depth_topic, info_topic, depth_unit, rectify)
+            for index, frame in enumerate(images):
                 if (left := watch.left(frame.frame_id)) is not None:
                     self.estimator.reset()
                     changes += 1

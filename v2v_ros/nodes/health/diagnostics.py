@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
+from v2v_ros.io.depth_checks import UNITS
+
 from ..support.transport import LARGE_MESSAGE
 from .compute import Compute, faster_network, gpu_unused, hints
 from .graph import IMAGE, INFO, End, Graph, image_proposals
@@ -36,7 +38,6 @@ _MOST_NAMED = 4  # publishers
 _HANGING = 10.0  # seconds for one image; with a slow CPU it is less than one
 _BUSY = 0.5  # share of the time in which images are processed from which on that is what limits the rate
 _NO_DEPTH = 0.01  # share of the pixels with a depth, below which the camera measures nothing
-_TOO_FAR, _TOO_NEAR = 30.0, 0.05  # metres; no depth camera measures more or less, but in another unit it may seem so
 _NO_CLOCK = 1e9  # seconds, 31 years: what is farther from now is another clock's time, such as one that began at 0
 
 
@@ -165,6 +166,8 @@ def _problems(state: NodeState) -> Iterator[tuple[bytes, str]]:
                 f"ros2 lifecycle set {state.node} with deactivate, cleanup, configure, activate"
             ),
         )
+    if figures.doubt:
+        yield WARN, f"images on {state.image_topic}: {figures.doubt}"
     if figures.nothing_in_range > _LASTING:
         yield WARN, _nothing_in_range(state)
     if figures.behind > _LASTING:
@@ -324,16 +327,16 @@ def _nothing_in_range(state: NodeState) -> str:
         f"{_percent(depth.valid)} % have a depth, the nearest of them is {_metres(depth.nearest)} m away, the median "
         f"{_metres(depth.median)} m; "
     )
-    unit = "16UC1 and mono16 must be in millimetres, 32FC1 in metres"
-    if depth.median > _TOO_FAR or depth.median < _TOO_NEAR:
-        return f"{what}the unit of depth seems to be wrong: {unit}"
     if depth.nearest > depth.max_depth:
         way = "come nearer, or set the parameter max_depth higher"
     elif depth.median < depth.min_depth:
         way = "keep farther away, look for something right before the lens, or set the parameter min_depth lower"
     else:
         way = "come between the two distances, or set the parameters min_depth and max_depth"
-    return f"{what}{way}; if the numbers are wrong, correct the unit of depth: {unit}"
+    units = " or ".join(f"{unit:g}" for unit in UNITS[1:])
+    return (
+        f"{what}{way}; if the numbers are wrong, set the parameter depth_unit to the camera's metres a unit ({units})"
+    )
 
 
 def _too_slow(state: NodeState) -> str:
@@ -402,7 +405,7 @@ def values(state: NodeState) -> dict[str, str]:
     }
     pairs |= {f"{stage} p50 (ms)": _milliseconds(seconds) for stage, seconds in figures.seconds.items()}
     if figures.distortion:
-        pairs["hint (distortion)"] = figures.distortion
+        pairs["distortion"] = figures.distortion
     if state.graph is not None:
         proposals = image_proposals(state.image_topic, state.image_input.type, state.graph.topics)
         pairs["other depth topics"] = ", ".join(one.topic for one in proposals)

@@ -53,7 +53,8 @@ class Figures:
         frames: The frame_id that the images had, and the one to which it last changed.
         frame_since: Time since then; infinite when it never changed.
         info_frame, image_frame: Of the camera_info and of the image processed last, where they differ.
-        distortion: A hint about the lens; empty where there is none.
+        distortion: What is done about the distortion of the lens; empty where there is none.
+        doubt: What is to be said against the unit of the depths, or their byte order; empty when nothing is.
         losing: The stamps prove that images are lost on the way.
     """
 
@@ -89,6 +90,7 @@ class Figures:
     info_frame: str = ""
     image_frame: str = ""
     distortion: str = ""
+    doubt: str = ""
     losing: bool = False
 
 
@@ -116,7 +118,7 @@ class Statistics:
         self._same_stamp = (0.0, 0.0)  # when this began and was last seen
         self._behind_since = math.inf
         self._subjects = 0
-        self._depth, self._summarized_at = DepthSummary(), -math.inf
+        self._depth, self._doubt, self._summarized_at = DepthSummary(), "", -math.inf
         self._out_of_range = (-math.inf, -math.inf)  # when this began and was last seen
         self._best_detection, self._searched_at = math.nan, -math.inf
         self._error = ""
@@ -178,11 +180,11 @@ class Statistics:
         with self._lock:
             return self._now() - self._summarized_at >= _SUMMARY_PERIOD
 
-    def summarized(self, depth: DepthSummary) -> None:
-        """Note what an image shows."""
+    def summarized(self, depth: DepthSummary, doubt: str = "") -> None:
+        """Note what an image shows, and what is to be said against its numbers."""
         with self._lock:
             now = self._now()
-            self._depth, self._summarized_at = depth, now
+            self._depth, self._doubt, self._summarized_at = depth, doubt, now
             if depth.in_range >= _HARDLY_ANY:
                 self._out_of_range = (-math.inf, -math.inf)
             else:
@@ -253,6 +255,7 @@ class Statistics:
                 info_frame=self._info_frame,
                 image_frame=self._image_frame,
                 distortion=self._distortion,
+                doubt=self._doubt if summarized else "",
                 losing=_losing(*([stamp for at, stamp in one if at > now - WINDOW] for one in self._stamps)),
             )
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from rclpy.clock import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from v2v_ros.geometry.camera import Intrinsics, from_camera_info
+from v2v_ros.geometry.camera import Intrinsics
+from v2v_ros.geometry.distortion import Rectifier
 from v2v_ros.io.depth import DepthError, decode_compressed_depth, decode_image
 from v2v_ros.io.headers import frame_name
 
@@ -39,33 +40,38 @@ def age(clock: Clock, stamp: Time) -> float:
     return 1e-9 * now - to_seconds(stamp) if now else math.nan
 
 
-def decode(message: Image | CompressedImage, topic: str) -> NDArray[np.float32]:
+def decode(message: Image | CompressedImage, topic: str, unit: float) -> NDArray[np.float32]:
     """Depth in metres, float32 [H, W], NaN where invalid.
+
+    Args:
+        unit: Metres that one unit of the message stands for; 0: by its encoding.
 
     Raises:
         FrameError: The message does not hold a depth image.
     """
     try:
         if isinstance(message, CompressedImage):
-            return decode_compressed_depth(message.format, message.data)
-        return decode_image(
-            message.encoding, message.height, message.width, message.step, message.is_bigendian, message.data
-        )
+            return decode_compressed_depth(message.format, message.data, unit)
+        sizes = message.height, message.width, message.step
+        return decode_image(message.encoding, *sizes, message.is_bigendian, message.data, unit)
     except DepthError as error:
         raise FrameError(f"{topic}: {error}") from error
 
 
-def intrinsics(info: CameraInfo, shape: tuple[int, ...], topic: str) -> Intrinsics:
-    """Intrinsics of the rectified image (:func:`~v2v_ros.geometry.camera.from_camera_info`).
+def rectified(
+    rectifier: Rectifier, depth: NDArray[np.float32], info: CameraInfo, rectify: bool, topic: str
+) -> tuple[NDArray[np.float32], Intrinsics]:
+    """Return the image as a pinhole camera would have taken it, and its intrinsics
+    (:mod:`v2v_ros.geometry.distortion`).
 
     Args:
-        shape: Height and width of the depth image.
+        topic: Of the camera_info.
 
     Raises:
-        FrameError: They are not usable, or are for an image of another size.
+        FrameError: The camera_info is not usable, or is for an image of another size.
     """
     try:
-        return from_camera_info(info, shape)
+        return rectifier(depth, info, rectify)
     except ValueError as error:
         raise FrameError(f"{topic}: {error} (remap depth/camera_info to take another topic)") from error
 

@@ -16,8 +16,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from v2v_ros.estimator import PoseEstimator
-from v2v_ros.geometry.camera import distortion_hint
+from v2v_ros.geometry.distortion import Rectifier
 from v2v_ros.geometry.estimate import Estimate
+from v2v_ros.io.depth_checks import doubt
 from v2v_ros.io.headers import FrameWatch, frame_name
 from v2v_ros.msg import InferenceStats
 
@@ -26,7 +27,7 @@ from ..health.diagnostics import too_old
 from ..health.statistics import Statistics
 from ..outputs.outputs import Frame, Outputs
 from ..support.pose_parameters import PoseSettings
-from .inputs import CameraInfos, FrameError, MissingInfo, Order, age, decode, intrinsics, to_seconds
+from .inputs import CameraInfos, FrameError, MissingInfo, Order, age, decode, rectified, to_seconds
 from .recovery import Recovery
 from .reports import Reports
 
@@ -72,6 +73,7 @@ class Processing:
         self._topics = topics
         self._read_settings = read_settings
         self._losses = losses
+        self._rectifier = Rectifier(topics.image)
         self._order = Order()
         self._frame_watch = FrameWatch()
         self._reset = False
@@ -107,12 +109,13 @@ class Processing:
                 f"{self._topics.image}: no camera_info has come on {self._topics.info}: "
                 "remap depth/camera_info to the camera's topic, or make the camera publish it"
             )
-        depth = decode(message, self._topics.image)
-        camera = intrinsics(info, depth.shape, self._topics.info)
+        image = decode(message, self._topics.image, settings.depth_unit)
         if self._statistics.summary_is_due:
-            self._statistics.summarized(summarize(depth, settings.estimator.min_depth, settings.estimator.max_depth))
-        hint = distortion_hint(info, self._topics.image)
-        self._statistics.info_of(frame_name(info.header.frame_id), header.frame_id, hint)
+            summary = summarize(image, settings.estimator.min_depth, settings.estimator.max_depth)
+            encoding = message.encoding if isinstance(message, Image) else message.format
+            self._statistics.summarized(summary, doubt(image, encoding, settings.depth_unit))
+        depth, camera = rectified(self._rectifier, image, info, settings.rectify, self._topics.info)
+        self._statistics.info_of(frame_name(info.header.frame_id), header.frame_id, self._rectifier.note)
         decoded = time.perf_counter()
         estimator = self._ready(settings.on_runtime_error)
         estimator.settings = settings.estimator

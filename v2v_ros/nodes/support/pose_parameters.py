@@ -19,6 +19,18 @@ from v2v_ros.model import read_out, runtime
 
 from .parameters import Spec
 
+DEPTH_UNIT = Spec(
+    "depth_unit",
+    0.0,
+    "Metres that one unit of the depth images stands for; 0: 0.001 for 16UC1 and mono16, 1 for 32FC1, as REP 118 says.",
+    limits=(0.0, 1.0),
+)
+RECTIFY = Spec(
+    "rectify",
+    True,
+    "Remove the lens distortion that camera_info describes, unless the images' topic has 'rect', 'rectified' or "
+    "'undistorted' in its name.",
+)
 _SIDES = {"either": Side.UNKNOWN, "right": Side.RIGHT, "left": Side.LEFT}
 
 POSE_PARAMETERS = (
@@ -100,6 +112,8 @@ POSE_PARAMETERS = (
         read_only=True,
     ),
     Spec("diagnostics_period", 1.0, "Seconds between diagnostics.", limits=(0.1, 60.0), read_only=True),
+    DEPTH_UNIT,
+    RECTIFY,
     Spec("side", "either", "Which hand to look for; ignored for bodies.", choices=tuple(_SIDES)),
     Spec(
         "score_threshold",
@@ -201,6 +215,8 @@ class PoseSettings:
     """
 
     estimator: Settings
+    depth_unit: float
+    rectify: bool
     predict_to_now: bool
     max_age: float
     on_runtime_error: str
