@@ -22,8 +22,10 @@ import numpy as np
 import torch
 
 from v2v_ros.geometry.camera import Intrinsics, cube_region, deproject, from_camera_info, points_in_cube, project
+from v2v_ros.geometry.distortion import Rectifier
 from v2v_ros.geometry.skeletons import get_skeleton
 from v2v_ros.io.depth import MAX_PIXELS, DepthError, decode_compressed_depth, decode_image, encode_compressed_depth
+from v2v_ros.io.depth_checks import doubt
 from v2v_ros.model import weights as weights_files
 from v2v_ros.model.network import CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
 from v2v_ros.model.weights import CenterWeights, Weights, WeightsError
@@ -65,6 +67,11 @@ class Case(NamedTuple):
     reserved: bool = True
 
 
+def _unit(rng: random.Random) -> float:
+    """A value of depth_unit, mostly a sensible one."""
+    return rng.choice((0.0, 0.0, 0.001, 0.0001, 0.00025, 1.0, rng.random(), 10 ** rng.uniform(-40, 0)))
+
+
 def _check_depth(depth: Any) -> None:
     assert depth.dtype == np.float32 and depth.ndim == 2, f"{depth.dtype} {depth.shape}"
     assert not (depth <= 0).any() and not np.isinf(depth).any(), "a value that is no distance"
@@ -102,11 +109,13 @@ class RawImages:
             data = rng.choice((b"", memoryview(data), bytearray(data), np.frombuffer(data, np.uint8)[::-1], []))
         height, width, step = fields
         big = rng.choice((0, 1, 255, True))
+        unit = _unit(rng)
 
         def run() -> None:
-            depth = decode_image(encoding, height, width, step, big, data)
+            depth = decode_image(encoding, height, width, step, big, data, unit)
             assert depth.shape == (height, width)
             _check_depth(depth)
+            doubt(depth, encoding, unit)
 
         return Case(run, (DepthError,), _SLACK + 40 * len(data))
 
@@ -143,10 +152,13 @@ class CompressedImages:
         believed = pixels if pixels <= min(MAX_PIXELS, 1032 * len(body)) or codec == "rvl" else 0
         believed = believed if believed <= MAX_PIXELS else 0
 
+        unit = _unit(rng)
+
         def run() -> None:
-            depth = decode_compressed_depth(format, data)
+            depth = decode_compressed_depth(format, data, unit)
             assert depth.size == pixels
             _check_depth(depth)
+            doubt(depth, format, unit)
 
         return Case(run, (DepthError,), 3 * _SLACK + 30 * believed + 100 * min(len(data), 10 * pixels + 10_000))
 
@@ -210,6 +222,9 @@ class Cameras:
             region = {name: odd.size(rng) for name in region}
         info = SimpleNamespace(height=height, width=width, k=np.array(k), p=np.array(p), roi=SimpleNamespace(**region))
         info.binning_x, info.binning_y = rng.choice((0, 1, 2)), rng.choice((0, 1, odd.size(rng)))
+        info.distortion_model = rng.choice(("plumb_bob", "rational_polynomial", "equidistant", "", odd.text(rng)))
+        d = [rng.gauss(0, 0.2) for _ in range(rng.choice((0, 4, 5, 8, 12, 14, odd.size(rng) % 20)))]
+        info.d = np.array([odd.real(rng) if rng.random() < 0.1 else value for value in d])
         center = (rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(-0.5, 2))
         edge = rng.uniform(0.01, 2)
 
@@ -220,6 +235,10 @@ class Cameras:
             assert deproject(self._depth, camera).shape == (8, 10, 3)
             points = points_in_cube(self._depth, camera, center, edge)
             assert project(points, camera).shape == (len(points), 2)
+            depth = self._depth.numpy()
+            rectified, other = Rectifier("image_raw")(depth, info)
+            assert other == camera
+            assert set(rectified[np.isfinite(rectified)].tolist()) <= set(depth.ravel().tolist())
 
         return Case(run, (ValueError,), _SLACK)
 

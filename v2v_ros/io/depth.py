@@ -43,11 +43,12 @@ class DepthError(ValueError):
     """A depth image cannot be decoded. The message says why and what to do about it."""
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _metre_table(unit: float) -> NDArray[np.float32]:
     """Metres of all numbers of 16 bits: a look-up converts, scales and marks in half the time of three passes."""
-    table = (np.arange(65536) * unit).astype(np.float32)
-    table[0] = np.nan
+    with np.errstate(over="ignore"):
+        table = np.arange(65536, dtype=np.float32) / np.float32(1 / unit)  # exact for a thousandth, unlike the product
+    invalidate(table)
     return table
 
 

@@ -18,7 +18,9 @@ UNITS = (1.0, 0.001, 0.00025, 0.000125, 0.0001)
 _NEAREST = 0.02  # metres; no camera's image has a median below
 _FARTHEST = {0.001: 30.0, 1.0: 100.0}  # metres, by the unit of the encoding: floats also come from simulations
 _USUAL = 1.0  # metres
-_PAIRS = 2000  # of neighbours that are looked at
+# Pairs of neighbours that are looked at, as shares of height and width: at fixed distances all could fall into the gaps
+# that some images have.
+_PLACES = np.random.default_rng(0).random((2, 2000))
 _FEWEST = 100  # pixels, or pairs, that say something
 _ROUGHER = 8.0  # times, from which on the other byte order is the likelier one; where it is right it is about 256
 _SENSIBLE = (1e-3, 1e5)  # metres or millimetres
@@ -34,9 +36,8 @@ def doubt(depth: NDArray[np.float32], encoding: str, unit: float = 0.0) -> str:
         encoding: Of the image, or the format of a compressed one.
         unit: In which it was read, metres; 0: that of the encoding.
     """
-    random = np.random.default_rng(0)  # at fixed distances all would fall into the gaps that some images have
     height, width = depth.shape
-    v, u = random.integers(0, height, _PAIRS), random.integers(0, max(1, width - 1), _PAIRS)
+    v, u = (_PLACES * ((height,), (max(1, width - 1),))).astype(np.intp)
     pairs = np.stack((depth[v, u], depth[v, np.minimum(u + 1, width - 1)]))
     usual = depth_unit(encoding)
     unit = unit or usual
