@@ -61,7 +61,7 @@ ARGUMENTS = (
         default_value="",
         choices=["", *SWITCH],
         description="Remove the lens distortion that camera_info describes, unless the name of the depth topic says "
-        f"that it is rectified{AS_IN_FILE}",
+        "that it is rectified; empty: as camera needs it, else as in params_file",
     ),
     DeclareLaunchArgument(
         "depth_unit",
@@ -213,11 +213,13 @@ def chosen_camera(value: Callable[[str], str]) -> dict[str, Any]:
     return camera
 
 
-def reading(value: Callable[[str], str]) -> dict[str, Any]:
-    """Parameters of all nodes that read depth images, as they were given as launch arguments."""
+def reading(value: Callable[[str], str], camera: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters of all nodes that read depth images, as they were given as launch arguments."""
     parameters: dict[str, Any] = {}
     if value("rectify"):
         parameters["rectify"] = value("rectify") == "true"
+    elif "rectify" in camera and not value("depth_topic"):
+        parameters["rectify"] = camera["rectify"]
     if text := value("depth_unit"):
         try:
             parameters["depth_unit"] = float(text)
@@ -257,7 +259,7 @@ def nodes(context: LaunchContext) -> list[Node]:
         raise RuntimeError(f"params_file '{params_file}' does not exist")
     camera = chosen_camera(value)
     depth_topic = camera["depth_topic"]
-    read = reading(value)
+    read = reading(value, camera)
     given = given_parameters(value) | read
     clock = [{"use_sim_time": value("use_sim_time") == "true"}] if value("use_sim_time") else []
     log = ["--ros-args", "--log-level", value("log_level")]

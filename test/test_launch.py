@@ -84,7 +84,7 @@ def test_parameter_file_agrees_with_the_node(kind: str) -> None:
 def test_cameras_are_complete() -> None:
     assert set(CAMERAS) == {"realsense", "azure_kinect", "oak", "zed", "orbbec"}
     for name, camera in CAMERAS.items():
-        types = {"depth_topic": str, "info_topic": str, "frame_id": str}
+        types = {"depth_topic": str, "info_topic": str, "frame_id": str, "rectify": bool}
         assert {key: type(value) for key, value in camera.items()} == types, name
         for topic in (camera["depth_topic"], camera["info_topic"]):
             assert all(part.isidentifier() for part in topic.split("/")), f"{topic} is not a relative topic"
@@ -268,7 +268,9 @@ def test_outputs_for_other_packages_are_asked_for_by_arguments(launcher: Launche
 
 @pytest.mark.parametrize("name", CAMERAS)
 def test_camera_topics(name: str, launcher: Launcher) -> None:
-    remappings = launcher.record("hand", camera=name)["pose_node"]["remappings"]
+    record = launcher.record("hand", camera=name)["pose_node"]
+    assert record["parameters"][1] == {"rectify": CAMERAS[name]["rectify"]}
+    remappings = record["remappings"]
     assert remappings["depth/image_rect"] == CAMERAS[name]["depth_topic"]
     assert remappings["depth/image_rect/compressedDepth"] == f"{CAMERAS[name]['depth_topic']}/compressedDepth"
     assert remappings["depth/camera_info"] == CAMERAS[name]["info_topic"]
