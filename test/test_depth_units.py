@@ -26,8 +26,8 @@ def raw(depth: Image, unit: float) -> Image:
 
 def decode(pixels: Image, unit: float, big_endian: bool = False) -> Image:
     encoding = "16UC1" if pixels.dtype.itemsize == 2 else "32FC1"
-    sizes = (*pixels.shape, pixels.shape[1] * pixels.dtype.itemsize)
-    return decode_image(encoding, *sizes, big_endian, pixels.tobytes(), unit)
+    (height, width), size = pixels.shape, pixels.dtype.itemsize
+    return decode_image(encoding, height, width, width * size, big_endian, pixels.tobytes(), unit)
 
 
 @pytest.mark.parametrize("unit", [0.0001, 0.000125, 0.00025, 0.001])

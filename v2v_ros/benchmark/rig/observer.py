@@ -133,7 +133,7 @@ class Observer:
         depth = None
         if image is not None and time.monotonic() >= self._next_depth:
             self._next_depth += self._depth_period
-            depth = decode(image, "depth/image_rect")
+            depth = decode(image, "depth/image_rect", 0.0)
         self.frames.append(Frame(stamp, latency, truth, joints, depth))
 
 
