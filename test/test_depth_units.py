@@ -26,9 +26,8 @@ def raw(depth: Image, unit: float) -> Image:
 
 def decode(pixels: Image, unit: float, big_endian: bool = False) -> Image:
     encoding = "16UC1" if pixels.dtype.itemsize == 2 else "32FC1"
-    height, width = pixels.shape
-    step = width * pixels.dtype.itemsize
-    return decode_image(encoding, height, width, step, big_endian, pixels.tobytes(), unit)
+    (height, width), size = pixels.shape, pixels.dtype.itemsize
+    return decode_image(encoding, height, width, width * size, big_endian, pixels.tobytes(), unit)
 
 
 @pytest.mark.parametrize("unit", [0.0001, 0.000125, 0.00025, 0.001])
@@ -94,11 +93,11 @@ def test_depths_in_another_unit_are_doubted_with_the_one_that_fits(
 @pytest.mark.parametrize("unit", [0.0, 0.0001, 0.00025])
 def test_a_wrong_byte_order_of_16_bits_is_doubted(room: Image, unit: float) -> None:
     pixels = raw(room, unit or 0.001)
-    assert "is_bigendian of the images seems wrong" in doubt(decode(pixels, unit, True), "16UC1", unit)
+    assert "is_bigendian seems to be wrong" in doubt(decode(pixels, unit, True), "16UC1", unit)
     assert "is_bigendian" in doubt(decode(pixels.byteswap(), unit), "16UC1", unit)
     assert doubt(decode(pixels.byteswap(), unit, True), "16UC1", unit) == ""
 
 
 def test_a_wrong_byte_order_of_floats_is_doubted(room: Image) -> None:
-    assert "is_bigendian of the images seems wrong" in doubt(decode(room, 0.0, True), "32FC1")
+    assert "is_bigendian seems to be wrong" in doubt(decode(room, 0.0, True), "32FC1")
     assert doubt(decode(room.byteswap(), 0.0, True), "32FC1") == ""

@@ -453,6 +453,11 @@ CASES: dict[str, tuple[NodeState, bytes, tuple[str, ...]]] = {
         WARN,
         ("images on /camera/depth/image_rect: depth_unit? With 0.001",),
     ),
+    "another byte order": (
+        state({"doubt": "is_bigendian seems to be wrong, which makes noise of the depths: the driver must correct it"}),
+        WARN,
+        ("images on /camera/depth/image_rect: is_bigendian",),
+    ),
     "a covered lens": (
         state(NOBODY | {"depth": DepthSummary(0.15, 1.5, 0.002, 0.001, 0.2, 0.3)}),
         WARN,

@@ -223,4 +223,4 @@ def test_millimetres_in_floats_and_swapped_bytes_are_said_with_the_remedy(bench:
     assert level == b"\x01" and "/depth/image_rect" in message
     time.sleep(0.25)  # until the next summary is due
     bench.send(is_bigendian=1)
-    bench.wait_diagnosis("is_bigendian of the images seems wrong")
+    bench.wait_diagnosis("is_bigendian seems to be wrong")

@@ -169,8 +169,8 @@ def _source_pixels(
     x = (np.arange(width) - intrinsics.cx) / intrinsics.fx
     y = (np.arange(height) - intrinsics.cy) / intrinsics.fy
     for top in range(0, height, _ROWS):
-        rays = np.meshgrid(x, y[top : top + _ROWS])
-        u, v = distort(rays[0], rays[1], model, coefficients)
+        across, down = np.meshgrid(x, y[top : top + _ROWS])
+        u, v = distort(across, down, model, coefficients)
         with np.errstate(all="ignore"):
             u, v = np.rint(u * sensor.fx + sensor.cx), np.rint(v * sensor.fy + sensor.cy)
             inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)  # false for NaN
