@@ -52,9 +52,10 @@ known vulnerabilities, which needs the network, and fails when there is one or w
 | development | building, linting and testing |
 
 A package is listed under the first part that needs it. Only tools for development may have a licence of the GPL's kind.
+`constraints.txt` pins their versions.
 
-| package | version | licence | part |
-|---|---|---|---|
+| part | licence | packages |
+|---|---|---|
 """
 
 
@@ -168,9 +169,12 @@ def closure(requirements: Iterable[str]) -> set[str]:
 
 
 def rows(found: dict[str, tuple[str, str]], parts: dict[str, str], order: list[str]) -> Iterable[str]:
-    for name in sorted(found, key=lambda name: (order.index(parts[name]), name)):
-        version, licence = found[name]
-        yield f"| {name} | {version} | {licence.replace('|', '/')} | {parts[name]} |\n"
+    """The packages of each part, by licence."""
+    groups: dict[tuple[int, str], list[str]] = {}
+    for name in sorted(found):
+        groups.setdefault((order.index(parts[name]), found[name][1]), []).append(name)
+    for part, licence in sorted(groups):
+        yield f"| {order[part]} | {licence.replace('|', '/')} | {', '.join(groups[part, licence])} |\n"
 
 
 def vulnerabilities(found: dict[str, tuple[str, str]], names: Iterable[str]) -> tuple[int, list[str]]:
