@@ -170,11 +170,13 @@ def closure(requirements: Iterable[str]) -> set[str]:
 
 def rows(found: dict[str, tuple[str, str]], parts: dict[str, str], order: list[str]) -> Iterable[str]:
     """The packages of each part, by licence."""
-    groups: dict[tuple[int, str], list[str]] = {}
+    groups: dict[tuple[int, str], set[str]] = {}
     for name in sorted(found):
-        groups.setdefault((order.index(parts[name]), found[name][1]), []).append(name)
+        # Wheels of a ROS package come under up to three names.
+        plain = re.sub(r"^ros-(jazzy-)?", "", name) if parts[name] == "ROS" else name
+        groups.setdefault((order.index(parts[name]), found[name][1]), set()).add(plain)
     for part, licence in sorted(groups):
-        yield f"| {order[part]} | {licence.replace('|', '/')} | {', '.join(groups[part, licence])} |\n"
+        yield f"| {order[part]} | {licence.replace('|', '/')} | {', '.join(sorted(groups[part, licence]))} |\n"
 
 
 def vulnerabilities(found: dict[str, tuple[str, str]], names: Iterable[str]) -> tuple[int, list[str]]:
