@@ -52,9 +52,10 @@ known vulnerabilities, which needs the network, and fails when there is one or w
 | development | building, linting and testing |
 
 A package is listed under the first part that needs it. Only tools for development may have a licence of the GPL's kind.
+`constraints.txt` pins their versions.
 
-| package | version | licence | part |
-|---|---|---|---|
+| part | licence | packages |
+|---|---|---|
 """
 
 
@@ -168,9 +169,14 @@ def closure(requirements: Iterable[str]) -> set[str]:
 
 
 def rows(found: dict[str, tuple[str, str]], parts: dict[str, str], order: list[str]) -> Iterable[str]:
-    for name in sorted(found, key=lambda name: (order.index(parts[name]), name)):
-        version, licence = found[name]
-        yield f"| {name} | {version} | {licence.replace('|', '/')} | {parts[name]} |\n"
+    """Yield the packages of each part, by licence."""
+    groups: dict[tuple[int, str], set[str]] = {}
+    for name in sorted(found):
+        # Wheels of a ROS package come under up to three names.
+        plain = re.sub(r"^ros-(jazzy-)?", "", name) if parts[name] == "ROS" else name
+        groups.setdefault((order.index(parts[name]), found[name][1]), set()).add(plain)
+    for part, licence in sorted(groups):
+        yield f"| {order[part]} | {licence.replace('|', '/')} | {', '.join(sorted(groups[part, licence]))} |\n"
 
 
 def vulnerabilities(found: dict[str, tuple[str, str]], names: Iterable[str]) -> tuple[int, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,14 @@ def sources() -> list[Path]:
 @pytest.mark.parametrize("path", sources(), ids=str)
 def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
     assert broken(path, (PACKAGE / path).read_text(encoding="utf-8")) == []
+
+
+def test_the_page_shows_the_arrows() -> None:
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|.*\| ([\w, ]*)\|$", page, re.MULTILINE)
+    assert {room: set(arrows.replace(",", "").split()) for room, arrows in rows} == {
+        room: set(arrows.split()) for room, arrows in ARROWS.items()
+    }
 
 
 def test_every_folder_is_a_room() -> None:

@@ -15,6 +15,7 @@ LICENCES = [
     {"Name": "v2v_ros", "Version": "0.1.0", "License": "Apache-2.0"},
     {"Name": "OpenEXR", "Version": "3.5.3", "License": "UNKNOWN"},
     {"Name": "some-tool", "Version": "1.0", "License": "GPL-3.0-or-later"},
+    {"Name": "Another_tool", "Version": "2.0", "License": "GPL-3.0-or-later"},
 ]
 SAFE = {"name": "torch", "version": "2.13.0", "vulns": []}
 UNSAFE = {"name": "torch", "version": "2.13.0", "vulns": [{"id": "CVE-1", "fix_versions": ["2.14"]}]}
@@ -66,9 +67,9 @@ def audit(tmp_path: Path) -> Audit:
 
 def test_all_is_well(audit: Audit) -> None:
     assert audit.run(LICENCES, [SAFE]) == 0
-    assert "| torch | 2.13.0+cpu | BSD-3-Clause | run |" in audit.page.text
-    assert "| openexr | 3.5.3 | BSD-3-Clause | offline |" in audit.page.text
-    assert "| some-tool | 1.0 | GPL-3.0-or-later | development |" in audit.page.text
+    assert "| run | BSD-3-Clause | torch |" in audit.page.text
+    assert "| offline | BSD-3-Clause | openexr |" in audit.page.text
+    assert "| development | GPL-3.0-or-later | another-tool, some-tool |" in audit.page.text
 
 
 def test_vulnerabilities_are_named(audit: Audit, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+PROGRAMS = {".py", ".yaml", ".xml"}
 DOCS = sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md")])
 
 
@@ -41,3 +42,34 @@ def test_links_lead_somewhere(page: Path) -> None:
             headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
             slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
             assert anchor in slugs, target
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_modules_that_a_page_names_exist(page: Path) -> None:
+    named = re.findall(r"`((?:\w+/)+\w+\.py)`", page.read_text(encoding="utf-8"))
+    assert [name for name in named if not any((ROOT / place / name).exists() for place in ("", "v2v_ros"))] == []
+
+
+def test_pages_that_the_code_names_exist() -> None:
+    folders = ("v2v_ros", "launch", "config", "scripts", "test")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in PROGRAMS]
+    named = {name for path in files for name in re.findall(r"docs/[\w/-]+\.?\w*", path.read_text(encoding="utf-8"))}
+    assert len(named) > 10
+    assert [name for name in sorted(named) if not (ROOT / name.rstrip(".")).is_file()] == []
+
+
+def test_what_the_way_of_a_frame_names_is_defined() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "v2v_ros").rglob("*.py"))
+    defined = set(re.findall(r"^ *(?:def|class) (\w+)|^(\w+)(?:: [^=]+)? = ", sources, re.MULTILINE))
+    known = {name for pair in defined for name in pair}
+    named = re.findall(r"`((?:\w+\.)?\w+)`", text.split("## The way of a frame")[1])
+    assert len(named) > 30
+    assert {part for name in named for part in name.split(".")} - known - {"true", "false"} == set()
+
+
+def test_every_page_is_in_the_index() -> None:
+    text = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+    linked = set(re.findall(r"\]\(([^)]+)\)", text))
+    assert {page for page in pages if not page.startswith("decisions/")} - linked == {"README.md"}

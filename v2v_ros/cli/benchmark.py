@@ -27,7 +27,7 @@ def add(commands: Commands) -> None:
         "benchmark",
         run,
         "Time every stage of a frame on this machine, and what the machine could do at best (docs/performance.md); "
-        "or the reader of a dataset (docs/datasets).",
+        "or the reader of a dataset (docs/datasets.md).",
         _EXAMPLE,
     )
     network_options(sub)

@@ -10,7 +10,7 @@ from .common import Commands
 
 def add(commands: Commands) -> None:
     """Add the command, with commands of its own, to the parser."""
-    text = "Look after the folder of a dataset: check it, cache it, find the centres of its cubes (docs/datasets)."
+    text = "Look after the folder of a dataset: check it, cache it, find the centres of its cubes (docs/datasets.md)."
     example = (
         "example:\n  v2v data check NYU/\n  v2v data cache NYU/ --dataset nyu --output cache/\n  v2v data check --help"
     )

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         layouts = "\n".join(f"  {name:10} {', '.join(patterns)}" for name, patterns in LAYOUTS.items())
         raise CommandError(
             f"no dataset that v2v knows is in '{options.folder}' or in a folder in it; looked for any of\n{layouts}\n"
-            "say what it is with --dataset, or see docs/datasets for where to put what"
+            "say what it is with --dataset, or see docs/datasets.md for where to put what"
         )
     if options.subject is not None and all(name != "msra" for name, _ in found):
         names = ", ".join(dict.fromkeys(name for name, _ in found))

@@ -36,7 +36,7 @@ def add_options(sub: argparse.ArgumentParser) -> None:
         "weights the joints are averaged, as the published figures are averages over epochs. Frames without a centre "
         "count as missed. With --predictions, --data has the truth.",
     )
-    group.add_argument("--data", type=Path, metavar="DIR", help="the folder of --dataset; see docs/datasets")
+    group.add_argument("--data", type=Path, metavar="DIR", help="the folder of --dataset; see docs/datasets.md")
     group.add_argument(
         "--subject",
         metavar="N|all",

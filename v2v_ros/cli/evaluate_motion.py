@@ -17,7 +17,7 @@ def add_options(sub: argparse.ArgumentParser) -> None:
     group = sub.add_argument_group(
         "subjects in motion",
         "Compare the filters on the network's joints of hands and bodies at rest and in motion, rendered at 30 Hz "
-        "(docs/filtering.md).",
+        "(docs/studies/filtering.md).",
     )
     group.add_argument("--motion", action="store_true", help="of --weights, or of the shipped hand and body")
 

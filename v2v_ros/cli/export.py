@@ -17,7 +17,7 @@ def add(commands: Commands) -> None:
         commands,
         "export",
         run,
-        "Write the pose network as an ONNX file, occupancy grids to heatmaps (docs/runtimes.md).",
+        "Write the pose network as an ONNX file, occupancy grids to heatmaps (docs/formats.md).",
         "v2v export --weights hand21_lite --output hand21_lite.onnx",
     )
     sub.add_argument("--weights", metavar="WEIGHTS", help="name of shipped weights or path of a file (see 'v2v info')")
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 ("weights", f"{loaded.id} ({loaded.hash})"),
                 ("input", f"grids uint8 {shapes['grids']}"),
                 ("output", f"heatmaps float32 {shapes['heatmaps']}"),
-                *([("", "points, covariances, scores, subject, left: docs/runtimes.md")] if loaded.refiner else []),
+                *([("", "points, covariances, scores, subject, left: docs/formats.md")] if loaded.refiner else []),
                 ("written", f"{options.output}, {len(content) / 1e6:.1f} MB"),
             ]
         )

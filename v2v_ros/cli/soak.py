@@ -17,7 +17,7 @@ def add(commands: Commands) -> None:
         "soak",
         run,
         "Run the real ROS nodes for long while subscribers, cameras and hands come and go, and say whether memory, "
-        "file handles, threads and latency stay flat (docs/soak.md).",
+        "file handles, threads and latency stay flat (docs/robustness.md).",
         "v2v soak --minutes 60 --output soak/",
     )
     network_options(sub)

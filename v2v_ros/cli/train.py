@@ -83,7 +83,7 @@ def add(commands: Commands) -> None:
         "--precision", str, "auto, bf16-mixed, 16-mixed or 32-true (auto: bf16-mixed where it is fast; paper: 32-true)"
     )
     value("--workers", int, "processes that make samples on the CPU; 0: the training one, on its device (0)")
-    value("--dataset", str, f"train on a dataset: {', '.join(NAMES)}; see docs/datasets")
+    value("--dataset", str, f"train on a dataset: {', '.join(NAMES)}; see docs/datasets.md")
     value("--data", str, "the dataset's folder")
     value("--subject", int, "msra: the subject to leave out, 0 to 8", dest="test_subject", metavar="N")
     value("--recipe", str, "on a dataset: paper, as published, or ours (ours)")

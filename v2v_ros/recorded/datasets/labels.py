@@ -58,7 +58,7 @@ def read_labels(
                 count += len(rows)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DatasetError(
-            f"{path}: cannot read the labels: {error.strerror}; the folder must have the layout shown in docs/datasets"
+            f"{path}: cannot read the labels: {error.strerror}; the folder must be laid out as in docs/datasets.md"
         ) from error
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error

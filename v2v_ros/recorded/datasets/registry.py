@@ -65,7 +65,9 @@ def open_dataset(
 
 def _check_folder(spec: DatasetSpec, folder: Path) -> None:
     if not folder.exists():
-        raise DatasetError(f"the folder '{folder}' does not exist: get {spec.title} from {spec.source} (docs/datasets)")
+        raise DatasetError(
+            f"the folder '{folder}' does not exist: get {spec.title} from {spec.source} (docs/datasets.md)"
+        )
     if not folder.is_dir():
         raise DatasetError(f"'{folder}' is not a folder: name the one that {spec.title} was unpacked in")
     if not has_dataset(folder, spec.name):
