@@ -1,0 +1,63 @@
+"""``v2v evaluate motion``: how steady and how quick the filters make skeletons."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ..common import Commands, command, network_options
+from ..progress import Progress
+from .common import detector_option, make_estimator
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    sub = command(
+        commands,
+        "motion",
+        run,
+        "Compare the filters on the network's joints of hands and bodies at rest and in motion, rendered at 30 Hz "
+        "(docs/filtering.md), with the weights or with the shipped ones of a hand and a body.",
+        "v2v evaluate motion --json motion.json",
+    )
+    network_options(sub, several=True)
+    detector_option(sub)
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    from ...evaluation.motion import evaluate_motion, frame_count
+    from ...model import weights
+
+    figures: dict[str, Any] = {}
+    for source in options.weights or [weights.default_for(name) for name in ("hand21", "body15")]:
+        estimator = make_estimator(options, source)
+        with Progress(frame_count(), "frame", quiet=options.quiet) as bar:
+            result = evaluate_motion(estimator, bar.step)
+        print(f"{estimator.weights_id} ({estimator.weights_hash})")
+        print(table(result), end="\n\n", flush=True)
+        figures[str(source)] = {"weights": {"id": estimator.weights_id, "hash": estimator.weights_hash}, **result}
+    return figures
+
+
+def table(figures: dict[str, Any]) -> str:
+    """Return the figures for people to read."""
+    heads = ["filter", "jitter", "/raw", "spread", "/raw", "still", "swing", "shuttle", "gestures", "lag", "velocity"]
+    rows = []
+    for name, row in figures["filters"].items():
+        error, speed = row["error_mm"], row["velocity_error_ms"]
+        rows.append(
+            [
+                "raw" if name == "none" else name,
+                f"{row['jitter_mm']:.2f} mm",
+                f"1/{row['jitter_ratio']:.1f}",
+                f"{row['spread_mm']:.2f} mm",
+                f"1/{row['spread_ratio']:.1f}",
+                *(f"{error[motion]:.2f} mm" for motion in ("still", "swing", "shuttle", "gestures")),
+                f"{row['lag_ms']:.1f} ms",
+                "-" if speed is None else f"{speed:.2f} m/s",
+            ]
+        )
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    lines = ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in (heads, *rows)]
+    missed, frames = figures["frames_with_missed_joints"], figures["frames"]
+    return "\n".join([*lines, f"joints were missed in {missed} of {frames} frames"])
