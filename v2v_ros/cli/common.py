@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 DEFAULT_SKELETON = "hand21"
 READ_OUTS = ("auto", "refiner", "peaks")  # as in v2v_ros.model.read_out, which takes longer to import
+FILTERS = ("none", "kalman", "one_euro")  # as in v2v_ros.estimator.tracking.filters, likewise
 
 
 class CommandError(Exception):

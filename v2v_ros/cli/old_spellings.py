@@ -7,12 +7,12 @@ from collections.abc import Sequence
 # Which evaluation an option chose; the first that was given decided.
 _EVALUATIONS = {
     "--motion": "motion",
-    "--tracks": "tracks [SCENE ...]",
+    "--tracks": "tracks",
     "--predictions": "predictions NAME FILE ... --truth FILE (or --data DIR)",
     "--truth": "predictions NAME FILE ... --truth FILE (or --data DIR)",
     "--dataset": "dataset NAME --data DIR --weights FILE",
     "--data": "dataset NAME --data DIR --weights FILE",
-    "--detector": "detector [WEIGHTS]",
+    "--detector": "detector",
     "--calibrate": "calibrate --weights FILE",
     "--frames": "recorded FRAMES.json ...",
 }

@@ -30,14 +30,14 @@ def add(commands: Commands) -> None:
         commands,
         "dataset",
         run,
-        "Run weights on the test split of a dataset and print its figures beside the published ones. Of several "
-        "weights the joints are averaged, as the published figures are averages over epochs. Frames without a centre "
-        "count as missed.",
+        "Run weights on the test split of a dataset and print its figures beside the published ones.",
         "v2v evaluate dataset nyu --data NYU/ --weights nyu.safetensors --output report/\n"
         "  v2v evaluate dataset nyu --data NYU/ --weights nyu_run/epoch_*.safetensors\n"
         "  v2v evaluate dataset msra --data MSRA/ --subject all --weights 'msra{subject}.safetensors'\n"
         "  v2v evaluate dataset hands2017 --data HANDS/ --weights h.safetensors --write-predictions submission.txt\n"
         "  torchrun --nproc_per_node 4 -m v2v_ros.cli evaluate dataset nyu --data NYU/ --weights nyu.safetensors",
+        "Of several weights the joints are averaged, as the published figures are averages over epochs. Frames without "
+        "a centre count as missed.",
     )
     sub.add_argument("dataset", choices=NAMES, metavar="NAME", help=f"of the dataset: {', '.join(NAMES)}")
     sub.add_argument("--data", type=Path, required=True, metavar="DIR", help="its folder; see docs/datasets")

@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..common import DEFAULT_SKELETON, Commands, command, network_options, positive
+from ..common import DEFAULT_SKELETON, FILTERS, Commands, command, network_options, positive
 from ..progress import Progress
 from .common import detector_option, make_estimator, output_option, write_text
-
-_FILTERS = ("none", "kalman", "one_euro")  # as in v2v_ros.estimator.tracking.filters, which takes longer to import
 
 
 def add(commands: Commands) -> None:
@@ -30,7 +28,7 @@ def add(commands: Commands) -> None:
     sub.add_argument(
         "--max-subjects", type=positive(int), default=3, metavar="N", help="how many are followed at once (3)"
     )
-    sub.add_argument("--filter", choices=_FILTERS, default="none", help="of the joints over time (none)")
+    sub.add_argument("--filter", choices=FILTERS, default="none", help="of the joints over time (none)")
     sub.add_argument("--score-threshold", type=float, metavar="SCORE", help="report subjects from this score on")
     sub.add_argument("--seed", type=int, default=0, metavar="N", help="of the scenes (0)")
     output_option(sub)
