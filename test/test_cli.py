@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from v2v_ros import __version__
-from v2v_ros.cli import main, predict
+from v2v_ros.cli import common, main
 from v2v_ros.estimator.tracking import filters
 from v2v_ros.model.weights import find, shipped_detectors
 from v2v_ros.synthetic.scenes.one import CAMERA, SyntheticSequence
@@ -63,13 +63,56 @@ def test_the_installed_command_answers() -> None:
         assert command in done.stdout
 
 
-@pytest.mark.parametrize("command", [*COMMANDS[:4], "data check", "data cache", "data centers", *COMMANDS[5:]])
+OWN_COMMANDS = {
+    "data": ("check", "cache", "centers", "speed"),
+    "evaluate": ("synthetic", "detector", "recorded", "dataset", "predictions", "tracks", "motion", "calibrate"),
+}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [name for name in COMMANDS if name not in OWN_COMMANDS]
+    + [f"{name} {own}" for name, owns in OWN_COMMANDS.items() for own in owns],
+)
 def test_the_help_of_every_command_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main([*command.split(), "--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
     assert f"example:\n  v2v {command}" in text and "--json" in text
+
+
+@pytest.mark.parametrize("name", OWN_COMMANDS)
+def test_a_command_with_commands_of_its_own_lists_them(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([name])
+    assert stop.value.code == 2
+    printed = capsys.readouterr().out
+    assert all(f"\n    {own} " in printed or f"\n    {own}\n" in printed for own in OWN_COMMANDS[name])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("evaluate --weights X", "evaluate synthetic"),
+        ("evaluate --quiet --write=sets", "evaluate synthetic"),
+        ("evaluate --tracks", "evaluate tracks"),
+        ("evaluate --weights X --tracks crossing", "evaluate tracks"),
+        ("evaluate --motion", "evaluate motion"),
+        ("evaluate --detector", "evaluate detector"),
+        ("evaluate --calibrate --weights X", "evaluate calibrate --weights FILE"),
+        ("evaluate --frames a.json", "evaluate recorded FRAMES.json ..."),
+        ("evaluate --dataset nyu --data NYU --weights X", "evaluate dataset NAME --data DIR --weights FILE"),
+        (
+            "evaluate --dataset nyu --predictions a --data NYU",
+            "evaluate predictions NAME FILE ... --truth FILE (or --data DIR)",
+        ),
+        ("benchmark --frames 10 --data=NYU", "data speed NAME --data DIR"),
+    ],
+)
+def test_an_old_spelling_is_answered_with_the_new_one(old: str, new: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(old.split()) == 2
+    assert capsys.readouterr() == ("", f"v2v {old.split()[0]}: error: write: v2v {new}\n")
 
 
 def test_a_reader_that_stops_reading_is_no_error() -> None:
@@ -189,7 +232,7 @@ def test_several_hands_are_found_and_filtered_in_a_sequence(tmp_path: Path, ship
     assert main(["predict", str(tmp_path / "frames.json"), "--output", str(output), *options]) == 0
     found = [{one["id"] for one in frame["skeletons"]} for frame in json.loads(output.read_text())["frames"]]
     assert found == [{"hand_1", "hand_2", "hand_3"}] * 3
-    assert predict.FILTERS == filters.NAMES
+    assert common.FILTERS == filters.NAMES
 
 
 def test_recordings_are_predicted_in_a_range_of_distances(

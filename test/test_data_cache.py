@@ -113,7 +113,7 @@ def test_a_cache_around_other_centres_is_refused(nyu: Path, tmp_path: Path, caps
     network = NetworkConfig(14, 16, 2, 1.7)
     tiny = weights.Weights("tiny", get_skeleton("hand14"), network, 0.25, V2VPoseNet(network).state_dict(), {})
     weights.save(tiny, tmp_path / "tiny.safetensors")
-    evaluate = ["evaluate", "--dataset", "nyu", "--data", str(nyu), "--weights", str(tmp_path / "tiny.safetensors")]
+    evaluate = ["evaluate", "dataset", "nyu", "--data", str(nyu), "--weights", str(tmp_path / "tiny.safetensors")]
     evaluate += ["--cache", str(tmp_path / "cache"), "--quiet", "--device", "cpu", "--centers"]
     assert main([*evaluate, "truth"]) == 0
     assert main([*evaluate, str(tmp_path)]) == 1
@@ -171,3 +171,22 @@ def test_frames_that_are_not_used_take_no_room(tmp_path: Path) -> None:
 def test_without_centres_the_remedy_is_named(nyu: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "cache", str(nyu), "--dataset", "nyu", "--output", str(tmp_path / "c")]) == 1
     assert "--centers truth" in capsys.readouterr().err
+
+
+def test_readers_are_timed_from_the_files_and_from_the_cache(
+    nyu: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cache, figures = tmp_path / "cache", tmp_path / "speed.json"
+    written = ["data", "cache", str(nyu), "--dataset", "nyu", "--centers", "truth", "--output", str(cache), "--quiet"]
+    assert main(written) == 0
+    call = ["data", "speed", "nyu", "--data", str(nyu)]
+    assert main([*call, "--cache", str(cache), "--frames", "2", "--json", str(figures)]) == 0
+    readers = json.loads(figures.read_text())["readers"]
+    assert set(readers) == {"nyu files", "nyu cache"}
+    assert all(row["frames"] == 2 and row["frames_per_second"] > 0 for row in readers.values())
+    assert "frames/s of 2" in capsys.readouterr().out
+    for wrong, message in (
+        ([*call, "--subject", "1"], "--subject is for msra"),
+        ([*call[:-1], str(tmp_path / "none")], "name that of nyu with --data"),
+    ):
+        assert main(wrong) == 1 and message in capsys.readouterr().err

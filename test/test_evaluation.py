@@ -99,7 +99,7 @@ def test_record_keeps_what_write_then_finds_on_record(
 ) -> None:
     monkeypatch.setattr(test_sets, "RECORD", tmp_path / "record.json")
     monkeypatch.setitem(SETS, "tiny", dataclasses.replace(SETS["hand_crops_1"], name="tiny", samples=PART + 2))
-    arguments = ["evaluate", "--test-set", "tiny", "--quiet"]
+    arguments = ["evaluate", "synthetic", "--test-set", "tiny", "--quiet"]
     assert main([*arguments, "--record", "--samples", "3"]) == 1
     assert main([*arguments, "--record"]) == 0
     assert len(json.loads((tmp_path / "record.json").read_text())["tiny"]["parts"]) == 2
@@ -115,7 +115,7 @@ def test_bodies_are_told_apart_by_view_and_part(
 ) -> None:
     path = make_weights(skeleton="body15")
     arguments = ["--test-set", "body_crops_1", "--samples", str(PART + 1), "--quiet", "--device", "cpu"]
-    assert main(["evaluate", "--weights", str(path), *arguments]) == 0
+    assert main(["evaluate", "synthetic", "--weights", str(path), *arguments]) == 0
     printed = capsys.readouterr().out
     for text in ("front", "top", "upper body", "lower body", "left_knee", "within 100 mm"):
         assert text in printed
@@ -139,7 +139,10 @@ def test_evaluate_writes_figures_tables_and_plots(
 ) -> None:
     folder, figures = tmp_path / "report", tmp_path / "figures.json"
     arguments = ["--samples", "10", "--output", str(folder), "--json", str(figures), "--quiet", "--device", "cpu"]
-    assert main(["evaluate", "--weights", str(untrained_weights), "--test-set", "hand_crops_1", *arguments]) == 0
+    assert (
+        main(["evaluate", "synthetic", "--weights", str(untrained_weights), "--test-set", "hand_crops_1", *arguments])
+        == 0
+    )
     printed = capsys.readouterr().out
     for text in ("hand_crops_1: 10 samples", "mAP@10cm", "fingertips", "index_tip", "expected calibration error"):
         assert text in printed
@@ -163,19 +166,21 @@ def test_evaluate_writes_figures_tables_and_plots(
 
 def test_evaluate_judges_whole_images(untrained_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--test-set", "hand_images_1", "hand_empty_1", "--samples", "2", "--quiet", "--device", "cpu"]
-    assert main(["evaluate", "--weights", str(untrained_weights), *arguments]) == 0
+    assert main(["evaluate", "synthetic", "--weights", str(untrained_weights), *arguments]) == 0
     printed = capsys.readouterr().out
     assert "centre within half the cube" in printed and "nobody reported" in printed
 
 
 def test_sets_of_another_skeleton_are_refused(untrained_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", "--weights", str(untrained_weights), "--test-set", "body_crops_1"]) == 1
+    assert main(["evaluate", "synthetic", "--weights", str(untrained_weights), "--test-set", "body_crops_1"]) == 1
     assert "body15" in capsys.readouterr().err
 
 
 def test_calibrate_writes_into_the_weights(untrained_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["evaluate", "--calibrate", "--quiet", "--device", "cpu"]
-    assert main(arguments) == 1 and "--weights" in capsys.readouterr().err
+    arguments = ["evaluate", "calibrate", "--quiet", "--device", "cpu"]
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert "--weights" in capsys.readouterr().err
     before = weights.load(untrained_weights)
     assert main([*arguments, "--weights", str(untrained_weights), "--samples", "16"]) == 0
     after = weights.load(untrained_weights)
@@ -185,10 +190,8 @@ def test_calibrate_writes_into_the_weights(untrained_weights: Path, capsys: pyte
 
 
 def test_written_sets_are_frame_lists_with_the_same_depth(tmp_path: Path) -> None:
-    assert main(["evaluate", "--test-set", "hand_crops_1", "--samples", "8", "--write", str(tmp_path), "--quiet"]) in (
-        0,
-        1,
-    )
+    call = ["evaluate", "synthetic", "--test-set", "hand_crops_1", "--samples", "8"]
+    assert main([*call, "--write", str(tmp_path), "--quiet"]) in (0, 1)
     part = next(generate(SETS["hand_crops_1"], 8))
     records = frames.load_frame_list(tmp_path / "hand_crops_1" / "frames.json")
     truth = json.loads((tmp_path / "hand_crops_1" / "truth.json").read_text())
@@ -256,15 +259,21 @@ def test_a_contact_sheet_shows_every_frame() -> None:
 def test_recorded_frames_are_judged_and_shown(
     tmp_path: Path, make_weights: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["evaluate", "--test-set", "hand_crops_1", "--samples", "2", "--write", str(tmp_path), "--quiet"]) in (
-        0,
-        1,
-    )
+    call = ["evaluate", "synthetic", "--test-set", "hand_crops_1", "--samples", "2"]
+    assert main([*call, "--write", str(tmp_path), "--quiet"]) in (0, 1)
     figures, output = tmp_path / "figures.json", tmp_path / "out"
     frame_list = tmp_path / "hand_crops_1" / "frames.json"
     arguments = ["--output", str(output), "--json", str(figures), "--score-threshold", "0", "--quiet"]
-    assert main(["evaluate", "--weights", str(make_weights()), "--frames", str(frame_list), *arguments]) == 0
+    assert main(["evaluate", "recorded", str(frame_list), "--weights", str(make_weights()), *arguments]) == 0
     result = json.loads(figures.read_text())["frames"][str(frame_list)]
     assert result["frames"] == 2 and set(result["frame_list"]) == {"hand_crops_1_0000", "hand_crops_1_0001"}
     assert "behind the surface" in capsys.readouterr().out
     assert Image.open(output / "frames.png").size[0] == 2 * TILE
+
+
+def test_a_detector_is_judged_on_whole_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures = tmp_path / "figures.json"
+    assert main(["evaluate", "detector", "--samples", "4", "--quiet", "--json", str(figures)]) == 0
+    result = json.loads(figures.read_text())
+    assert result["weights"]["id"] == "detector" and result["scenes_1"]["images"] == 4
+    assert "hand_recall" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Networks on datasets: ``v2v evaluate --data`` and ``v2v data centers``, on tiny datasets in the published formats."""
+"""``v2v evaluate dataset`` and ``v2v data centers`` on tiny datasets in the published formats."""
 
 from __future__ import annotations
 
@@ -70,8 +70,16 @@ def make(tmp_path: Path) -> Make:
 
 def _evaluate(folder: Path, *arguments: str, dataset: str = "nyu") -> dict[str, Any]:
     figures = folder / "figures.json"
-    common = ["evaluate", "--dataset", dataset, "--quiet", "--device", "cpu", "--json", str(figures)]
+    common = ["evaluate", "dataset", dataset, "--quiet", "--device", "cpu", "--json", str(figures)]
     assert main([*common, *arguments]) == 0
+    content: dict[str, Any] = json.loads(figures.read_text())
+    return content
+
+
+def _score(folder: Path, file: Path, *arguments: str, dataset: str = "nyu") -> dict[str, Any]:
+    """Figures of a file of joints."""
+    figures = folder / "figures.json"
+    assert main(["evaluate", "predictions", dataset, str(file), "--json", str(figures), *arguments]) == 0
     content: dict[str, Any] = json.loads(figures.read_text())
     return content
 
@@ -138,7 +146,7 @@ def test_written_predictions_score_as_the_networks_do(nyu: Path, make: Make, tmp
             dataset = open_dataset(name, folder, "test")
             truth = [str(tmp_path / "truth.txt")]
             write_uvd(Path(truth[0]), dataset.joints, dataset.spec)
-        again = _evaluate(tmp_path, "--predictions", str(written), "--truth", *truth, dataset=name)
+        again = _score(tmp_path, written, "--truth", *truth, dataset=name)
         (figures,) = again["results"].values()
         # ICVL: the community's focal length is 0.2 % shorter than that of the published code.
         assert figures["mean_mm"] == pytest.approx(direct["results"]["v2v_ros"]["mean_mm"], rel=3e-3)
@@ -162,7 +170,7 @@ def test_frames_without_a_centre_are_told_and_missed(
     assert figures["coverage"] == counts
     lines = written.read_text().splitlines()
     assert [index for index, line in enumerate(lines) if line == "invalid"] == [2, 7] and len(lines) == 11
-    again = _evaluate(tmp_path, "--predictions", str(written), "--data", str(nyu))["results"]["mine"]
+    again = _score(tmp_path, written, "--data", str(nyu))["results"]["mine"]
     for key in ("frames", "mean_mm", "median_mm", "missed_share", "success_40mm", "complete"):
         assert again[key] == pytest.approx(figures[key], rel=1e-4), key
     few = _evaluate(tmp_path, *arguments, "--samples", "4")["results"]["v2v_ros"]
@@ -183,36 +191,35 @@ def test_the_truth_can_come_from_the_dataset(nyu: Path, tmp_path: Path, capsys: 
         dataset = open_dataset(name, folder, "test", test_subject=subject)
         joints = dataset.joints + offset
         chosen = ["--subject", "4"] if subject else []
-        arguments = ["--predictions", str(mine), "--data", str(folder), *chosen]
+        arguments = ["--data", str(folder), *chosen]
         write_uvd(mine, joints, dataset.spec)
-        every = _evaluate(tmp_path, *arguments, dataset=name)["results"]["mine"]
+        every = _score(tmp_path, mine, *arguments, dataset=name)["results"]["mine"]
         assert every["frames"] == dataset.valid.sum() and every["mean_mm"] == pytest.approx(10, abs=0.01)
         # The frames by their names, backwards; what is not valid may be missing.
         lines = mine.read_text().splitlines()
         named = [f"{dataset.frame_name(index)} {lines[index]}" for index in np.flatnonzero(dataset.valid)[::-1]]
         mine.write_text("\n".join(named))
-        assert _evaluate(tmp_path, *arguments, dataset=name)["results"]["mine"]["mean_mm"] == every["mean_mm"]
+        assert _score(tmp_path, mine, *arguments, dataset=name)["results"]["mine"]["mean_mm"] == every["mean_mm"]
         write_uvd(mine, joints[dataset.valid], dataset.spec)
-        assert _evaluate(tmp_path, *arguments, dataset=name)["results"]["mine"]["mean_mm"] == every["mean_mm"]
+        assert _score(tmp_path, mine, *arguments, dataset=name)["results"]["mine"]["mean_mm"] == every["mean_mm"]
     assert "warning" not in capsys.readouterr().err
     # All subjects of MSRA follow one another, as their own files do.
     paths = [str(path) for path in sorted((tmp_path / "msra").glob("P?/*/joint.txt"))]
     mine.write_text("".join(line + "\n" for path in paths for line in Path(path).read_text().splitlines()[1:]))
     for truth in (["--data", str(tmp_path / "msra")], ["--truth", *paths]):
-        figures = _evaluate(tmp_path, "--predictions", str(mine), *truth, dataset="msra")["results"]["mine"]
+        figures = _score(tmp_path, mine, *truth, dataset="msra")["results"]["mine"]
         assert figures["frames"] == 9 * 17 and figures["mean_mm"] == pytest.approx(0, abs=1e-2)
     # ICVL's labels are pixels, of both its sequences, and scored with the community's focal length.
     (tmp_path / "icvl" / "Testing" / "Depth" / "test_seq_1" / "image_0001.png").unlink()
     both = [(tmp_path / "icvl" / "Testing" / f"test_seq_{index}.txt").read_text() for index in (1, 2)]
     mine.write_text("\n".join(both))
-    arguments = ["--predictions", str(mine), "--data", str(tmp_path / "icvl")]
-    figures = _evaluate(tmp_path, *arguments, dataset="icvl")["results"]["mine"]
+    arguments = ["--data", str(tmp_path / "icvl")]
+    figures = _score(tmp_path, mine, *arguments, dataset="icvl")["results"]["mine"]
     assert figures["frames"] == 5 and figures["mean_mm"] == pytest.approx(0, abs=1e-3)
-    call = ["evaluate", "--predictions", str(mine), "--dataset"]
     capsys.readouterr()
-    assert main([*call, "hands2017", "--data", str(tmp_path / "hands")]) == 1
+    assert main(["evaluate", "predictions", "hands2017", str(mine), "--data", str(tmp_path / "hands")]) == 1
     assert "not published: name a file of labels with --truth" in capsys.readouterr().err
-    assert main([*call, "icvl", "--data", str(tmp_path / "icvl"), "--subject", "1"]) == 1
+    assert main(["evaluate", "predictions", "icvl", str(mine), *arguments, "--subject", "1"]) == 1
     assert "leave --subject out" in capsys.readouterr().err
 
 
@@ -222,7 +229,7 @@ def test_the_tested_subject_must_not_have_been_trained_on(
     fake_msra.write(tmp_path / "msra")
     other = make("m3", "hand21", edge=0.2, dataset="msra", test_subject=3)
     arguments = ["--data", str(tmp_path / "msra"), "--centers", "truth", "--weights", str(other)]
-    assert main(["evaluate", "--dataset", "msra", "--quiet", *arguments, "--subject", "5"]) == 1
+    assert main(["evaluate", "dataset", "msra", "--quiet", *arguments, "--subject", "5"]) == 1
     error = capsys.readouterr().err
     assert "was trained on subject 5" in error and "test it with --subject 3" in error
     _evaluate(tmp_path, *arguments, "--subject", "3", dataset="msra")
@@ -239,7 +246,7 @@ def test_weights_of_other_data_and_of_several_runs_are_noticed(
     for path, trained in ((foreign, "icvl"), (synthetic, "synthetic data")):
         _evaluate(tmp_path, "--data", str(nyu), "--weights", str(path))
         assert f"was trained on {trained}, not on nyu" in capsys.readouterr().err
-    call = ["evaluate", "--dataset", "nyu", "--data", str(nyu), "--quiet", "--weights", str(mine)]
+    call = ["evaluate", "dataset", "nyu", "--data", str(nyu), "--quiet", "--weights", str(mine)]
     assert main([*call, str(foreign)]) == 1
     assert "trained on different data, leave some out" in capsys.readouterr().err
     paper = make("paper", recipe="paper", dataset="nyu")
@@ -272,7 +279,7 @@ def test_msra_is_tested_subject_by_subject(make: Make, tmp_path: Path, capsys: p
     pattern = str(tmp_path / "m{subject}.safetensors")
     every = _evaluate(tmp_path, *arguments, "--subject", "all", "--weights", pattern, dataset="msra")
     assert every["results"]["v2v_ros"]["frames"] == 9 * 17
-    common = ["evaluate", "--dataset", "msra", *arguments, "--quiet"]
+    common = ["evaluate", "dataset", "msra", *arguments, "--quiet"]
     assert main([*common, "--weights", pattern]) == 1 and "--subject 0 to 8" in capsys.readouterr().err
     assert main([*common, "--subject", "all", "--weights", str(tmp_path / "m3.safetensors")]) == 1
     assert "{subject}" in capsys.readouterr().err
@@ -293,7 +300,7 @@ def test_hands2017_gets_a_submission(make: Make, tmp_path: Path, capsys: pytest.
     centers = np.stack([center_of_mass(dataset.depth(index), dataset) for index in range(3)])
     write_centers(tmp_path / "h" / "centers" / "center_test_refined.txt", dataset.spec, centers)
     arguments = ["--data", str(tmp_path / "h"), "--weights", str(make("h", "hand21"))]
-    call = ["evaluate", "--dataset", "hands2017", *arguments, "--write-predictions", str(tmp_path / "s.txt")]
+    call = ["evaluate", "dataset", "hands2017", *arguments, "--write-predictions", str(tmp_path / "s.txt")]
     assert main([*call, "--centers", "truth"]) == 1
     assert "not published, so there are no true centres: let 'v2v data centers'" in capsys.readouterr().err
     assert main([*call, "--samples", "2"]) == 1 and "leave --samples out" in capsys.readouterr().err
@@ -303,7 +310,7 @@ def test_hands2017_gets_a_submission(make: Make, tmp_path: Path, capsys: pytest.
     error = capsys.readouterr().err
     assert "needs all 3 frames, but 1 have no centre, first frame/images/image_D00000002.png" in error
     assert not (tmp_path / "s.txt").exists()
-    assert main(["evaluate", "--dataset", "hands2017", *arguments]) == 1
+    assert main(["evaluate", "dataset", "hands2017", *arguments]) == 1
     assert "--write-predictions" in capsys.readouterr().err
     _evaluate(tmp_path, *arguments, "--write-predictions", str(tmp_path / "s.txt"), dataset="hands2017")
     lines = (tmp_path / "s.txt").read_text().splitlines()
@@ -324,12 +331,8 @@ def test_swapped_intrinsics_are_noticed(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--weights", "WEIGHTS"], "--data"),
-        (["--data", "DATA"], "--weights"),
         (["--data", "nowhere", "--weights", "WEIGHTS"], "does not exist"),
         (["--data", "DATA", "--weights", "WEIGHTS", "--subject", "1"], "leave --subject out"),
-        (["--data", "DATA", "--weights", "WEIGHTS", "--calibrate"], "--calibrate and --dataset are two"),
-        (["--data", "DATA", "--weights", "WEIGHTS", "--test-set", "x"], "--test-set and --dataset are two"),
         (["--data", "DATA", "--weights", "WEIGHTS", "--centers", "nofile.txt"], "no centre file"),
         (["--data", "DATA", "--weights", "OTHER"], "'hand14' was asked for"),
         (["--data", "DATA", "--weights", "WEIGHTS", "--centers", "truth", "truth"], "names a source twice"),
@@ -345,8 +348,25 @@ def test_wrong_calls_say_what_to_do(
 ) -> None:
     names = {"WEIGHTS": str(make("a")), "OTHER": str(make("b", "hand21")), "DATA": str(nyu)}
     call = [names.get(argument, argument) for argument in arguments]
-    assert main(["evaluate", "--dataset", "nyu", "--quiet", *call]) == 1
+    assert main(["evaluate", "dataset", "nyu", "--quiet", *call]) == 1
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--weights", "a"], "--data"),
+        (["--data", "nyu"], "--weights"),
+        (["--data", "nyu", "--weights", "a", "--test-set", "x"], "--test-set"),
+        (["--data", "nyu", "--weights", "a", "--truth", "x"], "--truth"),
+    ],
+)
+def test_missing_options_and_those_of_other_evaluations_are_wrong_usage(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", "dataset", "nyu", *arguments])
+    assert stop.value.code == 2 and message in capsys.readouterr().err
 
 
 def test_a_centre_network_writes_centre_files_and_tells_what_it_is_worth(

@@ -48,7 +48,7 @@ def test_a_dataset_is_evaluated_alike_by_one_process_and_by_two(
 ) -> None:
     fake_nyu.write(tmp_path / "nyu", train=1, test=19)
     path = make_weights(skeleton="hand14")
-    arguments = ["evaluate", "--dataset", "nyu", "--data", "nyu", "--weights", str(path), "--centers", "truth"]
+    arguments = ["evaluate", "dataset", "nyu", "--data", "nyu", "--weights", str(path), "--centers", "truth"]
     (printed, alone), (again, shared) = (_run(arguments, tmp_path, processes) for processes in (1, 2))
     assert printed == again and alone == shared
     assert alone["results"]["v2v_ros"]["frames"] == 19 and "V2V-PoseNet" in printed
@@ -59,7 +59,7 @@ def test_a_dataset_is_evaluated_alike_by_one_process_and_by_two(
 def test_synthetic_sets_are_evaluated_alike_by_one_process_and_by_two(
     make_weights: Callable[..., Path], tmp_path: Path, name: str
 ) -> None:
-    arguments = ["evaluate", "--test-set", name, "--samples", "20", "--weights", str(make_weights())]
+    arguments = ["evaluate", "synthetic", "--test-set", name, "--samples", "20", "--weights", str(make_weights())]
     figures = [_run(arguments, tmp_path, processes)[1] for processes in (1, 2)]
     assert _without_times(figures[0]) == _without_times(figures[1])
     assert figures[0]["test_sets"][name]["samples"] == 20 and figures[0]["test_sets"][name]["recorded"]

@@ -154,7 +154,7 @@ def test_scenes_are_shown_at_30_hz_until_their_end() -> None:
 
 
 def test_the_command_scores_a_scene(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["evaluate", "--tracks", "crossing", "--samples", "6", "--runtime", "torch", "--quiet"]
+    arguments = ["evaluate", "tracks", "crossing", "--samples", "6", "--runtime", "torch", "--quiet"]
     assert main([*arguments, "--json", str(tmp_path / "tracks.json"), "--output", str(tmp_path / "report")]) == 0
     assert "IDF1" in capsys.readouterr().out
     figures = json.loads((tmp_path / "tracks.json").read_text())
@@ -169,18 +169,22 @@ def test_the_command_scores_a_scene(tmp_path: Path, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--tracks", "dancing"], "unknown scene 'dancing'"),
-        (["--tracks", "--calibrate"], "two different things"),
-        (["--tracks", "--dataset", "nyu"], "two different things"),
-        (["--tracks", "--predictions", "mine.txt"], "two different things"),
-        (["--tracks", "--weights", "hand21_lite", "body15_lite"], "one network"),
-        (["--max-subjects", "2"], "--tracks"),
-        (["--tracks", "crossing", "--filter", "magic"], "unknown filter 'magic'"),
+        (["--weights", "hand21_lite", "--test-set", "hand_crops_1"], "--test-set"),
+        (["crossing", "--data", "NYU/"], "--data"),
+        (["crossing", "--filter", "magic"], "invalid choice: 'magic'"),
     ],
 )
-def test_what_makes_no_sense_is_refused(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", *arguments, "--runtime", "torch", "--quiet"]) == 1
-    assert said in capsys.readouterr().err
+def test_options_of_other_evaluations_are_wrong_usage(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", "tracks", *arguments])
+    assert stop.value.code == 2 and said in capsys.readouterr().err
+
+
+def test_scenes_that_there_are_not_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "tracks", "--runtime", "torch", "--quiet", "dancing"]) == 1
+    assert "v2v evaluate tracks: error: unknown scene 'dancing'" in capsys.readouterr().err
 
 
 @pytest.mark.slow

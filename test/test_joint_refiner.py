@@ -228,7 +228,17 @@ def test_one_command_trains_a_refiner_and_evaluation_compares_both_read_outs(
     assert main([*arguments, "--overwrite", "--peaks", str(tmp_path / "refined_peaks")]) == 1
     assert "peaks of other weights" in capsys.readouterr().err
 
-    measure = ["evaluate", "--weights", str(output), "--test-set", "hand_crops_1", "--samples", "8", "--quiet"]
+    measure = [
+        "evaluate",
+        "synthetic",
+        "--weights",
+        str(output),
+        "--test-set",
+        "hand_crops_1",
+        "--samples",
+        "8",
+        "--quiet",
+    ]
     figures = tmp_path / "figures.json"
     assert main([*measure, "--json", str(figures)]) == 0
     assert "read_outs" in capsys.readouterr().out

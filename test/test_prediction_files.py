@@ -1,4 +1,4 @@
-"""``v2v evaluate --predictions`` on small files whose figures are known beforehand."""
+"""``v2v evaluate predictions`` on small files whose figures are known beforehand."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def judge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Judge:
     ) -> tuple[dict[str, Any], str, str]:
         (tmp_path / "mine.txt").write_text("\n".join(prediction) + "\n")
         (tmp_path / "truth.txt").write_text("\n".join(truth) + "\n")
-        files = ["--predictions", str(tmp_path / "mine.txt"), "--truth", str(tmp_path / "truth.txt")]
+        files = [str(tmp_path / "mine.txt"), "--truth", str(tmp_path / "truth.txt")]
         report = tmp_path / "figures.json"
-        code = main(["evaluate", "--dataset", spec.name, *files, "--json", str(report), *options])
+        code = main(["evaluate", "predictions", spec.name, *files, "--json", str(report), *options])
         printed = capsys.readouterr()
         if code:
             assert code == 1
@@ -294,7 +294,7 @@ def test_bad_files_are_named_with_their_lines(
     judge: Judge, prediction: list[str], truth: list[str], message: str
 ) -> None:
     figures, _, error = judge(ICVL, prediction, truth)
-    assert not figures and error.startswith("v2v evaluate: error:")
+    assert not figures and error.startswith("v2v evaluate predictions: error:")
     assert re.search(message, error), error
 
 
@@ -309,20 +309,13 @@ def test_submissions_are_of_hands2017_and_have_names(judge: Judge) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "--predictions is missing"),
-        (["--predictions", "a.txt", "--dataset", "nyu"], "--truth is missing"),
-        (["--predictions", "a.txt"], "--dataset is missing"),
-        (["--predictions", "a.txt", "b.txt", "--dataset", "nyu", "--weights", "w"], "leave --weights out"),
-        (["--predictions", "truth.txt", "truth.txt", "--dataset", "icvl"], "names a file twice"),
-        (["--predictions", "nowhere.txt", "--dataset", "icvl"], "cannot read the file of joints 'nowhere.txt': No"),
-        (["--predictions", "truth.txt", "--dataset", "icvl", "--output", "truth.txt"], "'truth.txt' is a file: choose"),
-        (["--predictions", "truth.txt", "--dataset", "icvl", "--data", "."], "leave --data out"),
-        (["--predictions", "truth.txt", "--dataset", "icvl", "--subject", "1"], "leave --subject out"),
-        (["--predictions", "a.txt", "--dataset", "nyu", "--write-predictions", "b"], "leave --write-predictions out"),
-        (["--predictions", "truth.txt", "--dataset", "icvl", "--intrinsics", "0", "1", "2", "3"], "focal lengths"),
+        (["icvl", "truth.txt", "truth.txt"], "named twice"),
+        (["icvl", "nowhere.txt"], "cannot read the file of joints 'nowhere.txt': No"),
+        (["icvl", "truth.txt", "--subject", "1"], "leave --subject out"),
+        (["icvl", "truth.txt", "--intrinsics", "0", "1", "2", "3"], "focal lengths"),
     ],
 )
-def test_what_is_missing_or_too_much_is_said(
+def test_wrong_calls_say_what_to_do(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -331,9 +324,27 @@ def test_what_is_missing_or_too_much_is_said(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("truth.txt").write_text("\n".join(ROWS))
-    truth = [] if "--truth" in message else ["--truth", "truth.txt"]
-    assert main(["evaluate", *options, *truth]) == 1
+    assert main(["evaluate", "predictions", *options, "--truth", "truth.txt"]) == 1
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "required: NAME, FILE"),
+        (["nyu", "a.txt"], "one of the arguments --truth --data is required"),
+        (["nyu", "a.txt", "--truth", "t.txt", "--data", "."], "not allowed with"),
+        (["nyu", "a.txt", "b.txt", "--truth", "t.txt", "--weights", "w"], "--weights"),
+        (["nyu", "a.txt", "--truth", "t.txt", "--write-predictions", "b"], "--write-predictions"),
+        (["nyu", "a.txt", "--truth", "t.txt", "--output", __file__], "is a file: choose another name"),
+    ],
+)
+def test_what_is_missing_or_too_much_is_wrong_usage(
+    capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", "predictions", *options])
+    assert stop.value.code == 2 and message in capsys.readouterr().err
 
 
 def test_suspicious_files_are_judged_with_a_warning(judge: Judge) -> None:
@@ -374,8 +385,8 @@ def test_several_methods_come_in_one_table_with_files_and_pictures(
         (tmp_path / f"{name}.txt").write_text("\n".join(lines(uvd(truth + np.array([0, 0, offset]), ICVL))))
     files = [str(tmp_path / f"{name}.txt") for name in ("worse", "better", "first", "second")]
     output = tmp_path / "report"
-    arguments = ["--dataset", "icvl", "--predictions", *files[:2], "--truth", *files[2:], "--output", str(output)]
-    assert main(["evaluate", *arguments]) == 0
+    arguments = ["icvl", *files[:2], "--truth", *files[2:], "--output", str(output)]
+    assert main(["evaluate", "predictions", *arguments]) == 0
     report = (output / "report.txt").read_text()
     assert report in capsys.readouterr().out
     # Best first, among ours and among the published ones.
@@ -404,16 +415,22 @@ def test_many_files_of_the_truth_are_named_by_the_first_and_their_number(
     for path, row in zip(files, ROWS, strict=True):
         path.write_text(row + "\n")
     (tmp_path / "mine.txt").write_text("\n".join(ROWS))
-    arguments = ["--predictions", str(tmp_path / "mine.txt"), "--truth", *map(str, files)]
-    assert main(["evaluate", "--dataset", "icvl", *arguments]) == 0
+    arguments = [str(tmp_path / "mine.txt"), "--truth", *map(str, files)]
+    assert main(["evaluate", "predictions", "icvl", *arguments]) == 0
     assert f"truth: {files[0]} and 5 more: 6 frames" in capsys.readouterr().out
 
 
 def test_the_help_is_enough_to_score_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(["evaluate", "--help"])
+        main(["evaluate", "predictions", "--help"])
     text = capsys.readouterr().out
-    for words in ("--predictions mine.txt --truth", "one frame a line", "column and row in pixels", "'invalid'", "63"):
+    for words in (
+        "predictions icvl mine.txt --truth",
+        "one frame a line",
+        "column and row in pixels",
+        "'invalid'",
+        "63",
+    ):
         assert words in text
     assert tuple(SPECS) == DATASETS
 

@@ -412,7 +412,7 @@ def test_a_joint_refiner_learns_from_a_dataset(
     assert "found" in capsys.readouterr().out
     evaluate = [
         "evaluate",
-        "--dataset",
+        "dataset",
         "nyu",
         "--data",
         str(nyu),

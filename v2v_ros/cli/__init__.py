@@ -32,6 +32,7 @@ from . import (
     view,
 )
 from .common import CommandError
+from .old_spellings import new_spelling
 
 __all__ = ["main"]
 
@@ -68,8 +69,13 @@ def _interruptible() -> Iterator[None]:
 
 
 def _run(arguments: list[str] | None) -> int:
+    words = sys.argv[1:] if arguments is None else arguments
+    spelling = new_spelling(words)
+    if spelling is not None:
+        print(f"v2v {words[0]}: error: write: {spelling}", file=sys.stderr)
+        return 2
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(words)
     logging.basicConfig(level=logging.WARNING, format="v2v: %(message)s")
     try:
         try:

@@ -1,4 +1,4 @@
-"""``v2v benchmark``: how long every stage takes, or how fast a dataset is read."""
+"""``v2v benchmark``: how long every stage takes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..recorded.datasets import NAMES
-from .common import DEFAULT_SKELETON, CommandError, Commands, command, network_options, positive, write_figures
+from .common import DEFAULT_SKELETON, Commands, command, network_options, positive, write_figures
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
 
 _EXAMPLE = """v2v benchmark --output benchmark/
   v2v benchmark --full --ros 30,90 --output benchmark/
-  v2v benchmark --networks full --runtimes torch,openvino --batches 1,4 --subjects 1..4
-  v2v benchmark --data NYU/ --dataset nyu --cache cache/nyu"""
+  v2v benchmark --networks full --runtimes torch,openvino --batches 1,4 --subjects 1..4"""
 
 
 def add(commands: Commands) -> None:
@@ -26,8 +24,7 @@ def add(commands: Commands) -> None:
         commands,
         "benchmark",
         run,
-        "Time every stage of a frame on this machine, and what the machine could do at best (docs/performance.md); "
-        "or the reader of a dataset (docs/datasets.md).",
+        "Time every stage of a frame on this machine, and what the machine could do at best (docs/performance.md).",
         _EXAMPLE,
     )
     network_options(sub)
@@ -55,11 +52,6 @@ def add(commands: Commands) -> None:
         help="measure the nodes over DDS as well, at these rates of the camera in Hz (30)",
     )
     sub.add_argument("--seconds", type=positive(float), default=12.0, help="with --ros: time at each rate (12)")
-    sub.add_argument("--data", type=Path, metavar="DIR", help="time the reader of the dataset in this folder instead")
-    sub.add_argument("--dataset", choices=NAMES, help="which one it is (default: those whose layout is found)")
-    sub.add_argument("--split", choices=("train", "test"), default="train", help="of the dataset (train)")
-    sub.add_argument("--subject", type=int, default=0, metavar="N", help="msra: the subject that is tested on (0)")
-    sub.add_argument("--cache", type=Path, metavar="FOLDER", help="time its cache as well")
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -86,8 +78,6 @@ def _numbers(kind: Callable[[str], float]) -> Callable[[str], tuple[float, ...]]
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    if options.data is not None:
-        return _readers(options)
     from ..benchmark import run_benchmark
     from ..benchmark.report import text
 
@@ -125,25 +115,3 @@ def _plan(options: argparse.Namespace) -> Plan:
         ros_seconds=options.seconds,
         **({**everything(weights), **given} if options.full else given),
     )
-
-
-def _readers(options: argparse.Namespace) -> dict[str, Any]:
-    from ..recorded.datasets.registry import find_datasets, open_dataset
-    from ..recorded.datasets.speed import REQUIRED, frames_per_second
-
-    if not options.data.is_dir():
-        raise CommandError(f"the folder '{options.data}' does not exist")
-    found = [(options.dataset, options.data)] if options.dataset else find_datasets(options.data)
-    if not found:
-        raise CommandError(f"no dataset is in '{options.data}': see 'v2v data check'")
-    figures: dict[str, Any] = {"required_frames_per_second": REQUIRED, "readers": {}}
-    for name, folder in found:
-        subject = options.subject if name == "msra" else None
-        for kind, cache in (("files", None), ("cache", options.cache)):
-            if kind == "cache" and cache is None:
-                continue
-            dataset = open_dataset(name, folder, options.split, test_subject=subject, cache=cache)
-            speed = frames_per_second(dataset, frames=options.frames)
-            figures["readers"][f"{name} {kind}"] = speed
-            print(f"{name:10} {kind:6} {speed['frames_per_second']:8,.0f} frames/s of {speed['frames']}", flush=True)
-    return figures

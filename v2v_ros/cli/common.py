@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 DEFAULT_SKELETON = "hand21"
 READ_OUTS = ("auto", "refiner", "peaks")  # as in v2v_ros.model.read_out, which takes longer to import
+FILTERS = ("none", "kalman", "one_euro")  # as in v2v_ros.estimator.tracking.filters, likewise
 
 
 class CommandError(Exception):
@@ -30,6 +32,7 @@ def command(
     run: Callable[[argparse.Namespace], dict[str, Any] | None],
     text: str,
     example: str,
+    details: str = "",
 ) -> argparse.ArgumentParser:
     """Declare a command with the options that all have.
 
@@ -39,9 +42,15 @@ def command(
         run: Carries it out; returns the figures that ``--json`` writes.
         text: What it does, a sentence.
         example: One call of it, or more.
+        details: What its own help says beside the sentence.
     """
-    form = argparse.RawDescriptionHelpFormatter
-    sub = commands.add_parser(name, help=text, description=text, epilog=f"example:\n  {example}", formatter_class=form)
+    sub = commands.add_parser(
+        name,
+        help=text,
+        description=f"{text}\n\n{details}" if details else text,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     sub.set_defaults(command=run)
     sub.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file as well")
     sub.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -49,17 +58,63 @@ def command(
     return sub
 
 
-def network_options(sub: argparse.ArgumentParser, *, several: bool = False) -> None:
-    """Add ``--weights``, ``--device``, ``--runtime``, ``--read-out`` and ``--threads``; several weights make a list."""
-    text = "name of shipped weights or path of a file (default: see 'v2v info')"
-    sub.add_argument("--weights", nargs="+" if several else None, metavar="WEIGHTS", help=text)
+def command_group(
+    commands: Commands, name: str, modules: Sequence[ModuleType], text: str, example: str
+) -> argparse.ArgumentParser:
+    """Declare a command that has commands of its own, and by itself lists them.
+
+    Args:
+        commands: The parser's list of commands.
+        name: What the user types.
+        modules: Of its commands, each with a function ``add``.
+        text: What it is for, a sentence.
+        example: One call of it, or more.
+    """
+    form = argparse.RawDescriptionHelpFormatter
+    sub = commands.add_parser(name, help=text, description=text, epilog=f"example:\n  {example}", formatter_class=form)
+    own = sub.add_subparsers(title="commands", dest="subcommand", metavar="COMMAND")
+
+    def list_commands(_: argparse.Namespace) -> None:
+        sub.print_help()
+        raise SystemExit(2)  # nothing was done, which a script must notice
+
+    sub.set_defaults(command=list_commands)
+    for module in modules:
+        module.add(own)
+    for own_name, parser in own.choices.items():
+        parser.set_defaults(name=f"{name} {own_name}")  # what errors begin with
+    return sub
+
+
+def network_options(
+    sub: argparse.ArgumentParser, *, several: bool = False, required: bool = False, read_out: bool = True
+) -> None:
+    """Add ``--weights``, ``--device``, ``--runtime``, ``--threads`` and ``--read-out``.
+
+    Args:
+        sub: The command's parser.
+        several: Weights are a list.
+        required: Weights must be named.
+        read_out: Add ``--read-out``.
+    """
+    text = "name of shipped weights or path of a file" + ("" if required else " (default: see 'v2v info')")
+    sub.add_argument("--weights", nargs="+" if several else None, required=required, metavar="WEIGHTS", help=text)
     sub.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     text = "what runs the network: auto, torch, openvino or onnxruntime (default: auto)"
     sub.add_argument("--runtime", default="auto", help=text)
-    text = "how joints are read off the heatmaps: peaks (each by itself), refiner, or auto: refiner where there is one"
-    sub.add_argument("--read-out", choices=READ_OUTS, default="auto", help=f"{text} (default: auto)")
+    if read_out:
+        text = "how joints are read off the heatmaps: peaks (each by itself), refiner, or auto: refiner where there is"
+        sub.add_argument("--read-out", choices=READ_OUTS, default="auto", help=f"{text} one (default: auto)")
     text = "CPU threads for the network; 0: as many as the runtime sees fit (default: 0)"
     sub.add_argument("--threads", type=int, default=0, metavar="N", help=text)
+
+
+def folder(text: str) -> Path:
+    """Argument type for a folder to write into, which need not be there."""
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"names a folder, but '{path}' is a file: choose another name")
+    return path
 
 
 def write_figures(

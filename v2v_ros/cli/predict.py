@@ -6,11 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .common import DEFAULT_SKELETON, CommandError, Commands, command, network_options, positive
+from .common import DEFAULT_SKELETON, FILTERS, CommandError, Commands, command, network_options, positive
 from .progress import Progress
 
 ROLLS = (0, 90, 180, 270)  # as in v2v_ros.geometry.camera_roll
-FILTERS = ("none", "kalman", "one_euro")  # as in v2v_ros.estimator.tracking.filters, which takes longer to import
 
 
 def add(commands: Commands) -> None:

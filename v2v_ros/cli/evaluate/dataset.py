@@ -1,4 +1,4 @@
-"""``v2v evaluate --data``: networks on the test split of a dataset, beside the published results."""
+"""``v2v evaluate dataset``: networks on the test split of a dataset, beside the published results."""
 
 from __future__ import annotations
 
@@ -9,40 +9,47 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .common import CommandError
-from .progress import Progress
+from ...recorded.datasets import NAMES
+from ..common import CommandError, Commands, command, network_options, positive
+from ..progress import Progress
+from .common import output_option
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
 
-    from ..evaluation.processes import Processes
-    from ..geometry.camera import Intrinsics
-    from ..recorded.datasets.frame_set import FrameSet
-
-EXAMPLES = """v2v evaluate --dataset nyu --data NYU/ --weights nyu.safetensors --output report/
-  v2v evaluate --dataset nyu --data NYU/ --weights nyu_run/epoch_*.safetensors
-  v2v evaluate --dataset msra --data MSRA/ --subject all --weights 'msra{subject}.safetensors'
-  v2v evaluate --dataset hands2017 --data HANDS/ --weights h.safetensors --write-predictions submission.txt
-  torchrun --nproc_per_node 4 -m v2v_ros.cli evaluate --dataset nyu --data NYU/ --weights nyu.safetensors"""
+    from ...evaluation.processes import Processes
+    from ...geometry.camera import Intrinsics
+    from ...recorded.datasets.frame_set import FrameSet
 
 
-def add_options(sub: argparse.ArgumentParser) -> None:
-    """Add the options for a dataset's folder."""
-    group = sub.add_argument_group(
-        "a dataset's folder",
-        "Run --weights on the test split of a dataset and print its figures beside the published ones. Of several "
-        "weights the joints are averaged, as the published figures are averages over epochs. Frames without a centre "
-        "count as missed. With --predictions, --data has the truth.",
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    sub = command(
+        commands,
+        "dataset",
+        run,
+        "Run weights on the test split of a dataset and print its figures beside the published ones.",
+        "v2v evaluate dataset nyu --data NYU/ --weights nyu.safetensors --output report/\n"
+        "  v2v evaluate dataset nyu --data NYU/ --weights nyu_run/epoch_*.safetensors\n"
+        "  v2v evaluate dataset msra --data MSRA/ --subject all --weights 'msra{subject}.safetensors'\n"
+        "  v2v evaluate dataset hands2017 --data HANDS/ --weights h.safetensors --write-predictions submission.txt\n"
+        "  torchrun --nproc_per_node 4 -m v2v_ros.cli evaluate dataset nyu --data NYU/ --weights nyu.safetensors",
+        "Of several weights the joints are averaged, as the published figures are averages over epochs. Frames without "
+        "a centre count as missed.",
     )
-    group.add_argument("--data", type=Path, metavar="DIR", help="the folder of --dataset; see docs/datasets.md")
-    group.add_argument(
+    sub.add_argument("dataset", choices=NAMES, metavar="NAME", help=f"of the dataset: {', '.join(NAMES)}")
+    sub.add_argument("--data", type=Path, required=True, metavar="DIR", help="its folder; see docs/datasets.md")
+    network_options(sub, several=True, required=True)
+    sub.add_argument("--samples", type=positive(int), metavar="N", help="only so many frames, evenly spread")
+    output_option(sub)
+    sub.add_argument(
         "--subject",
         metavar="N|all",
         help="msra: the subject to test on; all: every one in turn, --weights with '{subject}' in their names",
     )
-    group.add_argument(
+    sub.add_argument(
         "--centers",
         nargs="+",
         metavar="WHERE",
@@ -50,39 +57,40 @@ def add_options(sub: argparse.ArgumentParser) -> None:
         help="of the cubes: released (centre files in DIR/centers), truth, or a centre file or a folder of them; "
         "several are compared (released)",
     )
-    group.add_argument(
+    sub.add_argument(
         "--decode",
         choices=("auto", "exact", "published"),
         default="auto",
         help="joints between heatmap cells, or the highest cell as the paper's code; auto: as trained (auto)",
     )
-    group.add_argument("--cache", type=Path, metavar="FOLDER", help="the dataset's cache, if one was written")
-    group.add_argument(
+    sub.add_argument("--cache", type=Path, metavar="FOLDER", help="the dataset's cache, if one was written")
+    sub.add_argument(
         "--write-predictions",
         type=Path,
         metavar="FILE",
         help="write the joints of all frames as 'u v d' lines ('invalid': not in use), for hands2017 as a submission",
     )
+    sub.add_argument(
+        "--intrinsics",
+        type=float,
+        nargs=4,
+        metavar=("FX", "FY", "CX", "CY"),
+        help="of the camera, in pixels (default: the dataset's)",
+    )
 
 
-def run_dataset(options: argparse.Namespace) -> dict[str, Any] | None:
-    """Print and write the figures of networks on a dataset; None in all processes but the first."""
-    from ..evaluation.on_datasets.dataset_report import (
+def run(options: argparse.Namespace) -> dict[str, Any] | None:
+    from ...evaluation.on_datasets.dataset_report import (
         coverage_text,
         dataset_figures,
         dataset_report,
         published,
         write_dataset_report,
     )
-    from ..evaluation.processes import processes
-    from ..evaluation.reports import plots
-    from ..recorded.datasets.specs import get_spec
+    from ...evaluation.processes import processes
+    from ...evaluation.reports import plots
+    from ...recorded.datasets.specs import get_spec
 
-    if options.dataset is None or options.data is None or options.weights is None:
-        raise CommandError("evaluating on a dataset needs --dataset, --data and --weights")
-    for name in ("test_set", "frames", "calibrate", "write", "record"):
-        if getattr(options, name):
-            raise CommandError(f"--{name.replace('_', '-')} and --dataset are two different things to do: choose one")
     spec = get_spec(options.dataset)
     _check(options)
     if not spec.test_labels and options.write_predictions is None:
@@ -100,7 +108,7 @@ def run_dataset(options: argparse.Namespace) -> dict[str, Any] | None:
         if spec.test_labels:
             results[name] = {**dataset_figures(run.errors_mm, spec), "centers": source, "coverage": dict(run.counts)}
     for warning in dict.fromkeys([*warnings, *(warning for run in runs.values() for warning in run.warnings)]):
-        print(f"v2v evaluate: warning: {warning}", file=sys.stderr)
+        print(f"v2v evaluate dataset: warning: {warning}", file=sys.stderr)
     if options.write_predictions is not None:
         _write_predictions(options, runs[options.centers[0]])
     if not results:
@@ -143,14 +151,14 @@ def _joints(options: argparse.Namespace, centers: str, group: Processes) -> _Run
     import numpy as np
     import torch
 
-    from ..evaluation.metrics import joint_errors
-    from ..evaluation.on_datasets.dataset import Ensemble, batches, predict
-    from ..geometry.camera import Intrinsics
-    from ..model import weights
-    from ..recorded.datasets.frame_set import TRUTH, frame_set
-    from ..recorded.datasets.projection import projection_warning
-    from ..recorded.datasets.registry import open_dataset
-    from ..recorded.datasets.specs import get_spec
+    from ...evaluation.metrics import joint_errors
+    from ...evaluation.on_datasets.dataset import Ensemble, batches, predict
+    from ...geometry.camera import Intrinsics
+    from ...model import weights
+    from ...recorded.datasets.frame_set import TRUTH, frame_set
+    from ...recorded.datasets.projection import projection_warning
+    from ...recorded.datasets.registry import open_dataset
+    from ...recorded.datasets.specs import get_spec
 
     spec, run = get_spec(options.dataset), _Run()
     camera = spec.intrinsics
@@ -213,10 +221,10 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _check_weights(options: argparse.Namespace) -> list[str]:
-    """Warnings about what the weights were trained on; before anything is run, as that may take hours."""
-    from ..evaluation.on_datasets.trained_on import check_trained_on
-    from ..model import weights
-    from ..recorded.datasets.specs import get_spec
+    """Return warnings about what the weights were trained on; before anything is run, as that may take hours."""
+    from ...evaluation.on_datasets.trained_on import check_trained_on
+    from ...model import weights
+    from ...recorded.datasets.specs import get_spec
 
     spec = get_spec(options.dataset)
     warnings = []
@@ -241,7 +249,7 @@ def _check_complete(frames: FrameSet) -> None:
 
 
 def _subjects(options: argparse.Namespace, dataset: str) -> list[int | None]:
-    from ..recorded.datasets.msra import SUBJECTS
+    from ...recorded.datasets.msra import SUBJECTS
 
     if dataset != "msra":
         if options.subject is not None:
@@ -261,8 +269,8 @@ def _subjects(options: argparse.Namespace, dataset: str) -> list[int | None]:
 def _write_predictions(options: argparse.Namespace, run: _Run) -> None:
     import numpy as np
 
-    from ..evaluation.predictions.files import write_submission, write_uvd
-    from ..recorded.datasets.specs import get_spec
+    from ...evaluation.predictions.files import write_submission, write_uvd
+    from ...recorded.datasets.specs import get_spec
 
     joints = np.concatenate(run.joints)
     if options.dataset == "hands2017":

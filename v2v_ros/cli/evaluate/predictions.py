@@ -1,4 +1,4 @@
-"""``v2v evaluate --predictions``: files of joints, by any method, against the truth of a dataset."""
+"""``v2v evaluate predictions``: files of joints, by any method, against the truth of a dataset."""
 
 from __future__ import annotations
 
@@ -7,53 +7,64 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..recorded.datasets import NAMES
-from .common import CommandError
+from ...recorded.datasets import NAMES
+from ..common import CommandError, Commands, command
+from .common import output_option
 
-EXAMPLES = """v2v evaluate --dataset icvl --predictions mine.txt --truth icvl_test_groundtruth_label.txt
-  v2v evaluate --dataset icvl --predictions mine.txt --data ICVL/
-  v2v evaluate --dataset nyu --predictions a.txt b.txt --truth nyu_test_groundtruth_label.txt --output report/
-  v2v evaluate --dataset itop_side --predictions mine.csv --truth truth.txt --form world --unit m
-  v2v evaluate --dataset hands2017 --predictions submission.txt --truth labels.txt --form submission"""
-
-_FORMATS = """Judge any method's joints: one frame a line, three numbers per joint, in the dataset's joint order.
+_FORMATS = """The files have one frame a line, three numbers per joint, in the dataset's joint order.
 Separators are spaces, tabs, commas or semicolons; a line may begin with the frame's name or index.
 
   uvd         column and row in pixels, depth in mm (ITOP: m), in the order of the test set
   world       x y z in the dataset's world frame (NYU, MSRA, ITOP: y up), mm (ITOP: m)
   submission  image name, tab, 63 world coordinates in mm (HANDS 2017)
 
-The truth is a file, or with --data the labels of the dataset's own test split; of msra all nine subjects, or the
---subject that is given. Joints per frame: icvl 16, nyu 14, msra and hands2017 21, itop 15. Frames are matched by
+The truth is a file (--truth), or the labels of the dataset's own test split (--data); of msra all nine subjects, or
+the --subject that is given. Joints per frame: icvl 16, nyu 14, msra and hands2017 21, itop 15. Frames are matched by
 name if both files have names, otherwise by line; both need the same number. A frame that the protocol leaves out is
 a line 'invalid' in the truth, or missing from one of the files or both (ITOP's 4,863 valid frames). A line 'invalid'
 in the predictions alone is a missed frame: it counts as a failure, and a warning tells how many there are. Errors are
 distances in space: u v d are turned into points with the intrinsics that the literature scores with."""
 
 
-def add_options(sub: argparse.ArgumentParser) -> None:
-    """Add the options for files of joints, and ``--dataset``."""
-    sub.add_argument("--dataset", choices=NAMES, help="whose joints, camera and published results")
-    group = sub.add_argument_group("files of joints", _FORMATS)
-    group.add_argument("--predictions", type=Path, nargs="+", metavar="FILE", help="one for each method, to compare")
-    group.add_argument("--truth", type=Path, nargs="+", metavar="FILE", help="the labels; several follow one another")
-    group.add_argument(
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    sub = command(
+        commands,
+        "predictions",
+        run,
+        "Judge any method's joints, in files, against the truth of a dataset and beside the published results.",
+        "v2v evaluate predictions icvl mine.txt --truth icvl_test_groundtruth_label.txt\n"
+        "  v2v evaluate predictions icvl mine.txt --data ICVL/\n"
+        "  v2v evaluate predictions nyu a.txt b.txt --truth nyu_test_groundtruth_label.txt --output report/\n"
+        "  v2v evaluate predictions itop_side mine.csv --truth truth.txt --form world --unit m\n"
+        "  v2v evaluate predictions hands2017 submission.txt --truth labels.txt --form submission",
+        _FORMATS,
+    )
+    text = f"of the dataset: {', '.join(NAMES)}"
+    sub.add_argument("dataset", choices=NAMES, metavar="NAME", help=text)
+    sub.add_argument("predictions", type=Path, nargs="+", metavar="FILE", help="one for each method, to compare")
+    truth = sub.add_mutually_exclusive_group(required=True)
+    truth.add_argument("--truth", type=Path, nargs="+", metavar="FILE", help="the labels; several follow one another")
+    truth.add_argument("--data", type=Path, metavar="DIR", help="the dataset's folder, for its own labels")
+    sub.add_argument("--subject", metavar="N|all", help="msra, with --data: whose frames the files have (all)")
+    output_option(sub)
+    sub.add_argument(
         "--form",
         choices=("auto", "uvd", "world", "submission"),
         default="auto",
         help="of the predictions (auto: world coordinates have negative numbers, pixels do not)",
     )
-    group.add_argument(
+    sub.add_argument(
         "--truth-form", choices=("auto", "uvd", "world", "submission"), default="auto", help="of the truth (auto)"
     )
-    group.add_argument(
+    sub.add_argument(
         "--unit", choices=("auto", "mm", "m"), default="auto", help="of the predictions' numbers (auto: by size)"
     )
-    group.add_argument("--truth-unit", choices=("auto", "mm", "m"), default="auto", help="of the truth's (auto)")
+    sub.add_argument("--truth-unit", choices=("auto", "mm", "m"), default="auto", help="of the truth's (auto)")
     text = "of world coordinates in the predictions (default: the dataset's)"
-    group.add_argument("--y-axis", choices=("up", "down"), help=text)
-    group.add_argument("--truth-y-axis", choices=("up", "down"), help="of those in the truth (default: the dataset's)")
-    group.add_argument(
+    sub.add_argument("--y-axis", choices=("up", "down"), help=text)
+    sub.add_argument("--truth-y-axis", choices=("up", "down"), help="of those in the truth (default: the dataset's)")
+    sub.add_argument(
         "--intrinsics",
         type=float,
         nargs=4,
@@ -62,20 +73,19 @@ def add_options(sub: argparse.ArgumentParser) -> None:
     )
 
 
-def run_predictions(options: argparse.Namespace) -> dict[str, Any]:
-    """Print and write the figures of all files of predictions."""
-    _check(options)
-
+def run(options: argparse.Namespace) -> dict[str, Any]:
     import torch
 
-    from ..evaluation import metrics
-    from ..evaluation.on_datasets import dataset_report
-    from ..evaluation.predictions import checks, files
-    from ..evaluation.predictions.truth import dataset_truth
-    from ..evaluation.reports import plots
-    from ..geometry.camera import Intrinsics
-    from ..recorded.datasets.specs import get_spec
+    from ...evaluation import metrics
+    from ...evaluation.on_datasets import dataset_report
+    from ...evaluation.predictions import checks, files
+    from ...evaluation.predictions.truth import dataset_truth
+    from ...evaluation.reports import plots
+    from ...geometry.camera import Intrinsics
+    from ...recorded.datasets.specs import get_spec
 
+    if options.truth is not None and options.subject is not None:
+        raise CommandError("--truth names the labels: leave --subject out, or --truth to take the dataset's own")
     spec = get_spec(options.dataset)
     intrinsics: tuple[float, float, float, float] | None = None
     if options.intrinsics is not None:
@@ -107,7 +117,7 @@ def run_predictions(options: argparse.Namespace) -> dict[str, Any]:
     print()
     print(dataset_report.dataset_report(results, spec))
     for warning in warnings:
-        print(f"v2v evaluate: warning: {warning}", file=sys.stderr)
+        print(f"v2v evaluate predictions: warning: {warning}", file=sys.stderr)
     if options.output is not None:
         dataset_report.write_dataset_report(options.output, results, spec)
         if not plots.available():
@@ -122,26 +132,9 @@ def run_predictions(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _check(options: argparse.Namespace) -> None:
-    """Make sure that all is given, and no more."""
-    for name in ("predictions", "truth", "dataset"):
-        if getattr(options, name) is None and not (name == "truth" and options.data is not None):
-            raise CommandError(
-                f"files of joints need --predictions, --dataset, and --truth or --data: --{name} is missing"
-                + (" (or --data DIR, for the labels of the dataset itself)" if name == "truth" else "")
-            )
-    for name in ("weights", "test_set", "frames", "write", "write_predictions"):
-        if getattr(options, name) is not None:
-            flag = name.replace("_", "-")
-            raise CommandError(f"--predictions are judged without a network: leave --{flag} out")
-    for name in ("data", "subject"):
-        if options.truth is not None and getattr(options, name) is not None:
-            raise CommandError(f"--truth names the labels: leave --{name} out, or --truth to take the dataset's own")
-
-
 def _subjects(options: argparse.Namespace) -> list[int | None]:
     """Return which of MSRA's subjects the predictions are of."""
-    from ..recorded.datasets.msra import SUBJECTS
+    from ...recorded.datasets.msra import SUBJECTS
 
     if options.dataset != "msra":
         if options.subject is not None:
@@ -171,5 +164,5 @@ def _names(paths: list[Path]) -> list[str]:
     """Return what to call the files: without folder and suffix where that tells them apart."""
     stems = [path.stem for path in paths]
     if len(set(paths)) < len(paths):
-        raise CommandError("--predictions names a file twice")
+        raise CommandError("a file of joints is named twice")
     return stems if len(set(stems)) == len(stems) else [str(path) for path in paths]

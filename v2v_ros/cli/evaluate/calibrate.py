@@ -1,0 +1,63 @@
+"""``v2v evaluate calibrate``: fit what scores and covariances mean, into the weights' file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..common import Commands, command, network_options, positive
+from .common import part_progress
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    sub = command(
+        commands,
+        "calibrate",
+        run,
+        "Fit scores and covariances on synthetic samples that are in no test set, and write them into the weights' "
+        "file.",
+        "v2v evaluate calibrate --weights my.safetensors",
+    )
+    network_options(sub, required=True, read_out=False)
+    sub.add_argument("--samples", type=positive(int), metavar="N", help="only so many, the first ones")
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    from ...evaluation.synthetic import calibrate
+    from ...evaluation.synthetic_sets import CALIBRATION_SETS
+    from ...model import weights
+
+    path = weights.find(options.weights)
+    loaded = weights.load(path)
+    with part_progress(CALIBRATION_SETS[loaded.skeleton.kind], options) as bar:
+        fitted = calibrate(
+            loaded,
+            device=options.device,
+            runtime=options.runtime,
+            threads=options.threads,
+            samples=options.samples,
+            tick=bar.step,
+        )
+    assert fitted.calibration is not None
+    weights.save(fitted, path, half=_half(path))
+    tables = {"peaks": fitted.calibration}
+    if fitted.refiner is not None and fitted.refiner.calibration is not None:
+        tables["refiner"] = fitted.refiner.calibration
+    content = {name: table.to_dict() for name, table in tables.items()}
+    for name, table in content.items():
+        print(f"{name}\n{'confidence':>12}{'score':>8}{'variance factor':>18}")
+        for confidence, probability, factor in zip(*table.values(), strict=True):
+            print(f"{confidence:12.3f}{probability:8.3f}{factor:18.3g}")
+    print(f"written into {path}")
+    return content
+
+
+def _half(path: Path) -> bool:
+    """Return whether a weights file holds half precision, which it is to keep."""
+    import torch
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return any(file.get_tensor(name).dtype == torch.float16 for name in file.keys())  # noqa: SIM118
