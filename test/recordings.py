@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from v2v_ros.cli import main
 from v2v_ros.geometry.camera import Intrinsics
 from v2v_ros.geometry.distortion import distort
+from v2v_ros.synthetic.hand.kinematics import pose_hand, sample_shape
+from v2v_ros.synthetic.hand.motion import moving_pose
+from v2v_ros.synthetic.scenes.depth_camera import DepthCamera
 from v2v_ros.synthetic.scenes.one import CAMERA, SyntheticFrame, SyntheticSequence
 
 IMAGE, INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo"
 DEPTH_TOPIC, INFO_TOPIC = "/camera/depth/image_rect", "/camera/depth/camera_info"
 PERIOD = 1 / 30  # seconds
+WIDE = Intrinsics(400.0, 400.0, 319.5, 239.5, 640, 480)
 START = 1_700_000_000 * 10**9  # nanoseconds; when every recording begins
 
 
@@ -57,6 +62,19 @@ def shots(frames: int, seed: int = 4) -> list[Shot]:
     return [
         Shot(frame.depth, time_of(index), time_of(index), info={}) for index, frame in enumerate(rendered(frames, seed))
     ]
+
+
+def aside(frames: int) -> list[SyntheticFrame]:
+    """A hand 30 degrees off the axis of :data:`WIDE`, at 30 Hz."""
+    camera = DepthCamera("hand", WIDE, 1.0, torch.Generator().manual_seed(0))
+    shape = sample_shape(1, torch.Generator().manual_seed(0))
+    made = []
+    for index in range(frames):
+        joints, surface = pose_hand(shape, moving_pose(shape, 100, index * PERIOD))
+        shift = torch.tensor([0.28, 0.16, 0.55]) - joints[0].mean(dim=0)
+        depth = camera.picture(replace(surface, centers=surface.centers + shift))
+        made.append(SyntheticFrame(depth, (joints[0] + shift).numpy()))
+    return made
 
 
 def write(
