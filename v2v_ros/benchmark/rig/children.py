@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_GRACE = 5.0  # seconds to end after SIGINT
+_GRACE = 20.0  # seconds to end after SIGINT; on a busy machine five are not enough
 
 
 class ChildError(RuntimeError):
