@@ -391,7 +391,7 @@ class Bags:
             return
         from rosbags.rosbag2 import StoragePlugin, Writer
 
-        from v2v_ros.recorded.bags import typestore
+        from v2v_ros.recorded.bag_messages import typestore
 
         store = typestore()
         for plugin, suffix in ((StoragePlugin.MCAP, ".mcap"), (StoragePlugin.SQLITE3, ".db3")):

@@ -165,7 +165,7 @@ def predict(bag: Path, *options: str, code: int = 0, topic: str = DEPTH_TOPIC) -
     """The messages that ``v2v predict`` makes of a bag."""
     from rosbags.rosbag2 import Reader
 
-    from v2v_ros.recorded.bags import SKELETON_ARRAY, typestore
+    from v2v_ros.recorded.bag_messages import SKELETON_ARRAY, typestore
 
     output = bag.with_name(f"{bag.name}_skeletons.mcap")
     topics = ["--depth-topic", topic, "--info-topic", INFO_TOPIC]

@@ -20,7 +20,7 @@ pytest.importorskip("rosbags", reason="rosbags is not installed")
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from v2v_ros.recorded.bags import MESSAGES, typestore
+from v2v_ros.recorded.bag_messages import MESSAGES, typestore
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -416,3 +416,8 @@ def test_weights_of_a_package(untrained_weights: Path, tmp_path: Path, monkeypat
     untrained_weights.rename(tmp_path / "share" / "my_robot" / "x.safetensors")
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
     assert find("package://my_robot/x.safetensors").read_bytes()[8:9] == b"{"
+
+
+def test_frame_lists_need_no_rosbags() -> None:
+    code = "import sys; sys.modules['rosbags'] = None; import v2v_ros.recorded.predict, v2v_ros.viewer.sources"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import metrics
-
 # The rows that papers on ITOP report (Haque et al., ECCV 2016): of both sides together, upper and lower body last.
 BODY_PARTS = {
     "head": ("head",),
@@ -141,9 +139,9 @@ def plain(value: Any) -> Any:
 def error_figures(errors: torch.Tensor) -> dict[str, float]:
     """Mean, median and share of missed joints, of errors in millimetres."""
     return {
-        "mean_mm": metrics.mean_error(errors),
-        "median_mm": metrics.median_error(errors),
-        "missed_share": metrics.missed_share(errors),
+        "mean_mm": mean_error(errors),
+        "median_mm": median_error(errors),
+        "missed_share": missed_share(errors),
     }
 
 
@@ -155,8 +153,8 @@ def by_group(errors: torch.Tensor, groups: list[str]) -> dict[str, dict[str, Any
         result[name] = {
             "samples": len(some),
             **error_figures(some),
-            "success_30mm": metrics.success_rate(some, SUCCESS_MM),
-            "map_10cm": metrics.mean_precision(some, PRECISION_MM),
+            "success_30mm": success_rate(some, SUCCESS_MM),
+            "map_10cm": mean_precision(some, PRECISION_MM),
         }
     return result
 

@@ -6,19 +6,6 @@ Reads the sqlite3 and mcap storages, writes mcap. The work is done by the librar
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-
-from ..geometry.skeletons import get_skeleton
-
-if TYPE_CHECKING:
-    from rosbags.typesys.store import Typestore
-
-    from ..geometry.estimate import SkeletonEstimate
-
 import logging
 import os
 import struct
@@ -26,19 +13,21 @@ import tempfile
 from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.util import find_spec
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..geometry.camera import Intrinsics
 from ..geometry.distortion import Rectifier
+from ..geometry.skeletons import get_skeleton
 from ..io.depth import decode_compressed_depth, decode_image
 from ..io.depth_checks import doubt
 from ..io.headers import Times, choose_times, frame_name
@@ -223,6 +212,8 @@ def write_skeletons(
     _require_rosbags()
     from rosbags.rosbag2 import StoragePlugin, Writer
 
+    from .bag_messages import SKELETON_ARRAY, skeleton_array, typestore
+
     store = typestore()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -286,6 +277,8 @@ class _BagReader:
 def _open(path: str | Path) -> Generator[_BagReader, None, None]:
     _require_rosbags()
     from rosbags.rosbag2 import Reader
+
+    from .bag_messages import typestore
 
     path = Path(path)
     if path.suffix == ".bag":
@@ -397,88 +390,3 @@ def _decode(image: Any, message_type: str, unit: float) -> NDArray[np.float32]:
 
 def _encoding(image: Any, message_type: str) -> str:
     return str(image.format if message_type == COMPRESSED_IMAGE else image.encoding)
-
-
-SKELETON = "v2v_ros/msg/Skeleton"
-SKELETON_ARRAY = "v2v_ros/msg/SkeletonArray"
-
-# The fields of msg/*.msg, which an installation without ROS does not have as files; a test keeps them equal.
-MESSAGES = {
-    SKELETON: """
-uint8 HAND=1
-uint8 BODY=2
-uint8 UNKNOWN=0
-uint8 LEFT=1
-uint8 RIGHT=2
-uint8 DETECTED=0
-uint8 TRACKED=1
-uint8 PREDICTED=2
-string id
-uint8 kind
-uint8 side
-uint8 tracking_state
-float32 score
-geometry_msgs/Point center
-float32 cube_edge
-geometry_msgs/Point[] points
-float32[] scores
-float32[] covariances
-geometry_msgs/Vector3[] velocities
-""",
-    SKELETON_ARRAY: """
-std_msgs/Header header
-string skeleton
-v2v_ros/Skeleton[] skeletons
-""",
-}
-
-
-def typestore() -> Typestore:
-    """Return the messages of ROS and of this package, for serialization."""
-    store = get_typestore(Stores.ROS2_JAZZY)
-    for name, text in MESSAGES.items():
-        store.register(get_types_from_msg(text, name))
-    return store
-
-
-def skeleton_array(
-    store: Typestore,
-    skeleton: str,
-    stamp: tuple[int, int],
-    frame_id: str,
-    estimates: Iterable[SkeletonEstimate],
-) -> Any:
-    """Return a v2v_ros/msg/SkeletonArray.
-
-    Args:
-        store: Of :func:`typestore`.
-        skeleton: Name of the joint set.
-        stamp: Seconds and nanoseconds of the depth image.
-        frame_id: Of the depth image.
-        estimates: What was found in it.
-    """
-    types: dict[str, Any] = store.types
-    point, vector = types["geometry_msgs/msg/Point"], types["geometry_msgs/msg/Vector3"]
-    message = types[SKELETON]
-    kind = getattr(message, get_skeleton(skeleton).kind.upper())
-    header = types["std_msgs/msg/Header"](types["builtin_interfaces/msg/Time"](*stamp), frame_id)
-    return types[SKELETON_ARRAY](
-        header,
-        skeleton,
-        [
-            message(
-                id=found.id,
-                kind=kind,
-                side=int(found.side),
-                tracking_state=int(found.tracking_state),
-                score=float(found.score),
-                center=point(*map(float, found.center)),
-                cube_edge=float(found.cube_edge),
-                points=[point(*map(float, values)) for values in found.points],
-                scores=np.asarray(found.scores, dtype=np.float32),
-                covariances=np.asarray(found.covariances, dtype=np.float32).ravel(),
-                velocities=[vector(*map(float, values)) for values in found.velocities],
-            )
-            for found in estimates
-        ],
-    )
