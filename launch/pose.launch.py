@@ -109,7 +109,7 @@ ARGUMENTS = (
         "camera_roll",
         default_value="",
         choices=["", "0", "90", "180", "270"],
-        description=f"The camera is turned clockwise, as seen from behind it, by so many degrees{AS_IN_FILE}",
+        description=f"Degrees by which the camera is turned clockwise, as seen from behind it{AS_IN_FILE}",
     ),
     DeclareLaunchArgument(
         "max_subjects",

@@ -41,7 +41,7 @@ def imported(path: Path, text: str) -> set[str]:
 
 
 def broken(path: Path, text: str) -> list[str]:
-    """What a file, named from the package, imports and may not."""
+    """List what a file, named from the package, imports although its room may not."""
     room = path.parts[0]
     rooms = {name.split(".")[1] for name in imported(path, text) if name.startswith("v2v_ros.")} & set(ARROWS)
     found = [f"{room} -> {other}" for other in sorted(rooms - {room}) if other not in ARROWS[room].split()]

@@ -32,7 +32,7 @@ def rotation(degrees: int) -> np.ndarray:
 
 
 def as_seen_by(degrees: int, depth: np.ndarray, camera: Intrinsics) -> tuple[np.ndarray, Intrinsics]:
-    """What a rolled camera makes of a scene whose upright image is given; written down without :class:`CameraRoll`."""
+    """Turn an upright image into that of a rolled camera, without :class:`CameraRoll`."""
     right, bottom = camera.width - 1, camera.height - 1
     image = np.ascontiguousarray(np.rot90(depth, degrees // 90))  # the scene turns the other way round
     height, width = image.shape
@@ -162,7 +162,7 @@ def test_a_turned_camera_gives_the_skeletons_of_an_upright_one(kind: str) -> Non
 
 
 def test_hints_are_in_the_frame_of_the_image() -> None:
-    """Of two hands, the one that a hint points at is found."""
+    """Find the one of two hands that a hint points at."""
     frame = SyntheticSequence("hand", seed=2).frame(0.0)
     depth = np.where(frame.depth < 0.8, frame.depth, np.nan)
     middle = frame.joints.mean(0).astype(np.float64)

@@ -27,7 +27,7 @@ def camera_info(model: str = "plumb_bob", d: tuple[float, ...] = PLUMB_BOB, **ch
 
 
 def photograph(info: SimpleNamespace, shape: tuple[int, int] = (HEIGHT, WIDTH)) -> np.ndarray:
-    """What a lens shows of a plane of which each point has another depth: float32 [H, W] metres, 1 + x + y / 2."""
+    """Show through a lens a plane whose points differ in depth: float32 [H, W] metres, 1 + x + y / 2."""
     camera = from_camera_info(info, shape, sensor=True)
     padded = (*info.d, *[0.0] * 12)[: 4 if info.distortion_model == "equidistant" else 12]
     u, v = np.meshgrid((np.arange(shape[1]) - camera.cx) / camera.fx, (np.arange(shape[0]) - camera.cy) / camera.fy)

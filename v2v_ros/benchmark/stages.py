@@ -28,7 +28,7 @@ def warm_up(frames: int) -> int:
 
 
 def frames_in_all(frames: int) -> int:
-    """Return how many frames :func:`time_stages` runs to time so many of each kind."""
+    """Return the number of frames that :func:`time_stages` runs to time a number of each kind."""
     return 2 * (warm_up(frames) + frames)
 
 

@@ -29,13 +29,14 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    from ..benchmark.rig.demo import SKELETONS, run_demo
+    from ..benchmark.rig.demo import run_demo
+    from ..geometry.skeletons import USUAL
     from ..model.weights import default_for
 
     with Progress(options.seconds, "s", quiet=options.quiet) as bar:
         result = run_demo(
             options.seconds,
-            weights=options.weights or default_for(SKELETONS[options.kind]),
+            weights=options.weights or default_for(USUAL[options.kind].name),
             device=options.device,
             runtime=options.runtime,
             threads=options.threads,

@@ -41,7 +41,7 @@ def add(commands: Commands) -> None:
         type=int,
         choices=ROLLS,
         default=0,
-        help="the camera was mounted turned clockwise, as seen from behind it, by so many degrees (0)",
+        help="degrees by which the camera was mounted turned clockwise, as seen from behind it (0)",
     )
     sub.add_argument("--sequence", action="store_true", help="keep tracks from frame to frame (bags: always)")
     sub.add_argument(

@@ -7,13 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .common import CommandError, Commands, command, network_options, positive
+from .common import FILTERS, CommandError, Commands, command, network_options, positive
 
 if TYPE_CHECKING:
     from ..viewer.sources import Shot
-
-SKELETONS = {"hand": "hand21", "body": "body15"}
-FILTERS = ("none", "kalman", "one_euro")  # as in v2v_ros.estimator.tracking.filters, which takes longer to import
 
 
 def add(commands: Commands) -> None:
@@ -35,7 +32,7 @@ def add(commands: Commands) -> None:
         help="frame list (.json) or bag (folder, .mcap or .db3); none: a synthetic camera",
     )
     network_options(sub)
-    sub.add_argument("--kind", choices=tuple(SKELETONS), default="hand", help="what is looked for (hand)")
+    sub.add_argument("--kind", choices=("hand", "body"), default="hand", help="what is looked for (hand)")
     sub.add_argument("--depth-topic", help="of a bag: the depth images")
     sub.add_argument("--info-topic", help="of a bag: their camera infos")
     sub.add_argument(
@@ -50,6 +47,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     from ..estimator import PoseEstimator
+    from ..geometry.skeletons import USUAL
     from ..model import weights
 
     shots = _shots(options)
@@ -57,7 +55,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         from ..viewer.viewer import Viewer
 
         estimator = PoseEstimator(
-            options.weights or weights.default_for(SKELETONS[options.kind]),
+            options.weights or weights.default_for(USUAL[options.kind].name),
             device=options.device,
             runtime=options.runtime,
             threads=options.threads,

@@ -139,9 +139,10 @@ class PoseEstimator:
 
     @settings.setter
     def settings(self, settings: Settings) -> None:
-        if self.skeleton.kind != "hand":
-            settings = replace(settings, side=Side.UNKNOWN)
-        self._observe.side = settings.side if self.skeleton.kind == "hand" else None
+        if self.skeleton.kind == "hand":
+            self._observe.side = settings.side
+        else:
+            settings = replace(settings, side=Side.UNKNOWN)  # the observer's stays None
         self._tracker.settings = settings
         if settings.camera_roll != self._roll.degrees:
             self._roll = CameraRoll(settings.camera_roll)

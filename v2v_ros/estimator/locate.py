@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..geometry.camera import Intrinsics, cube_region, deproject
+from ..geometry.camera import Intrinsics, cube_region, deproject, thinned
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,9 @@ def locate(
     thin = depth[::stride, ::stride]
     inside = (thin >= min_depth) & (thin <= max_depth)  # false for NaN
     surface = np.where(inside, thin, np.inf)
-    height, width = thin.shape
-    fx, fy, cx, cy = (value / stride for value in (intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy))
+    raster = thinned(intrinsics, stride)
     if not inside.any():
         return np.zeros((0, 3))
-    raster = Intrinsics(fx, fy, cx, cy, width, height)
     cloud = deproject(torch.from_numpy(np.where(inside, thin, np.nan).astype(np.float64)), raster).numpy()
     planes = np.ascontiguousarray(np.moveaxis(cloud, -1, 0))
 
@@ -89,9 +87,9 @@ def locate(
         return _in_ball(part.reshape(3, -1), center, size.radius)
 
     # A pixel of the raster shows this much surface per square metre of distance.
-    pixel_area = 1 / (fx * fy)
+    pixel_area = 1 / (raster.fx * raster.fy)
 
-    share = _free_share(surface, fx, size)
+    share = _free_share(surface, raster.fx, size)
     rows, columns = np.nonzero(share >= (size.free if free is None else free))
     seeds = cloud[rows, columns]
     order = seeds[:, 2] if free is None else -share[rows, columns]

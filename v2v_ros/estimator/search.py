@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..geometry.camera import Intrinsics, deproject, points_in_cube
+from ..geometry.camera import Intrinsics, deproject, points_in_cube, thinned
 from ..geometry.subject import Subject
 from ..model.detector import Detections, Detector
 from ..model.network import CenterRefiner
@@ -101,15 +101,7 @@ def _cloud(depth: NDArray[np.float32], intrinsics: Intrinsics) -> NDArray[np.flo
     """Return the valid points float64 [P, 3] of a thinned out image."""
     stride = max(1, depth.shape[0] // _RASTER_ROWS)
     thin = np.ascontiguousarray(depth[::stride, ::stride], dtype=np.float64)
-    camera = Intrinsics(
-        intrinsics.fx / stride,
-        intrinsics.fy / stride,
-        intrinsics.cx / stride,
-        intrinsics.cy / stride,
-        thin.shape[1],
-        thin.shape[0],
-    )
-    points = deproject(torch.from_numpy(thin), camera).numpy().reshape(-1, 3)
+    points = deproject(torch.from_numpy(thin), thinned(intrinsics, stride)).numpy().reshape(-1, 3)
     return np.asarray(points[np.isfinite(points).all(axis=1)])
 
 

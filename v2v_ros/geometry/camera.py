@@ -38,6 +38,18 @@ class Intrinsics:
             raise ValueError(f"the image size must be positive, got {self.width}x{self.height}")
 
 
+def thinned(intrinsics: Intrinsics, step: int) -> Intrinsics:
+    """Return the intrinsics of ``depth[::step, ::step]``."""
+    return Intrinsics(
+        intrinsics.fx / step,
+        intrinsics.fy / step,
+        intrinsics.cx / step,
+        intrinsics.cy / step,
+        -(-intrinsics.width // step),
+        -(-intrinsics.height // step),
+    )
+
+
 WIDEST_VIEW = 150.0
 """Degrees: no depth camera has a wider field of view once its image is rectified."""
 

@@ -140,6 +140,8 @@ BODY15 = Skeleton(
 )
 
 SKELETONS: dict[str, Skeleton] = {s.name: s for s in (HAND21, BODY15, HAND16, HAND14)}
+USUAL = {skeleton.kind: skeleton for skeleton in (HAND21, BODY15)}
+"""Skeletons of the shipped weights and of the synthetic subjects, by kind."""
 
 
 def get_skeleton(name: str) -> Skeleton:

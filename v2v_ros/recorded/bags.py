@@ -77,6 +77,16 @@ class BagFrame:
     depth: NDArray[np.float32]
     intrinsics: Intrinsics
 
+    @property
+    def name(self) -> str:
+        """The stamp in words, which names the image."""
+        return f"{self.stamp[0]}.{self.stamp[1]:09d}"
+
+    @property
+    def seconds(self) -> float:
+        """The stamp as a number."""
+        return self.stamp[0] + self.stamp[1] * 1e-9
+
 
 def list_topics(bag: str | Path) -> list[Topic]:
     """Return the topics of a bag, in alphabetical order.
@@ -145,7 +155,7 @@ def iter_depth(
             used += 1
             if rectifier.note:
                 tell_once(f"{info_topic}: {rectifier.note}")
-            if said := doubt(raw_depth, _encoding(image, message_type), depth_unit):
+            if "doubt" not in told and (said := doubt(raw_depth, _encoding(image, message_type), depth_unit)):
                 tell_once(f"{depth_topic}: {said}", about="doubt")  # its numbers differ from image to image
             if not frame_id:
                 tell_once(f"{depth_topic}: the images have no frame_id: TF cannot place the skeletons made from them")

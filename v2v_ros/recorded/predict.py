@@ -145,10 +145,11 @@ class Predictor:
                             left,
                             frame.frame_id,
                         )
-                seconds, nanoseconds = frame.stamp
-                name = f"{seconds}.{nanoseconds:09d}"
-                stamp = seconds + nanoseconds * 1e-9
-                yield frame.stamp, frame.frame_id, self._predict(name, frame.depth, frame.intrinsics, stamp)
+                yield (
+                    frame.stamp,
+                    frame.frame_id,
+                    self._predict(frame.name, frame.depth, frame.intrinsics, frame.seconds),
+                )
                 self.tick(index + 1, total)
             if changes > 1:
                 log.warning("%s: the frame of the images changed %d times", path, changes)

@@ -7,9 +7,10 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from ..geometry.camera import Intrinsics
+from ..geometry.camera import Intrinsics, deproject, thinned
 from ..geometry.estimate import Estimate, Side, SkeletonEstimate
 from ..geometry.skeletons import Skeleton
 from ..io.draw import bone_colors, colorize, joint_colors
@@ -49,24 +50,18 @@ def view_of(shot: Shot, estimate: Estimate, milliseconds: float) -> View:
     camera = shot.intrinsics
     step = max(1, math.ceil(math.sqrt(camera.width * camera.height / MOST_POINTS)))
     thin = shot.depth[::step, ::step].astype(np.float16)
-    scaled = Intrinsics(
-        camera.fx / step, camera.fy / step, camera.cx / step, camera.cy / step, thin.shape[1], thin.shape[0]
-    )
-    return View(shot.name, thin, scaled, estimate, shot.truth, milliseconds)
+    return View(shot.name, thin, thinned(camera, step), estimate, shot.truth, milliseconds)
 
 
 def points_of(depth: NDArray[np.float16], camera: Intrinsics) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Return the valid points float32 [P, 3], metres in the optical frame, and their colours uint8 [P, 3]."""
-    z = depth.astype(np.float32)
-    valid = np.isfinite(z)
+    metres = depth.astype(np.float32)
+    valid = np.isfinite(metres)
     if not valid.any():
         return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8)
-    near, far = np.percentile(z[valid], (1, 95))
-    rows, columns = np.nonzero(valid)
-    z = z[valid]
-    x, y = (columns - camera.cx) / camera.fx * z, (rows - camera.cy) / camera.fy * z
-    points = np.stack((x, y, z), axis=-1).astype(np.float32)
-    return points, colorize(depth.astype(np.float32), float(near), float(far))[valid]
+    near, far = np.percentile(metres[valid], (1, 95))
+    points = deproject(torch.from_numpy(metres), camera).numpy()[valid]
+    return points, colorize(metres, float(near), float(far))[valid]
 
 
 def bones_of(points: NDArray[np.floating], skeleton: Skeleton) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:

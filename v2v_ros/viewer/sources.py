@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from ..geometry.camera import Intrinsics
 from ..recorded.bags import iter_depth
 from ..recorded.frames import FrameListError, load_frame_list, read_depth
+from ..recorded.predict import FRAME_SECONDS
 from ..synthetic.scenes.one import SyntheticSequence
 
 log = logging.getLogger(__name__)
-
-LIST_SECONDS = 1 / 30  # between two images of a list, which has no stamps
 
 
 class Shot(NamedTuple):
@@ -62,7 +61,7 @@ def listed(path: Path) -> Iterator[Shot]:
         except FrameListError as problem:
             log.warning("skipping a frame: %s", problem)
             continue
-        yield Shot(record.id, index * LIST_SECONDS, depth, camera)
+        yield Shot(record.id, index * FRAME_SECONDS, depth, camera)
 
 
 def recorded(path: Path, depth_topic: str, info_topic: str) -> Iterator[Shot]:
@@ -72,5 +71,4 @@ def recorded(path: Path, depth_topic: str, info_topic: str) -> Iterator[Shot]:
         BagError: The bag or its topics cannot be used.
     """
     for frame in iter_depth(path, depth_topic, info_topic):
-        seconds, nanoseconds = frame.stamp
-        yield Shot(f"{seconds}.{nanoseconds:09d}", seconds + nanoseconds * 1e-9, frame.depth, frame.intrinsics)
+        yield Shot(frame.name, frame.seconds, frame.depth, frame.intrinsics)

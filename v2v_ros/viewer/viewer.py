@@ -9,8 +9,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 from ..estimator import PoseEstimator
-from ..geometry.camera import Intrinsics
 from .scene import Scene, View, view_of
 from .sources import Shot
 
@@ -96,7 +97,7 @@ class Viewer:
             estimate = self._estimator.estimate(shot.depth, shot.intrinsics, shot.stamp)
             taken = time.perf_counter() - started
             if not shown:
-                self._place_camera(shot.intrinsics, shot)
+                self._place_camera(shot)
             self._views.append(view_of(shot, estimate, 1000 * taken))
             shown += 1
             self._frame.max = max(1, len(self._views) - 1)
@@ -124,13 +125,11 @@ class Viewer:
         stages = ", ".join(f"{name} {1000 * seconds:.0f}" for name, seconds in view.estimate.seconds.items())
         self._text.content = f"**{view.name}**: {found}  \n{view.milliseconds:.0f} ms ({stages})"
 
-    def _place_camera(self, intrinsics: Intrinsics, shot: Shot) -> None:
+    def _place_camera(self, shot: Shot) -> None:
         """Look at the scene from behind the depth camera, a little from above."""
-        import numpy as np
-
         finite = shot.depth[np.isfinite(shot.depth)]
         away = float(np.percentile(finite, 30)) if finite.size else 1.0
         camera = self._server.initial_camera
         camera.position = (0.35 * away, -0.35 * away, -0.25 * away)
         camera.look_at = (0.0, 0.0, away)
-        camera.fov = 2 * float(np.arctan(0.55 * intrinsics.height / intrinsics.fy))
+        camera.fov = 2 * float(np.arctan(0.55 * shot.intrinsics.height / shot.intrinsics.fy))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from v2v_ros.geometry.camera import Intrinsics
-from v2v_ros.geometry.skeletons import Skeleton, get_skeleton
+from v2v_ros.geometry.skeletons import USUAL, Skeleton
 from v2v_ros.io.draw import colorize, draw_skeletons, save_png, zoom
 from v2v_ros.model import weights as weights_files
 
@@ -22,7 +22,6 @@ from .children import Child, ChildError, private_network, stop_all
 from .observer import Frame, Observer, wait
 
 NAMESPACE = "/v2v_demo"
-SKELETONS = {"hand": "hand21", "body": "body15"}
 _START_TIMEOUT = 90.0  # seconds until the first skeletons; loading PyTorch takes long on a small machine
 _WARM_UP = 1.5  # seconds that are not measured
 _FOCAL = 475 / 640  # of the width
@@ -91,9 +90,9 @@ def run_demo(
         DemoError: A node could not start or ended, or nothing came back in time.
         WeightsError: There are no such weights.
     """
-    if kind not in SKELETONS:
+    if kind not in USUAL:
         raise DemoError(f"kind must be 'hand' or 'body', got '{kind}'")
-    skeleton = get_skeleton(SKELETONS[kind])
+    skeleton = USUAL[kind]
     path = weights_files.find(weights or weights_files.default_for(skeleton.name)).resolve()
     focal = _FOCAL * width
     camera = Intrinsics(focal, focal, (width - 1) / 2, (height - 1) / 2, width, height)

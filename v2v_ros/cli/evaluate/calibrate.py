@@ -21,7 +21,7 @@ def add(commands: Commands) -> None:
         "v2v evaluate calibrate --weights my.safetensors",
     )
     network_options(sub, required=True, read_out=False)
-    sub.add_argument("--samples", type=positive(int), metavar="N", help="only so many, the first ones")
+    sub.add_argument("--samples", type=positive(int), metavar="N", help="number of samples to use, the first ones")
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

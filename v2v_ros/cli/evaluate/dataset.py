@@ -42,7 +42,7 @@ def add(commands: Commands) -> None:
     sub.add_argument("dataset", choices=NAMES, metavar="NAME", help=f"of the dataset: {', '.join(NAMES)}")
     sub.add_argument("--data", type=Path, required=True, metavar="DIR", help="its folder; see docs/datasets.md")
     network_options(sub, several=True, required=True)
-    sub.add_argument("--samples", type=positive(int), metavar="N", help="only so many frames, evenly spread")
+    sub.add_argument("--samples", type=positive(int), metavar="N", help="number of frames to use, evenly spread")
     output_option(sub)
     sub.add_argument(
         "--subject",

@@ -20,7 +20,7 @@ def add(commands: Commands) -> None:
     )
     text = "name of a shipped detector or path of a file (detector)"
     sub.add_argument("weights", nargs="?", default="detector", metavar="WEIGHTS", help=text)
-    sub.add_argument("--samples", type=positive(int), metavar="N", help="only so many images, the first ones")
+    sub.add_argument("--samples", type=positive(int), metavar="N", help="number of images to use, the first ones")
     sub.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:N (cpu)")
 
 

@@ -136,7 +136,7 @@ POSE_PARAMETERS = (
     Spec(
         "camera_roll",
         0,
-        "The camera is mounted turned clockwise about its optical axis, as seen from behind it, by so many degrees.",
+        "Degrees by which the camera is mounted turned clockwise about its optical axis, as seen from behind it.",
         limits=(0, 270),
         step=90,
     ),

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ...geometry.camera import Intrinsics
-from ...geometry.skeletons import BODY15, HAND21, Skeleton
+from ...geometry.skeletons import USUAL, Skeleton
 from ..body.kinematics import pose_body
 from ..body.motion import walking_pose
 from ..body.shape import sample_body_shape
@@ -56,7 +56,7 @@ class SyntheticSequence:
         if kind not in ("hand", "body"):
             raise ValueError(f"kind must be 'hand' or 'body', got '{kind}'")
         self.kind = kind
-        self.skeleton: Skeleton = HAND21 if kind == "hand" else BODY15
+        self.skeleton: Skeleton = USUAL[kind]
         self.intrinsics = intrinsics
         self._seed = seed
         generator = torch.Generator().manual_seed(seed)

@@ -9,7 +9,7 @@ import torch
 
 from ...geometry.camera import Intrinsics
 from ...geometry.estimate import Side
-from ...geometry.skeletons import BODY15, HAND21, Skeleton
+from ...geometry.skeletons import USUAL, Skeleton
 from ..body.kinematics import BodyPose, pose_body
 from ..body.motion import walking_pose
 from ..body.shape import sample_body_shape
@@ -95,7 +95,7 @@ class SyntheticScene:
         if name not in NAMES:
             raise ValueError(f"unknown scene '{name}'; choose one of: {', '.join(NAMES)}")
         self.kind, self.name = kind, name
-        self.skeleton: Skeleton = HAND21 if kind == "hand" else BODY15
+        self.skeleton: Skeleton = USUAL[kind]
         self.intrinsics = intrinsics
         self._seed = seed
         random = np.random.default_rng(seed)
