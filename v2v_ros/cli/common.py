@@ -6,7 +6,10 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from ..estimator import PoseEstimator
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 DEFAULT_SKELETON = "hand21"
@@ -107,6 +110,20 @@ def network_options(
         sub.add_argument("--read-out", choices=READ_OUTS, default="auto", help=f"{text} one (default: auto)")
     text = "CPU threads for the network; 0: as many as the runtime sees fit (default: 0)"
     sub.add_argument("--threads", type=int, default=0, metavar="N", help=text)
+
+
+def make_estimator(options: argparse.Namespace, source: str, **more: Any) -> PoseEstimator:
+    """Make an estimator with weights, as :func:`network_options` ask; ``more`` goes to it as it is."""
+    from ..estimator import PoseEstimator
+
+    return PoseEstimator(
+        source,
+        device=options.device,
+        runtime=options.runtime,
+        threads=options.threads,
+        read_out=options.read_out,
+        **more,
+    )
 
 
 def folder(text: str) -> Path:

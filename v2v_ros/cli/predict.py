@@ -6,7 +6,16 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .common import DEFAULT_SKELETON, FILTERS, CommandError, Commands, command, network_options, positive
+from .common import (
+    DEFAULT_SKELETON,
+    FILTERS,
+    CommandError,
+    Commands,
+    command,
+    make_estimator,
+    network_options,
+    positive,
+)
 from .progress import Progress
 
 ROLLS = (0, 90, 180, 270)  # as in v2v_ros.geometry.camera_roll
@@ -68,8 +77,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    from ..estimator import PoseEstimator
-    from ..geometry.estimate import Side
+    from ..geometry.estimate import SIDES
     from ..model import weights
     from ..recorded.predict import Predictor
 
@@ -89,15 +97,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         options.weights = weights.default_for(options.skeleton or DEFAULT_SKELETON)
     if options.filter != "none" and not (options.sequence or bag):
         raise CommandError("--filter works from frame to frame: give --sequence as well")
-    side = Side.UNKNOWN if options.side == "either" else Side[options.side.upper()]
-    estimator = PoseEstimator(
+    estimator = make_estimator(
+        options,
         options.weights,
-        device=options.device,
-        runtime=options.runtime,
-        threads=options.threads,
-        read_out=options.read_out,
         skeleton=options.skeleton,
-        side=side,
+        side=SIDES[options.side],
+        score_threshold=options.score_threshold,
         min_depth=options.min_depth,
         max_depth=options.max_depth,
         max_subjects=options.max_subjects,
@@ -108,8 +113,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         raise CommandError(
             f"--min-depth ({estimator.min_depth:g} m) must be below --max-depth ({estimator.max_depth:g} m)"
         )
-    if options.score_threshold is not None:
-        estimator.score_threshold = options.score_threshold
     sequence = options.sequence or bag
     with Progress(1, "frame", quiet=options.quiet) as progress:
         predictor = Predictor(estimator, sequence=sequence, pictures=options.pictures, tick=progress.at)

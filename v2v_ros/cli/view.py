@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .common import FILTERS, CommandError, Commands, command, network_options, positive
+from .common import FILTERS, CommandError, Commands, command, make_estimator, network_options, positive
 
 if TYPE_CHECKING:
     from ..viewer.sources import Shot
@@ -46,7 +46,6 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    from ..estimator import PoseEstimator
     from ..geometry.skeletons import USUAL
     from ..model import weights
 
@@ -54,12 +53,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     try:
         from ..viewer.viewer import Viewer
 
-        estimator = PoseEstimator(
+        estimator = make_estimator(
+            options,
             options.weights or weights.default_for(USUAL[options.kind].name),
-            device=options.device,
-            runtime=options.runtime,
-            threads=options.threads,
-            read_out=options.read_out,
             max_subjects=options.max_subjects,
             filter=options.filter,
         )

@@ -25,6 +25,10 @@ class Side(IntEnum):
     RIGHT = 2
 
 
+SIDES = {"either": Side.UNKNOWN, "right": Side.RIGHT, "left": Side.LEFT}
+"""Which hand to look for, as parameters and options call it."""
+
+
 @dataclass(frozen=True)
 class SkeletonEstimate:
     """One subject in one frame; metres in the camera's optical frame.

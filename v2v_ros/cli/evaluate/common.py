@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..common import folder
+from .. import common
 from ..progress import Progress
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def output_option(sub: argparse.ArgumentParser | argparse._MutuallyExclusiveGroup) -> None:
     """Add ``--output``."""
     text = "write tables (CSV) and pictures there as well"
-    sub.add_argument("--output", type=folder, metavar="FOLDER", help=text)
+    sub.add_argument("--output", type=common.folder, metavar="FOLDER", help=text)
 
 
 def detector_option(sub: argparse.ArgumentParser) -> None:
@@ -38,18 +38,8 @@ def detector_weights(options: argparse.Namespace) -> str | None:
 
 
 def make_estimator(options: argparse.Namespace, source: str, **more: Any) -> PoseEstimator:
-    """Make an estimator with weights, as the options ask; ``more`` goes to it as it is."""
-    from ...estimator import PoseEstimator
-
-    return PoseEstimator(
-        source,
-        device=options.device,
-        runtime=options.runtime,
-        threads=options.threads,
-        read_out=options.read_out,
-        detector_weights=detector_weights(options),
-        **more,
-    )
+    """Make an estimator with weights, and the detector that ``--detector-weights`` names."""
+    return common.make_estimator(options, source, detector_weights=detector_weights(options), **more)
 
 
 def part_progress(test_set: SyntheticSet, options: argparse.Namespace, group: Processes | None = None) -> Progress:

@@ -33,16 +33,14 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from ...evaluation.recorded import evaluate_frames
     from ...evaluation.reports import tables
     from ...evaluation.reports.contact_sheet import contact_sheet
-    from ...geometry.estimate import Side
+    from ...geometry.estimate import SIDES
     from ...io import draw
     from ...model.weights import default_for
     from ...recorded.frames import load_frame_list
 
     source = options.weights or default_for(DEFAULT_SKELETON)
-    side = Side.UNKNOWN if options.side == "either" else Side[options.side.upper()]
-    estimator = make_estimator(options, source, side=side)
-    if options.score_threshold is not None:
-        estimator.score_threshold = options.score_threshold
+    side = SIDES[options.side]
+    estimator = make_estimator(options, source, side=side, score_threshold=options.score_threshold)
     figures: dict[str, Any] = {"weights": {"id": estimator.weights_id, "hash": estimator.weights_hash}, "frames": {}}
     for path in options.frames:
         with Progress(len(load_frame_list(path)), "frame", quiet=options.quiet) as bar:

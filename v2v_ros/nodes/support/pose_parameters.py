@@ -12,7 +12,7 @@ from rclpy.node import Node
 
 from v2v_ros.estimator.settings import Settings
 from v2v_ros.estimator.tracking import filters
-from v2v_ros.geometry.estimate import Side
+from v2v_ros.geometry.estimate import SIDES
 from v2v_ros.geometry.skeletons import SKELETONS, get_skeleton
 from v2v_ros.geometry.subject import HAND
 from v2v_ros.model import read_out, runtime
@@ -31,8 +31,6 @@ RECTIFY = Spec(
     "Remove the lens distortion that camera_info describes, unless the images' topic has 'rect', 'rectified' or "
     "'undistorted' in its name.",
 )
-_SIDES = {"either": Side.UNKNOWN, "right": Side.RIGHT, "left": Side.LEFT}
-
 POSE_PARAMETERS = (
     Spec("skeleton", "hand21", "Skeleton to estimate.", choices=tuple(SKELETONS), read_only=True),
     Spec(
@@ -114,7 +112,7 @@ POSE_PARAMETERS = (
     Spec("diagnostics_period", 1.0, "Seconds between diagnostics.", limits=(0.1, 60.0), read_only=True),
     DEPTH_UNIT,
     RECTIFY,
-    Spec("side", "either", "Which hand to look for; ignored for bodies.", choices=tuple(_SIDES)),
+    Spec("side", "either", "Which hand to look for; ignored for bodies.", choices=tuple(SIDES)),
     Spec(
         "score_threshold",
         HAND.score_threshold,
@@ -233,7 +231,7 @@ class PoseSettings:
             return {name: node.get_parameter(name).value for name in names}
 
         wanted = values(Settings)
-        wanted |= _depth_range(node.get_parameter("skeleton").value, wanted) | {"side": _SIDES[wanted["side"]]}
+        wanted |= _depth_range(node.get_parameter("skeleton").value, wanted) | {"side": SIDES[wanted["side"]]}
         return PoseSettings(Settings(**wanted), **values(PoseSettings))
 
 
