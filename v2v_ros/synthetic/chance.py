@@ -56,8 +56,8 @@ class Draw:
         """
         return torch.multinomial(weights, self.batch, replacement=True, generator=self.generator)
 
-    def tensor(self, values: Sequence[float]) -> torch.Tensor:
-        """Return constants [K] beside the numbers, on their device."""
+    def tensor(self, values: Sequence[float] | Sequence[Sequence[float]]) -> torch.Tensor:
+        """Return constants [K] or [K, N] beside the numbers, on their device."""
         return torch.tensor(values, device=self.device)
 
     def directions(self, *size: int) -> torch.Tensor:
@@ -66,8 +66,7 @@ class Draw:
 
     def frames(self, y: torch.Tensor) -> torch.Tensor:
         """Return axes [..., 3, 3] whose column 1 is y [..., 3] and whose turn about it is random."""
-        z = normalize(torch.linalg.cross(y, self.directions(*y.shape[1:-1])), dim=-1)
-        return torch.stack((torch.linalg.cross(y, z), y, z), dim=-1)
+        return frames_along(y, self.directions(*y.shape[1:-1]))
 
 
 def choose(which: torch.Tensor, choices: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -77,6 +76,12 @@ def choose(which: torch.Tensor, choices: Sequence[torch.Tensor]) -> torch.Tensor
         chosen = which == index
         result = torch.where(chosen[(...,) + (None,) * (choice.dim() - which.dim())], choice, result)
     return result
+
+
+def frames_along(y: torch.Tensor, hint: torch.Tensor) -> torch.Tensor:
+    """Return axes [..., 3, 3] whose column 1 is y and whose column 2 is perpendicular to y and hint, all [..., 3]."""
+    z = normalize(torch.linalg.cross(y, hint), dim=-1)
+    return torch.stack((torch.linalg.cross(y, z), y, z), dim=-1)
 
 
 def about_axis(axis: int, angle: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from ..geometry.camera import Intrinsics
+from .chance import choose
 from .render import Cameras, render_boxes, render_planes, render_spheres
 from .spheres import Spheres
 
@@ -33,6 +34,15 @@ class Boxes:
             torch.cat([p.centers for p in parts], dim=1),
             torch.cat([p.axes for p in parts], dim=1),
             torch.cat([p.halves for p in parts], dim=1),
+        )
+
+    @staticmethod
+    def choose(which: torch.Tensor, parts: Sequence[Boxes]) -> Boxes:
+        """Return, for each sample, the boxes of the part whose index is in which, int64 [B]."""
+        return Boxes(
+            choose(which, [p.centers for p in parts]),
+            choose(which, [p.axes for p in parts]),
+            choose(which, [p.halves for p in parts]),
         )
 
     def where(self, there: torch.Tensor) -> Boxes:

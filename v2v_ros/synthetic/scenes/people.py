@@ -18,10 +18,11 @@ from ..body.kinematics import BodyPose, pose_body, solve_arm
 from ..body.poses import sample_body_pose, seated
 from ..body.shape import BodyShape, sample_body_shape
 from ..chance import Draw, about_axis
+from ..hand.held import held_things
 from ..hand.kinematics import HandPose, pose_hand, sample_shape
 from ..hand.poses import sample_families, sample_fingers
 from ..hand.surface import HandShape, forearm_frame
-from ..hand.worlds import held_things, mirrored_boxes
+from ..hand.worlds import mirrored_boxes
 from ..spheres import Spheres
 from ..worlds import Boxes
 

@@ -16,11 +16,12 @@ import torch
 from ...geometry.camera import Intrinsics
 from ..body.rooms import Place, chairs, decoys, furniture, room
 from ..chance import Draw, about_axis
+from ..hand.decoys import decoys as hand_decoys
+from ..hand.held import held_things
 from ..hand.kinematics import HandPose, pose_hand, sample_shape
 from ..hand.poses import sample_families, sample_fingers, sample_pose
 from ..hand.surroundings import clutter, walls
-from ..hand.surroundings import decoys as hand_decoys
-from ..hand.worlds import held_things, mirrored
+from ..hand.worlds import mirrored
 from ..render import Cameras, render_boxes, render_planes, render_spheres
 from ..sensors.sense import Draws, Sensors, sense
 from ..spheres import Spheres
