@@ -67,7 +67,7 @@ _FAN, _RAILING, _LIMB, _BLOB, _HEAD, _BOX_PAIR = Fan(), Railing(), Limb(), Blob(
 _ROWS, _IN_ROW, _IN_BLOB = 5, 14, 8
 _TAPER: Range = (0.6, 1.3)  # how thick sticks and limbs begin, against their ends
 # The parts of a head: where they are, and their radii, in radii of the largest.
-_HEAD_PARTS = [
+_HEAD_PARTS: list[list[float]] = [
     [0, 0, 0, 1],
     [0, 0.5, 0.1, 0.9],
     [0, 0.3, -1, 0.2],
