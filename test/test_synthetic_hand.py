@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from v2v_ros.geometry.camera import Intrinsics
 from v2v_ros.geometry.skeletons import HAND21
+from v2v_ros.synthetic.chance import Draw
+from v2v_ros.synthetic.hand.held import KINDS, Ball, Pen, Rod, held_things
 from v2v_ros.synthetic.hand.kinematics import UPRIGHT, HandPose, pose_hand, sample_shape
 from v2v_ros.synthetic.hand.poses import (
     FAMILIES,
@@ -300,3 +302,24 @@ def test_gestures_follow_each_other_smoothly() -> None:
     assert np.linalg.norm(joints[90] - joints[0], axis=-1).max() > 0.02  # yet it moves
     again = SyntheticSequence("hand", seed=4, intrinsics=SMALL).frame(60 / 30)
     assert np.array_equal(joints[60], again.joints)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_hand_holds_what_its_family_can_hold_in_its_sizes(kind: str) -> None:
+    family = torch.full((200,), next(index for index, one in enumerate(FAMILIES) if one.holds == kind))
+    random = generator(5)
+    shape = sample_shape(200, random)
+    pose = sample_pose(shape, family, random)
+    spheres, boxes = held_things(Draw(200, random), shape, pose, family, share=1.0, mismatched=0.0)
+    assert ((spheres.radii > 0).sum(1) == {"rod": 22, "pen": 22, "ball": 1}.get(kind, 0)).all()
+    assert ((boxes.halves > 0).all(-1).any(1) == (kind in ("box", "flat"))).all()
+    if kind in ("rod", "pen", "ball"):
+        low, high = {"rod": Rod().radius, "pen": Pen().radius, "ball": Ball().radius}[kind]
+        radii = spheres.radii.amax(1)
+        assert radii.min() > low - 1e-6 and radii.max() < high + 1e-6
+    if kind in ("box", "flat"):
+        thin = boxes.halves[:, 0, 2] < 0.009
+        assert thin.all() if kind == "flat" else not thin.all()
+    middle = torch.cat((spheres.centers, boxes.centers), dim=1)
+    reach = (middle - pose.position[:, None]).norm(dim=-1).amin(1)
+    assert reach[spheres.radii.gt(0).any(1) | boxes.halves.gt(0).all(-1).any(1)].lt(0.2).all()

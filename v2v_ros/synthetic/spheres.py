@@ -7,9 +7,12 @@ SIGGRAPH Asia 2016).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+
+from .chance import choose
 
 
 @dataclass(frozen=True)
@@ -25,14 +28,24 @@ class Spheres:
     radii: torch.Tensor
 
     @staticmethod
-    def join(parts: list[Spheres]) -> Spheres:
+    def join(parts: Sequence[Spheres]) -> Spheres:
+        """Return the spheres of all parts, one part after the other."""
         return Spheres(torch.cat([p.centers for p in parts], dim=1), torch.cat([p.radii for p in parts], dim=1))
+
+    @staticmethod
+    def choose(which: torch.Tensor, parts: Sequence[Spheres]) -> Spheres:
+        """Return, for each sample, the spheres of the part whose index is in which, int64 [B]."""
+        return Spheres(choose(which, [p.centers for p in parts]), choose(which, [p.radii for p in parts]))
+
+    def where(self, there: torch.Tensor) -> Spheres:
+        """Return the spheres without those that are not there, bool [B] or [B, S]."""
+        return Spheres(self.centers, self.radii * (there[:, None] if there.dim() == 1 else there))
 
 
 def tapered_capsule(
     start: torch.Tensor, end: torch.Tensor, start_radius: torch.Tensor, end_radius: torch.Tensor, count: int
 ) -> Spheres:
-    """Spheres along a line from start to end [B, 3] with radii that go from start_radius to end_radius [B]."""
+    """Return spheres along a line from start to end [B, 3] with radii that go from start_radius to end_radius [B]."""
     t = torch.linspace(0, 1, count, device=start.device)
     centers = start[:, None] + t[:, None] * (end - start)[:, None]
     return Spheres(centers, start_radius[:, None] + t * (end_radius - start_radius)[:, None])
@@ -46,7 +59,7 @@ def sheet(
     rows: int,
     columns: int,
 ) -> Spheres:
-    """Spheres over the surface between two lines, given as (start, end) points [B, 3] and radii [B]."""
+    """Return spheres over the surface between two lines, given as (start, end) points [B, 3] and radii [B]."""
     s = torch.linspace(0, 1, columns, device=first[0].device)
     starts = first[0][:, None] + s[:, None] * (second[0] - first[0])[:, None]
     ends = first[1][:, None] + s[:, None] * (second[1] - first[1])[:, None]

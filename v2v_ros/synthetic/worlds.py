@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from ..geometry.camera import Intrinsics
+from .chance import choose
 from .render import Cameras, render_boxes, render_planes, render_spheres
 from .spheres import Spheres
 
@@ -26,12 +28,26 @@ class Boxes:
     halves: torch.Tensor
 
     @staticmethod
-    def join(parts: list[Boxes]) -> Boxes:
+    def join(parts: Sequence[Boxes]) -> Boxes:
+        """Return the boxes of all parts, one part after the other."""
         return Boxes(
             torch.cat([p.centers for p in parts], dim=1),
             torch.cat([p.axes for p in parts], dim=1),
             torch.cat([p.halves for p in parts], dim=1),
         )
+
+    @staticmethod
+    def choose(which: torch.Tensor, parts: Sequence[Boxes]) -> Boxes:
+        """Return, for each sample, the boxes of the part whose index is in which, int64 [B]."""
+        return Boxes(
+            choose(which, [p.centers for p in parts]),
+            choose(which, [p.axes for p in parts]),
+            choose(which, [p.halves for p in parts]),
+        )
+
+    def where(self, there: torch.Tensor) -> Boxes:
+        """Return the boxes without those that are not there, bool [B] or [B, K]."""
+        return Boxes(self.centers, self.axes, self.halves * (there[:, None] if there.dim() == 1 else there)[..., None])
 
 
 @dataclass(frozen=True)
@@ -39,11 +55,11 @@ class Worlds:
     """A batch of worlds in the camera frame, metres.
 
     Attributes:
-        spheres, boxes: Everything with a finite surface, the subject included.
+        spheres, boxes: Surfaces of finite size, that of the subject included.
         plane_points, plane_normals: float [B, K, 3], walls, floors and tables without end; a normal of zero: not there.
         joints: float [B, J, 3]; NaN in worlds without a subject.
         centers: float [B, 3]: the mean of the subject's joints, or where something else is that could be taken for one.
-        left: bool [B]: the subject is a left hand (false for bodies).
+        left: bool [B], whether the subject is a left hand (false for bodies).
     """
 
     spheres: Spheres
@@ -56,12 +72,12 @@ class Worlds:
 
     @property
     def present(self) -> torch.Tensor:
-        """bool [B]: there is a subject."""
+        """Where there is a subject, bool [B]."""
         return ~self.joints.isnan().any(dim=(1, 2))
 
 
 def render_worlds(worlds: Worlds, cameras: Cameras) -> torch.Tensor:
-    """Depth [B, H, W] in metres without noise; infinity where nothing is."""
+    """Render depth [B, H, W] in metres without noise; infinity where nothing is."""
     depth = render_spheres(worlds.spheres, cameras)
     planes = render_planes(worlds.plane_points, worlds.plane_normals, cameras)
     boxes = render_boxes(worlds.boxes.centers, worlds.boxes.axes, worlds.boxes.halves, cameras)
@@ -73,16 +89,16 @@ _LARGEST_VIEW = 0.6  # smallest focal length in widths of the image: 80 degrees,
 
 
 def crop_cameras(centers: torch.Tensor, edge: float, pixels: int, front: float = 0.5) -> Cameras:
-    """Cameras whose images show the cubes around centers [B, 3] and a margin around them, as far as a real camera so
-    near could.
+    """Return cameras whose images show cubes and a margin around them, as far as a real camera so near could.
 
     The window follows the subject: the principal point lies where the true camera's axis would, so that the subject
     is seen under the same perspective as in the whole image.
 
     Args:
-        edge: Of the cubes, metres.
+        centers: Middles of the cubes, float [B, 3] metres in the camera frame.
+        edge: Edge of the cubes in metres.
         pixels: Side of the images.
-        front: How far before the centre, in edges, a cube is to fit into the window; nearer corners are cut off.
+        front: Depth before the centre, in edges, up to which a cube fits into the window; nearer corners are cut off.
     """
     z = centers[:, 2].clamp_min(0.05)
     focal = (pixels * (z - front * edge) / (CROP_MARGIN * edge)).clamp_min(_LARGEST_VIEW * pixels)
@@ -92,6 +108,11 @@ def crop_cameras(centers: torch.Tensor, edge: float, pixels: int, front: float =
 
 def image_cameras(batch: int, intrinsics: Intrinsics, device: torch.device | str = "cpu") -> Cameras:
     """Return the same whole-image camera for every sample.
+
+    Args:
+        batch: Number of samples.
+        intrinsics: Intrinsics of the camera.
+        device: Device of the tensors.
 
     Raises:
         ValueError: Its pixels are not square.

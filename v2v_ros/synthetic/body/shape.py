@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from ..chance import Draw
+
 # Segment lengths as shares of the body height: Drillis and Contini, Body Segment Parameters, 1966. Joints lie where
 # depth cameras' body trackers put them: the hand is the middle of the palm, the foot is the ankle.
 _ANKLE, _SHANK, _THIGH, _TRUNK, _NECK_TO_TOP = 0.039, 0.246, 0.245, 0.308, 0.162
@@ -14,7 +16,7 @@ _SHOULDER, _HIP, _UPPER_ARM, _FOREARM, _FOOT = 0.110, 0.050, 0.186, 0.194, 0.115
 
 @dataclass(frozen=True)
 class BodyShape:
-    """Sizes of a batch of bodies, in metres unless said otherwise.
+    """Sizes of a batch of bodies in metres, unless said otherwise.
 
     Attributes:
         height: float [B].
@@ -54,20 +56,20 @@ class BodyShape:
 
 
 def sample_body_shape(batch: int, generator: torch.Generator, children: float = 0.2) -> BodyShape:
-    """Return random bodies: a share ``children`` of 1.0 to 1.5 m, adults of 1.45 to 2.0 m; slim to stout, dressed."""
-    device = generator.device
+    """Sample bodies: adults of 1.45 to 2.0 m, children of 1.0 to 1.5 m, slim to stout, dressed.
 
-    def rand(*size: int) -> torch.Tensor:
-        return torch.rand(batch, *size, generator=generator, device=device)
+    Args:
+        batch: Number of bodies.
+        generator: Source of the random numbers.
+        children: Share of the children, in [0, 1].
+    """
+    draw = Draw(batch, generator)
 
     def vary(std: float) -> torch.Tensor:
-        return 1 + std * torch.randn(batch, generator=generator, device=device).clamp(-2.5, 2.5)
-
-    def some(share: float, *size: int) -> torch.Tensor:
-        return rand(*size) < share
+        return 1 + draw.normal(std)
 
     adult = (1.72 * vary(0.06)).clamp(1.45, 2.0)
-    height = torch.where(some(children), 1.0 + 0.5 * rand(), adult)
+    height = torch.where(draw.some(children), 1.0 + 0.5 * draw.rand(), adult)
     young = ((1.6 - height) / 0.6).clamp(0, 1)  # at 1 m the head is a sixth of the height, and the legs are shorter
     parts = {
         "top": _NECK_TO_TOP * (1 + 0.3 * young) * vary(0.04),
@@ -77,10 +79,10 @@ def sample_body_shape(batch: int, generator: torch.Generator, children: float = 
     }
     scale = height / (sum(parts.values(), torch.zeros_like(height)) + _ANKLE)
     top, trunk, thigh, shank = (scale * part for part in parts.values())
-    stout = (rand() + rand()) / 2 * 2 - 1  # -1 slim, 1 stout
-    stout = torch.where(some(0.15), stout.abs(), stout)
-    skirt = torch.where(some(0.15), 0.25 + 0.5 * rand(), torch.zeros_like(height))
-    loose = 0.035 * height[:, None, None] * rand(2, 2).square()
+    stout = (draw.rand() + draw.rand()) / 2 * 2 - 1  # -1 slim, 1 stout
+    stout = torch.where(draw.some(0.15), stout.abs(), stout)
+    skirt = torch.where(draw.some(0.15), 0.25 + 0.5 * draw.rand(), torch.zeros_like(height))
+    loose = 0.035 * height[:, None, None] * draw.rand(2, 2).square()
     return BodyShape(
         height=height,
         trunk=trunk,
@@ -95,11 +97,11 @@ def sample_body_shape(batch: int, generator: torch.Generator, children: float = 
         foot=_FOOT * height * vary(0.06),
         breadth=(1 + 0.15 * stout) * vary(0.05),
         depth=(1 + 0.22 * stout) * vary(0.06),
-        belly=height * (0.03 * stout.clamp_min(0) + 0.008 * rand()),
+        belly=height * (0.03 * stout.clamp_min(0) + 0.008 * draw.rand()),
         limbs=(1 + 0.18 * stout) * vary(0.06),
-        sleeves=loose[:, 0] * some(0.75, 1) * 0.6,
+        sleeves=loose[:, 0] * draw.some(0.75, 1) * 0.6,
         trousers=loose[:, 1],
-        jacket=height * torch.where(some(0.4), 0.016 * rand(), 0.004 * rand()),
+        jacket=height * torch.where(draw.some(0.4), 0.016 * draw.rand(), 0.004 * draw.rand()),
         skirt=skirt,
-        hair=height * torch.where(some(0.35), 0.022 * rand(), 0.006 * rand()),
+        hair=height * torch.where(draw.some(0.35), 0.022 * draw.rand(), 0.006 * draw.rand()),
     )

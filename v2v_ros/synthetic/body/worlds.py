@@ -1,4 +1,4 @@
-"""Worlds around a body: where the camera is, other people, who is there, and what the image's border hides.
+"""Worlds around a body: where the camera is, other people, and what the border of the image hides.
 
 A world is built level (x right, y down, z forward, the camera at the origin) and then tilted into the camera frame.
 """
@@ -13,9 +13,11 @@ from ..chance import Draw, about_axis
 from ..render import Cameras
 from ..spheres import Spheres
 from ..worlds import Boxes, Worlds
+from .decoys import decoys
+from .furniture import chairs, furniture
 from .kinematics import pose_body
 from .poses import sample_body_pose, seated
-from .rooms import Place, chairs, decoys, furniture, room
+from .rooms import Place, room
 from .shape import sample_body_shape
 
 VIEWS = ("front", "top", "mixed")
@@ -33,10 +35,12 @@ def sample_body_worlds(
     far: float = 5.0,
     empty: float = 0.08,
 ) -> Worlds:
-    """Return random people in random rooms.
+    """Sample people in random rooms, in the camera frame.
 
     Args:
-        view: ``front``, ``top`` (from the ceiling, as ITOP calls it) or ``mixed`` (four fifths front).
+        batch: Number of worlds.
+        generator: Source of the random numbers.
+        view: View ``front``, ``top`` (from the ceiling, as ITOP calls it) or ``mixed`` (four fifths front).
         near, far: Range in metres of the distance along the floor in front views; a sixth of them is at 0.8 to 1.5 m.
         empty: Share of the worlds in which something else stands where a person would be.
 
@@ -63,8 +67,8 @@ def sample_body_worlds(
     shift = torch.stack((grounds[:, 0], floor.repeat(2) - lowest, grounds[:, 1]), dim=1)[:, None]
     joints, bodies = (joints + shift)[:batch], Spheres(bodies.centers + shift, bodies.radii)
     people = [
-        Spheres(bodies.centers[:batch], bodies.radii[:batch] * present[:, None]),
-        Spheres(bodies.centers[batch:], bodies.radii[batch:] * (company & ~top)[:, None]),
+        Spheres(bodies.centers[:batch], bodies.radii[:batch]).where(present),
+        Spheres(bodies.centers[batch:], bodies.radii[batch:]).where(company & ~top),
     ]
 
     place = Place(ground, floor, pose.yaw[:batch], top)
@@ -73,17 +77,13 @@ def sample_body_worlds(
     rods, stand_ins = decoys(draw, place, present)
     hidden = bare & present  # a removed background leaves the person alone
     sits = present & seated(pose)[:batch]
-    boxes = Boxes.join(
-        [stand_ins, chairs(draw, place, joints[:, _HIPS].mean(1), shape.height[:batch], sits), furniture(draw, place)]
-    )
+    seat = chairs(draw, place, joints[:, _HIPS].mean(1), shape.height[:batch], sits)
+    boxes = Boxes.join([stand_ins, seat, furniture(draw, place)]).where(~hidden)
     points, normals = room(draw, place)
-    rods = Spheres(rods.centers, rods.radii * ~hidden[:, None])
     tilt = _tilt(draw, centers, top)
     return Worlds(
-        spheres=_tilted_spheres(Spheres.join([*people, rods]), tilt),
-        boxes=Boxes(
-            boxes.centers @ tilt.transpose(1, 2), tilt[:, None] @ boxes.axes, boxes.halves * ~hidden[:, None, None]
-        ),
+        spheres=_tilted_spheres(Spheres.join([*people, rods.where(~hidden)]), tilt),
+        boxes=Boxes(boxes.centers @ tilt.transpose(1, 2), tilt[:, None] @ boxes.axes, boxes.halves),
         plane_points=points @ tilt.transpose(1, 2),
         plane_normals=(normals * ~bare[:, None, None]) @ tilt.transpose(1, 2),
         joints=torch.where(present[:, None, None], joints @ tilt.transpose(1, 2), torch.nan),
@@ -93,10 +93,15 @@ def sample_body_worlds(
 
 
 def border_mask(worlds: Worlds, cameras: Cameras, generator: torch.Generator) -> torch.Tensor:
-    """Return bool [B, H, W]: pixels beyond the border of the image that the crops of cameras were cut from.
+    """Sample which pixels, bool [B, H, W], are beyond the border of the image that crops were cut from.
 
     A side, the top or the bottom hides up to a third of the subject in 15 % of the samples; the image ends at the hips
     of people who stand or sit upright nearer than 1.5 m, and of some farther ones, about 10 % in all.
+
+    Args:
+        worlds: Worlds [B] in the camera frame.
+        cameras: Cameras of the crops.
+        generator: Source of the random numbers.
     """
     draw = Draw(worlds.centers.shape[0], generator)
     corners = worlds.centers.new_tensor([[-0.35, -0.8, 0.0], [0.35, 0.8, 0.0]])
@@ -106,7 +111,7 @@ def border_mask(worlds: Worlds, cameras: Cameras, generator: torch.Generator) ->
     pixels = points[..., :2] / points[..., 2:].clamp_min(0.1)
     pixels = pixels * cameras.focal[:, None, None] + cameras.principal[:, None]
     low, high = pixels.amin(1), pixels.amax(1)
-    edge = torch.randint(0, 4, (draw.batch,), generator=generator, device=draw.device)  # left, top, right, bottom
+    edge = draw.integers(4)  # left, top, right, bottom
     share = draw.uniform(0.0, 0.33)[:, None]
     inset = torch.cat((low + share * (high - low), high - share * (high - low)), dim=1).gather(1, edge[:, None])[:, 0]
     cut = draw.some(0.15)
@@ -124,7 +129,7 @@ def border_mask(worlds: Worlds, cameras: Cameras, generator: torch.Generator) ->
 
 
 def _other_people(draw: Draw, ground: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return where on the floor somebody else stands [B, 2]: beside, behind or partly in front; and whether [B]."""
+    """Return where on the floor somebody else stands [B, 2], beside, behind or partly in front; and whether [B]."""
     away = torch.nn.functional.normalize(ground, dim=1)
     across = torch.stack((away[:, 1], -away[:, 0]), dim=1)
     sign = torch.where(draw.some(0.5), -1.0, 1.0)
@@ -136,7 +141,7 @@ def _other_people(draw: Draw, ground: torch.Tensor) -> tuple[torch.Tensor, torch
 
 
 def _tilt(draw: Draw, centers: torch.Tensor, top: torch.Tensor) -> torch.Tensor:
-    """Rotations [B, 3, 3] from the level frame to the camera's, which looks about at the subject."""
+    """Return rotations [B, 3, 3] from the level frame to the camera's, which looks about at the subject."""
     aim = torch.atan2(centers[:, 1], centers[:, 2]) + draw.normal(0.14)
     down = aim.clamp(-math.radians(20), math.radians(25))
     pitch = torch.where(top, 0.5 * math.pi + draw.uniform(-0.26, 0.26), down)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from ..chance import about_axis
+from ..chance import Draw, about_axis
 from ..spheres import Spheres
 from .surface import FOREARM, HandShape, forearm_frame, hand_surface
 
@@ -86,40 +86,51 @@ class HandPose:
 
 
 def sample_shape(batch: int, generator: torch.Generator, bare: float = 0.55) -> HandShape:
-    """Return random hands: men, women and children, slim to thick; a share ``bare`` of them without a sleeve."""
-    device = generator.device
+    """Sample hands of men, women and children, slim to thick.
 
-    def normal(*size: int, std: float) -> torch.Tensor:
-        return std * torch.randn(batch, *size, generator=generator, device=device).clamp(-2.3, 2.3)
+    Args:
+        batch: Number of hands.
+        generator: Source of the random numbers.
+        bare: Share of the hands without a sleeve, in [0, 1].
+    """
+    draw = Draw(batch, generator)
 
-    def uniform(low: float, high: float) -> torch.Tensor:
-        return low + (high - low) * torch.rand(batch, generator=generator, device=device)
+    def normal(std: float, *size: int) -> torch.Tensor:
+        """Return normal numbers without the rare values beyond 2.3 standard deviations."""
+        return std * draw.randn(*size).clamp(-2.3, 2.3)
 
-    people = uniform(0, 1)
+    def vary(std: float, *size: int) -> torch.Tensor:
+        return 1 + normal(std, *size)
+
+    people = draw.rand()
     man, child = people < 0.45, people > 0.82
-    length = torch.where(man, _LENGTHS[0][0] + normal(std=_LENGTHS[0][1]), _LENGTHS[1][0] + normal(std=_LENGTHS[1][1]))
-    length = torch.where(child, uniform(0.130, 0.172), length)
-    ratio = torch.where(man, _BREADTHS[0][0] / _LENGTHS[0][0], _BREADTHS[1][0] / _LENGTHS[1][0]) * (
-        1 + normal(std=0.05)
-    )
+    length = torch.where(man, _LENGTHS[0][0] + normal(_LENGTHS[0][1]), _LENGTHS[1][0] + normal(_LENGTHS[1][1]))
+    length = torch.where(child, draw.uniform(0.130, 0.172), length)
+    ratio = torch.where(man, _BREADTHS[0][0] / _LENGTHS[0][0], _BREADTHS[1][0] / _LENGTHS[1][0]) * vary(0.05)
     scale = length / _LENGTH
     width = scale * ratio * _LENGTH / _BREADTH
-    thickness = scale * (1 + 0.5 * (width / scale - 1)) * (1 + normal(std=0.06))
-    bones = _BONES.to(device) * scale[:, None, None] * (1 + normal(5, 1, std=0.035)) * (1 + normal(5, 3, std=0.03))
+    thickness = scale * (1 + 0.5 * (width / scale - 1)) * vary(0.06)
+    bones = _BONES.to(draw.device) * scale[:, None, None] * vary(0.035, 5, 1) * vary(0.03, 5, 3)
     stretch = torch.stack((width, scale, scale), dim=-1)
-    bases = _BASES.to(device) * stretch[:, None] * (1 + normal(5, 3, std=0.03))
-    radii = _RADII.to(device) * thickness[:, None, None] * (1 + normal(5, 1, std=0.03)) * (1 + normal(5, 4, std=0.02))
+    bases = _BASES.to(draw.device) * stretch[:, None] * vary(0.03, 5, 3)
+    radii = _RADII.to(draw.device) * thickness[:, None, None] * vary(0.03, 5, 1) * vary(0.02, 5, 4)
     # A quarter of the sleeves reach onto the heel of the hand.
-    cuff = torch.where(uniform(0, 1) < 0.25, uniform(-0.015, 0.01), uniform(0.01, 0.14))
-    cuff = torch.where(uniform(0, 1) < bare, torch.inf, cuff * scale)
-    forearm = uniform(0.0225, 0.0265) * thickness
+    cuff = torch.where(draw.some(0.25), draw.uniform(-0.015, 0.01), draw.uniform(0.01, 0.14))
+    cuff = torch.where(draw.some(bare), torch.inf, cuff * scale)
     return HandShape(
-        bones, bases, radii, _PALM * thickness, forearm, uniform(1.35, 1.75), cuff, 0.003 + 0.014 * uniform(0, 1) ** 2
+        bones,
+        bases,
+        radii,
+        palm=_PALM * thickness,
+        forearm=draw.uniform(0.0225, 0.0265) * thickness,
+        flare=draw.uniform(1.35, 1.75),
+        cuff=cuff,
+        sleeve=0.003 + 0.014 * draw.rand() ** 2,
     )
 
 
 def finger_joints(shape: HandShape, fingers: torch.Tensor) -> torch.Tensor:
-    """Joints [B, 5, 4, 3] of the fingers and the thumb, from the base to the tip, in the hand frame of a right hand."""
+    """Return the joints [B, 5, 4, 3] of fingers and thumb from base to tip, in the hand frame of a right hand."""
     device = fingers.device
     rotation = torch.cat(
         (about_axis(2, _SPLAY.to(device) + fingers[:, :4, 0]), _saddle(fingers[:, 4, 0], fingers[:, 4, 1])[:, None]),
@@ -135,10 +146,12 @@ def finger_joints(shape: HandShape, fingers: torch.Tensor) -> torch.Tensor:
 
 
 def pose_hand(shape: HandShape, pose: HandPose, left: torch.Tensor | None = None) -> tuple[torch.Tensor, Spheres]:
-    """Forward kinematics.
+    """Return the joints and the surface of hands in a pose (forward kinematics).
 
     Args:
-        left: bool [B]; these hands are left ones. None: all are right hands.
+        shape: Hands [B].
+        pose: Poses [B].
+        left: Mask of the left hands, bool [B]. None: all are right hands.
 
     Returns:
         joints float [B, 21, 3] in the order of ``hand21`` and the surface, both metres in the camera frame.
@@ -153,11 +166,17 @@ def pose_hand(shape: HandShape, pose: HandPose, left: torch.Tensor | None = None
 
 @dataclass(frozen=True)
 class Placement:
-    """The way from the hand frame of right hands to the camera frame, mirrored where hands are left ones."""
+    """The way from the hand frame of right hands to the camera frame, mirrored where hands are left ones.
 
-    middle: torch.Tensor  # [B, 1, 3], the middle of the palm
-    matrix: torch.Tensor  # [B, 3, 3]
-    position: torch.Tensor  # [B, 1, 3]
+    Attributes:
+        middle: float [B, 1, 3], the middle of the palm in the hand frame.
+        matrix: float [B, 3, 3], the orientation, with a mirror before it for left hands.
+        position: float [B, 1, 3], the middle of the palm in the camera frame.
+    """
+
+    middle: torch.Tensor
+    matrix: torch.Tensor
+    position: torch.Tensor
 
     @staticmethod
     def of(shape: HandShape, pose: HandPose, left: torch.Tensor | None = None) -> Placement:
@@ -168,7 +187,7 @@ class Placement:
         return Placement(middle, pose.orientation * mirror[:, None], pose.position[:, None])
 
     def __call__(self, points: torch.Tensor) -> torch.Tensor:
-        """Points [B, N, 3] of the hand frame in the camera frame."""
+        """Move points [B, N, 3] from the hand frame to the camera frame."""
         return (points - self.middle) @ self.matrix.transpose(1, 2) + self.position
 
 
@@ -179,7 +198,7 @@ def elbow(shape: HandShape, pose: HandPose) -> torch.Tensor:
 
 
 def _turn(axis: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
-    """Rotations [B, 3, 3] about one axis [3] by angles [B] (Rodrigues)."""
+    """Return rotations [B, 3, 3] about one axis [3] by angles [B] (Rodrigues)."""
     x, y, z = torch.nn.functional.normalize(axis, dim=0).tolist()
     skew = axis.new_tensor([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
     sin, cos = angle.sin()[:, None, None], angle.cos()[:, None, None]
@@ -187,7 +206,7 @@ def _turn(axis: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
 
 
 def _saddle(abduction: torch.Tensor, flexion: torch.Tensor) -> torch.Tensor:
-    """Frames [B, 3, 3] of the thumb's metacarpal: column 1 along it, column 2 where the tip bends to."""
+    """Return frames [B, 3, 3] of the thumb's metacarpal: column 1 along it, column 2 where the tip bends to."""
     along, bend, out, across = (
         torch.tensor(axis, device=abduction.device)
         for axis in (_THUMB_ALONG, _THUMB_BEND, _ABDUCTION_AXIS, _FLEXION_AXIS)

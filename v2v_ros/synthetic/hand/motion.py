@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from ..chance import about_axis
+from ..chance import Draw, about_axis
 from .kinematics import UPRIGHT, HandPose
 from .poses import sample_families, sample_fingers
 from .surface import HandShape
@@ -15,8 +15,13 @@ _KEYFRAME_SECONDS = 1.5
 
 
 def moving_pose(shape: HandShape, seed: int, seconds: float) -> HandPose:
-    """Return the pose [1] of a right hand at a time: it moves about 0.5 m before the camera, turns and changes its
-    gesture."""
+    """Return the pose [1] of a right hand that moves about 0.5 m before the camera, turns and changes its gesture.
+
+    Args:
+        shape: Hand [1].
+        seed: Seed of the motion.
+        seconds: Time since its start.
+    """
     place = max(0.0, seconds) / _KEYFRAME_SECONDS
     first = int(place)
     # Ease in and out: a gesture is held for a moment.
@@ -25,12 +30,13 @@ def moving_pose(shape: HandShape, seed: int, seconds: float) -> HandPose:
 
 
 def _keyframe(shape: HandShape, seed: int, index: int) -> HandPose:
-    """Pose at a keyframe, from a seed of its own, so that any time can be asked for in any order."""
+    """Return the pose at a keyframe, from a seed of its own, so that any time can be asked for in any order."""
     generator = torch.Generator().manual_seed(seed * 1_000_003 + index)
+    draw = Draw(1, generator)
 
     def around(low: list[float], high: list[float]) -> torch.Tensor:
         bounds = torch.tensor([low, high])
-        return bounds[:1] + (bounds[1:] - bounds[:1]) * torch.rand(1, len(low), generator=generator)
+        return bounds[:1] + (bounds[1:] - bounds[:1]) * draw.rand(len(low))
 
     spin, tilt, roll = around([-1.0, -0.5, -0.6], [1.0, 0.5, 0.6]).unbind(-1)
     return HandPose(

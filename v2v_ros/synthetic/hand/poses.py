@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import normalize
 
-from ..chance import about_axis
+from ..chance import Draw, about_axis
 from .kinematics import HandPose, finger_joints
 from .surface import HandShape, forearm_frame
 
@@ -54,12 +54,12 @@ class Family:
     """Poses that belong together.
 
     Attributes:
-        name: Such as ``fist``.
-        fingers: How index, middle, ring and little finger are bent: four keys of the table above.
-        thumb: How the thumb is held: a key of its table.
-        spread: Degrees from finger to finger.
-        weight: How often it is drawn, relative to the others.
-        holds: What a hand of this family can hold: ``rod``, ``ball``, ``box``, ``flat``, ``pen`` or nothing.
+        name: Name such as ``fist``.
+        fingers: Bends of index, middle, ring and little finger: four keys of the table above.
+        thumb: Key of the table of thumbs.
+        spread: Angle in degrees from finger to finger.
+        weight: Chance of being drawn, relative to the others.
+        holds: Thing that a hand of this family can hold, one of ``held.KINDS``; empty for none.
     """
 
     name: str
@@ -132,7 +132,7 @@ _TOUCH = 0.003  # metres that soft fingers give way
 
 
 def _means() -> torch.Tensor:
-    """Mean angles [F, 5, 4] in degrees."""
+    """Return the mean angles [F, 5, 4] in degrees."""
     table = []
     for family in FAMILIES:
         spread = [family.spread * side for side in (1.0, 0.0, -1.0, -2.0)]
@@ -147,25 +147,22 @@ _WEIGHTS = torch.tensor([family.weight for family in FAMILIES], dtype=torch.floa
 
 
 def sample_families(batch: int, generator: torch.Generator) -> torch.Tensor:
-    """Return indices int64 [B] into :data:`FAMILIES`, drawn by weight."""
-    return torch.multinomial(_WEIGHTS.to(generator.device), batch, replacement=True, generator=generator)
+    """Sample families of poses by their weights: indices int64 [B] into :data:`FAMILIES`."""
+    return Draw(batch, generator).weighted(_WEIGHTS.to(generator.device))
 
 
 def family_fingers(family: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Finger angles [B, 5, 4] in radians around the means of families [B], inside the limits."""
-    batch, device = family.shape[0], generator.device
-
-    def randn(*size: int) -> torch.Tensor:
-        return torch.randn(batch, *size, generator=generator, device=device)
-
-    low, high = LOW.to(device), HIGH.to(device)
+    """Sample finger angles [B, 5, 4] in radians around the means of families [B], inside the limits."""
+    draw = Draw(family.shape[0], generator)
+    low, high = LOW.to(draw.device), HIGH.to(draw.device)
     # Fingers vary together, each by itself, and its joints a little against each other.
-    flexion = 5 * randn(1, 1) + 5 * randn(5, 1) + 3 * randn(5, 3)
-    spread = 3 * randn(1, 1) * torch.tensor([[-1.0], [0.0], [1.0], [2.0], [1.0]], device=device) + 2.5 * randn(5, 1)
-    angles = _MEANS.to(device)[family] + torch.cat((spread, flexion), dim=-1)
+    flexion = 5 * draw.randn(1, 1) + 5 * draw.randn(5, 1) + 3 * draw.randn(5, 3)
+    outward = draw.tensor([-1.0, 0.0, 1.0, 2.0, 1.0])[:, None]
+    spread = 3 * draw.randn(1, 1) * outward + 2.5 * draw.randn(5, 1)
+    angles = _MEANS.to(draw.device)[family] + torch.cat((spread, flexion), dim=-1)
     # Random poses: anywhere within the limits, the joints of a finger bending together, loosely.
-    curl = torch.rand(batch, 5, 1, generator=generator, device=device)
-    loose = torch.rand(batch, 5, 4, generator=generator, device=device) - 0.5
+    curl = draw.rand(5, 1)
+    loose = draw.rand(5, 4) - 0.5
     share = torch.cat((0.5 + 0.8 * loose[..., :1], curl + 0.35 * loose[..., 1:]), dim=-1)
     anywhere = low + share * (high - low)
     anywhere[:, 4, 0] = low[4, 0] + (loose[:, 4, 0] + 0.5) * (high - low)[4, 0]
@@ -181,27 +178,28 @@ def _within_limits(degrees: torch.Tensor) -> torch.Tensor:
 
 
 def sample_fingers(shape: HandShape, family: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Finger angles [B, 5, 4] of the families [B], some on the way to another family.
+    """Sample finger angles [B, 5, 4] in radians of families [B], some on the way to another family.
 
     Of several candidates the first is taken whose fingers do not go through each other or the palm, or else the one
     that does so least.
     """
-    batch, device = family.shape[0], generator.device
+    batch = family.shape[0]
     many = family.repeat_interleave(_CANDIDATES)
     fingers = family_fingers(many, generator)
     others = family_fingers(sample_families(batch, generator).repeat_interleave(_CANDIDATES), generator)
-    blended = torch.rand(batch, generator=generator, device=device) < _BLENDED
-    weight = torch.rand(batch * _CANDIDATES, generator=generator, device=device)
+    blended = Draw(batch, generator).some(_BLENDED)
+    weight = Draw(batch * _CANDIDATES, generator).rand()
     fingers = torch.lerp(fingers, others, (weight * blended.repeat_interleave(_CANDIDATES))[:, None, None])
     depth = penetration(shape.repeat(_CANDIDATES), fingers).view(batch, _CANDIDATES)
     best = depth.clamp_min(_TOUCH).argmin(1)
-    return fingers.view(batch, _CANDIDATES, 5, 4)[torch.arange(batch, device=device), best]
+    return fingers.view(batch, _CANDIDATES, 5, 4)[torch.arange(batch, device=best.device), best]
 
 
 def penetration(shape: HandShape, fingers: torch.Tensor) -> torch.Tensor:
-    """By how many metres [B] fingers go through each other or the palm at worst, measured on a thinned set of spheres.
+    """Return by how many metres [B] fingers go through each other or the palm at worst.
 
-    The halves of neighbouring fingers that the palm's skin joins do not count, nor does the base of the thumb.
+    It is measured on a thinned set of spheres. The halves of neighbouring fingers that the palm's skin joins do not
+    count, nor does the base of the thumb.
     """
     joints, radii = finger_joints(shape, fingers), shape.radii
     points, sizes = [], []
@@ -221,7 +219,7 @@ _SAMPLES = ((0, 0.6), (1, 0.0), (1, 0.5), (2, 0.0), (2, 0.4), (2, 0.72))  # bone
 
 
 def _pairs() -> torch.Tensor:
-    """Return which pairs of the thinned spheres may not overlap: bool [45, 45]."""
+    """Return which pairs of the thinned spheres may not overlap, bool [45, 45]."""
     per = len(_SAMPLES) + 3
     finger = torch.arange(5).repeat_interleave(per)
     sample = torch.arange(per).repeat(5)
@@ -243,20 +241,23 @@ def _pairs() -> torch.Tensor:
 def sample_pose(
     shape: HandShape, family: torch.Tensor, generator: torch.Generator, near: float = 0.2, far: float = 1.2
 ) -> HandPose:
-    """Poses of right hands ``near`` to ``far`` metres from the camera, near its optical axis."""
-    batch, device = family.shape[0], generator.device
+    """Sample poses of right hands near the camera's optical axis.
 
-    def rand(*size: int) -> torch.Tensor:
-        return torch.rand(batch, *size, generator=generator, device=device)
-
+    Args:
+        shape: Hands [B].
+        family: Indices into :data:`FAMILIES`, int64 [B].
+        generator: Source of the random numbers.
+        near, far: Range of the distances in metres.
+    """
+    draw = Draw(family.shape[0], generator)
     fingers = sample_fingers(shape, family, generator)
-    wrist = torch.randn(batch, 2, generator=generator, device=device) * torch.tensor([0.35, 0.18], device=device)
+    wrist = draw.randn(2) * draw.tensor([0.35, 0.18])
     wrist = torch.maximum(torch.minimum(wrist, wrist.new_tensor([1.0, 0.45])), wrist.new_tensor([-1.0, -0.45]))
     # Most hands are used at arm's length of a camera on a desk or a robot.
-    z = torch.where(rand() < 0.35, rand(), (0.32 + 0.18 * torch.randn(batch, generator=generator, device=device)))
-    z = near + (far - near) * torch.where((z < 0) | (z > 1), rand(), z)
-    lateral = (2 * rand(2) - 1) * torch.tensor([0.3, 0.22], device=device) * z[:, None]
-    orientation = sample_arm(batch, generator) @ forearm_frame(wrist).transpose(1, 2)
+    z = torch.where(draw.some(0.35), draw.rand(), 0.32 + 0.18 * draw.randn())
+    z = near + (far - near) * torch.where((z < 0) | (z > 1), draw.rand(), z)
+    lateral = (2 * draw.rand(2) - 1) * draw.tensor([0.3, 0.22]) * z[:, None]
+    orientation = sample_arm(draw.batch, generator) @ forearm_frame(wrist).transpose(1, 2)
     return HandPose(fingers, wrist, orientation, torch.cat((lateral, z[:, None]), dim=-1))
 
 
@@ -275,11 +276,14 @@ _ARMS = torch.tensor(
 
 
 def sample_arm(batch: int, generator: torch.Generator) -> torch.Tensor:
-    """Frames of forearms [B, 3, 3] in the camera frame: column 1 from elbow to wrist, column 2 out of the palm."""
-    device = generator.device
-    arms = _ARMS.to(device)
-    kind = torch.multinomial(arms[:, 4], batch, replacement=True, generator=generator)
-    direction = arms[kind, :3] + arms[kind, 3:4] * torch.randn(batch, 3, generator=generator, device=device)
+    """Sample frames of forearms [B, 3, 3] in the camera frame.
+
+    Column 1 leads from elbow to wrist, column 2 out of the palm.
+    """
+    draw = Draw(batch, generator)
+    arms = _ARMS.to(draw.device)
+    kind = draw.weighted(arms[:, 4])
+    direction = arms[kind, :3] + arms[kind, 3:4] * draw.randn(3)
     # An arm that comes straight from the camera hides its hand.
     steep = 1.2 * direction[:, :2].norm(dim=-1)
     direction = torch.cat((direction[:, :2], torch.minimum(direction[:, 2], steep)[:, None]), dim=-1)
@@ -288,7 +292,7 @@ def sample_arm(batch: int, generator: torch.Generator) -> torch.Tensor:
     facing = torch.where(y[:, 2:].abs() > 0.85, y.new_tensor([0.0, 1.0, 0.0]), y.new_tensor([0.0, 0.0, -1.0]))
     z = normalize(facing - (facing * y).sum(-1, keepdim=True) * y, dim=-1)
     frame = torch.stack((torch.linalg.cross(y, z), y, z), dim=-1)
-    how = torch.rand(batch, generator=generator, device=device)
-    around = 0.5 * torch.randn(batch, generator=generator, device=device)
+    how = draw.rand()
+    around = 0.5 * draw.randn()
     spin = torch.where(how < 0.4, around, torch.where(how < 0.6, math.pi + around, 2 * math.pi * how / 0.4))
     return frame @ about_axis(1, spin)

@@ -17,11 +17,12 @@ from torch.nn.functional import normalize
 from ..body.kinematics import BodyPose, pose_body, solve_arm
 from ..body.poses import sample_body_pose, seated
 from ..body.shape import BodyShape, sample_body_shape
-from ..chance import Draw, about_axis
+from ..chance import Draw, Range, about_axis
+from ..hand.held import held_things
 from ..hand.kinematics import HandPose, pose_hand, sample_shape
 from ..hand.poses import sample_families, sample_fingers
 from ..hand.surface import HandShape, forearm_frame
-from ..hand.worlds import held_things, mirrored_boxes
+from ..hand.worlds import mirrored_boxes
 from ..spheres import Spheres
 from ..worlds import Boxes
 
@@ -30,6 +31,10 @@ _ELBOWS, _HANDS = (4, 5), (6, 7)  # joints of body15, right first
 _SKIRT, _LEG, _HAND, _ARM = 32, 26, 15, 33
 _WRIST = 0.05  # of the height, from the middle of the palm
 _HAND_LENGTH = 0.108  # of the height
+_PALM_BEYOND = 0.012  # of the height, from the joint to the middle of a plain hand
+_REACH: Range = (0.12, 0.37)  # of the height, from the shoulder to a hand held towards the camera
+_WRIST_SPREAD = (0.7, 0.2)  # radians, standard deviations of flexion and deviation
+_CAMERA_GAP = 0.25  # metres that such a hand stays away from the camera
 
 
 @dataclass(frozen=True)
@@ -38,14 +43,14 @@ class People:
 
     Attributes:
         joints: float [B, 15, 3] metres, ``body15``; its hands are the middles of the detailed palms.
-        body: Surface without hands.
+        body: Surfaces without hands.
         hands: Surfaces of the right and the left hands with their forearms.
         hand_centers: float [B, 2, 3] metres: the means of the 21 joints, right hands first.
-        things: What the hands hold, as spheres.
-        boxes: What they hold, as boxes.
-        sits: bool [B], as on a chair.
+        things: Spheres that the hands hold.
+        boxes: Boxes that they hold.
+        sits: bool [B], whether they sit as on a chair.
         height: float [B] metres, of the standing person.
-        yaw: float [B], where the person faces; 0 is against the camera's axis.
+        yaw: float [B], turn of the person in radians; 0 faces the camera.
     """
 
     joints: torch.Tensor
@@ -88,17 +93,18 @@ def sample_people(
     yaw: torch.Tensor | None = None,
     ahead: bool = False,
 ) -> People:
-    """Return random people.
+    """Sample people.
 
     Args:
-        ground: float [B, 2], x and z of where they are.
-        floor: float [B], how far the floor is below the camera.
+        draw: Random numbers [B].
+        ground: Places on the floor, float [B, 2], x and z in metres.
+        floor: Way from the camera down to the floor, float [B] metres.
         toward: Share of the arms that are held towards the camera.
         facing: Share of the people who face the camera.
         lying: Share of the people who lie on the floor.
-        detailed: With hands of 21 joints; else those of the body, whose centres are near the palms.
-        yaw: float [B], where they face; None: random.
-        ahead: The arms ``toward`` are held before the body instead, in front of the belly to the head.
+        detailed: Whether the hands have 21 joints; else they are those of the body, whose centres are near the palms.
+        yaw: Turns of the people in radians, float [B]; None: random.
+        ahead: Whether the arms ``toward`` are held before the body instead, in front of the belly to the head.
     """
     shape = sample_body_shape(draw.batch, draw.generator)
     pose = sample_body_pose(shape, draw.generator)
@@ -132,7 +138,7 @@ def _reach_out(
     which: torch.Tensor,
     before: bool,
 ) -> BodyPose:
-    """Return the pose with some arms (bool [B, 2]) held towards the camera, near to the body or far from it."""
+    """Return the pose with some arms, bool [B, 2], held towards the camera, near to the body or far from it."""
     up = floor - 0.8 * shape.height  # the camera is at 0, the shoulders are so far below it
     away = torch.stack((-ground[:, 0], -up, -ground[:, 1]), dim=1)
     ahead = (normalize(away, dim=1)[:, None] @ about_axis(1, pose.yaw)).expand(-1, 2, 3)
@@ -142,8 +148,8 @@ def _reach_out(
     mirror = ahead.new_tensor([[-1.0, 1.0, 1.0], [1.0, 1.0, 1.0]])
     ahead = normalize(ahead * mirror + draw.normal(0.33, 2, 3) + ahead.new_tensor([-0.15, 0.0, 0.0]), dim=-1)
     # Never so near that the hand would be at the camera.
-    room = ((away.norm(dim=1) - 0.25) / shape.height).clamp_min(0.12)[:, None]
-    reach = torch.minimum(draw.uniform(0.12, 0.37, 2), room)
+    room = ((away.norm(dim=1) - _CAMERA_GAP) / shape.height).clamp_min(0.12)[:, None]
+    reach = torch.minimum(draw.uniform(*_REACH, 2), room)
     pole = ahead.new_tensor([0.5, 1.0, 0.3]) + draw.normal(0.4, 2, 3)
     arms = solve_arm(ahead * reach[..., None], pole)
     return replace(
@@ -162,6 +168,7 @@ def _with_hands(
     detailed: bool,
     sits: torch.Tensor,
 ) -> People:
+    """Return people whose hands are told from the rest of their surface, and replaced if they are to be detailed."""
     count = surface.radii.shape[1]
     firsts = [count - _SKIRT - (2 - side) * (_ARM + _LEG) + _ARM - _HAND for side in range(2)]
     parts = [slice(first, first + _HAND) for first in firsts]
@@ -172,7 +179,7 @@ def _with_hands(
     body = Spheres(surface.centers, radii)
     if not detailed:
         along = joints[:, _HANDS] - joints[:, _ELBOWS]
-        centers = joints[:, _HANDS] + 0.012 * shape.height[:, None, None] * normalize(along, dim=-1)
+        centers = joints[:, _HANDS] + _PALM_BEYOND * shape.height[:, None, None] * normalize(along, dim=-1)
         nothing = Spheres(joints[:, :0], radii[:, :0])
         no_boxes = Boxes(joints[:, :0], joints.new_zeros(draw.batch, 0, 3, 3), joints[:, :0])
         return People(joints, body, (plain[0], plain[1]), centers, nothing, no_boxes, sits, shape.height, pose.yaw)
@@ -212,9 +219,9 @@ def _detailed_hand(
     fingers = sample_fingers(shape, family, draw.generator)
     # A raised palm is bent back against a forearm that points at the camera.
     wild = torch.where(draw.some(0.5, 1), 1.0, 0.5)
-    wrist = draw.normal(1.0, 2) * wrist_spread(elbow) * wild
+    wrist = draw.normal(1.0, 2) * draw.tensor(_WRIST_SPREAD) * wild
     wrist = torch.maximum(torch.minimum(wrist, wrist.new_tensor([1.3, 0.45])), wrist.new_tensor([-1.3, -0.45]))
-    orientation = arm_frames(draw, along, -normalize(palm, dim=-1)) @ forearm_frame(wrist).transpose(1, 2)
+    orientation = _arm_frames(draw, along, -normalize(palm, dim=-1)) @ forearm_frame(wrist).transpose(1, 2)
     hand_pose = HandPose(fingers, wrist, orientation, torch.zeros_like(palm))
     # The wrist, the hand's first joint, is where the body's is.
     joints, surface = pose_hand(shape, hand_pose)
@@ -227,13 +234,8 @@ def _detailed_hand(
     return surface, joints.mean(1), place * mirror, things, mirrored_boxes(boxes, mirror)
 
 
-def wrist_spread(like: torch.Tensor) -> torch.Tensor:
-    """Return the standard deviations [2] of a wrist's flexion and deviation, radians."""
-    return like.new_tensor([0.7, 0.2])
-
-
 def _of_size(draw: Draw, shape: HandShape, height: torch.Tensor) -> HandShape:
-    """Return the hands as large as people of those heights have them, about."""
+    """Return the hands about as large as people of those heights have them."""
     length = shape.bases[:, 1].norm(dim=-1) + shape.bones[:, 1].sum(1)
     factor = (height * _HAND_LENGTH / length * (1 + draw.normal(0.05))).clamp(0.6, 1.4)
     return HandShape(
@@ -248,14 +250,16 @@ def _of_size(draw: Draw, shape: HandShape, height: torch.Tensor) -> HandShape:
     )
 
 
-def arm_frames(draw: Draw, along: torch.Tensor, camera: torch.Tensor) -> torch.Tensor:
-    """Frames of forearms [B, 3, 3] that point along [B, 3]: palms towards the camera (a direction [B, 3]) or away from
-    it, or anywhere."""
+def _arm_frames(draw: Draw, along: torch.Tensor, camera: torch.Tensor) -> torch.Tensor:
+    """Sample frames of forearms [B, 3, 3] that point along [B, 3].
+
+    Their palms face the camera, a direction [B, 3], or away from it, or anywhere.
+    """
     steep = (along * camera).sum(-1, keepdim=True).abs() > 0.85
     facing = torch.where(steep, along.new_tensor([0.0, 1.0, 0.0]), camera)
     z = normalize(facing - (facing * along).sum(-1, keepdim=True) * along, dim=-1)
     frame = torch.stack((torch.linalg.cross(along, z), along, z), dim=-1)
-    how = draw.uniform(0, 1)
+    how = draw.rand()
     around = draw.normal(0.5)
     spin = torch.where(how < 0.4, around, torch.where(how < 0.6, math.pi + around, 2 * math.pi * how / 0.4))
     return frame @ about_axis(1, spin)

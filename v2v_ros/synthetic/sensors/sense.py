@@ -1,4 +1,4 @@
-"""What depth sensors do to depth: structured light, time of flight, stereo, and a generic camera.
+"""Depth sensors and what they do to depth: structured light, time of flight, stereo, and a generic camera.
 
 All faults act on the inverse depth, as a triangulating sensor measures it: an error of s in 1/z is one of s z^2 in z,
 and a surface that is not there has inverse depth 0. Sizes given in pixels are pixels of the true sensor; an image of
@@ -23,6 +23,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch.nn import functional
 
+from ..chance import Draw
 from ..render import Cameras
 from .faults import NEVER_FARTHER, Steep, column_of, delay, fray_edges, kept, match_windows, outside_hexagon, shadow
 from .presets import GENERIC, KINDS, PRESETS, STEREO, STRUCTURED_LIGHT, TIME_OF_FLIGHT
@@ -83,6 +84,11 @@ class Sensors:
     def preset(name: str, batch: int = 1, device: torch.device | str = "cpu") -> Sensors:
         """Return the same real sensor for every sample.
 
+        Args:
+            name: Name of a preset, a key of presets.PRESETS.
+            batch: Number of samples.
+            device: Device of the tensors.
+
         Raises:
             ValueError: There is no preset of that name.
         """
@@ -96,62 +102,61 @@ class Sensors:
     def sample(
         batch: int, generator: torch.Generator, near_only: bool = False, distance: torch.Tensor | None = None
     ) -> Sensors:
-        """Return random sensors: of random kinds, with parameters around those of the presets.
+        """Sample sensors of random kinds with parameters around those of the presets.
 
         Args:
-            near_only: Sensors for hands: ranges of a metre or two are as common as long ones.
-            distance: float [B] metres, of the subject: the ranges are drawn around it. Without it, they hold all
-                subjects at 0.2 to 1.5 m (near_only) or 0.8 to 4.5 m.
+            batch: Number of sensors.
+            generator: Source of the random numbers.
+            near_only: Choice of sensors for hands: ranges of a metre or two are as common as long ones.
+            distance: Distance of the subject, float [B] metres: the ranges are drawn around it. Without it, they hold
+                all subjects at 0.2 to 1.5 m (near_only) or 0.8 to 4.5 m.
         """
-        device = generator.device
-
-        def rand(low: float, high: float) -> torch.Tensor:
-            return low + (high - low) * torch.rand(batch, generator=generator, device=device)
+        draw = Draw(batch, generator)
+        device, uniform = draw.device, draw.uniform
 
         def about(factor: float) -> torch.Tensor:  # between 1 / factor and factor
-            return torch.tensor(factor, device=device) ** rand(-1, 1)
+            return torch.tensor(factor, device=device) ** uniform(-1, 1)
 
-        shares = torch.tensor(_SHARES, device=device)
-        kind = torch.multinomial(shares, batch, replacement=True, generator=generator)
+        kind = draw.weighted(draw.tensor(_SHARES))
         rows = torch.empty_like(kind)
         names = list(PRESETS)
         for index, label in enumerate(KINDS):
             of_kind = torch.tensor([i for i, name in enumerate(names) if PRESETS[name].kind == label], device=device)
-            pick = torch.randint(len(of_kind), (batch,), generator=generator, device=device)
-            rows = torch.where(kind == index, of_kind[pick], rows)
+            rows = torch.where(kind == index, of_kind[draw.integers(len(of_kind))], rows)
         table = {
             f.name: torch.tensor([getattr(PRESETS[name], f.name) for name in names], device=device)[rows]
             for f in fields(Sensors)[1:]
         }
         plain = kind == GENERIC  # from nearly clean to poor, not around a preset
         for name, high in (("white", 0.008), ("bumps", 0.010), ("step", 0.006), ("edge", 2.0), ("mixed", 1.0)):
-            table[name] = torch.where(plain, high * rand(0, 1) ** 2, table[name] * about(2.0))
-        table["holes"] = torch.where(plain, 0.1 * rand(0, 1) ** 2, table["holes"] * rand(0, 3))
+            table[name] = torch.where(plain, high * draw.rand() ** 2, table[name] * about(2.0))
+        table["holes"] = torch.where(plain, 0.1 * draw.rand() ** 2, table["holes"] * uniform(0, 3))
         for name in ("floor", "grazing", "multipath", "wiggle", "vanish"):
-            table[name] = table[name] * rand(0, 2)
-        table["fatten"] = table["fatten"] * rand(0, 1.5)
+            table[name] = table[name] * uniform(0, 2)
+        table["fatten"] = table["fatten"] * uniform(0, 1.5)
         table["grazing"] = table["grazing"].clamp_max(1)
-        table["focal"] = torch.where(plain, 500.0, table["focal"]) * 2.0 ** rand(
-            -0.7, 0.3
-        )  # half resolutions are common
-        table["half_width"] = table["half_width"] * rand(1, 1.3)
-        table["field"] = torch.where(rand(0, 1) < 0.5, table["field"] * rand(1, 1.5), torch.inf)
-        table["baseline"] = table["baseline"] * about(1.3) * torch.where(rand(0, 1) < 0.25, -1, 1)  # or upside down
-        units = torch.tensor([1e-4, 1.25e-4, 2.5e-4, 1e-3, 1e-3, 1e-3], device=device)
-        other = units[torch.randint(len(units), (batch,), generator=generator, device=device)]
-        table["unit"] = torch.where(rand(0, 1) < 0.5, other, table["unit"])
+        # Half resolutions are common.
+        table["focal"] = torch.where(plain, 500.0, table["focal"]) * 2.0 ** uniform(-0.7, 0.3)
+        table["half_width"] = table["half_width"] * uniform(1, 1.3)
+        table["field"] = torch.where(draw.some(0.5), table["field"] * uniform(1, 1.5), torch.inf)
+        table["baseline"] = table["baseline"] * about(1.3) * torch.where(draw.some(0.25), -1, 1)  # or upside down
+        units = draw.tensor([1e-4, 1.25e-4, 2.5e-4, 1e-3, 1e-3, 1e-3])
+        other = units[draw.integers(len(units))]
+        table["unit"] = torch.where(draw.some(0.5), other, table["unit"])
 
         nearest, farthest = (0.2, 1.5) if near_only else (0.8, 4.5)
         least = torch.full_like(kind, nearest, dtype=torch.float32) if distance is None else 0.75 * distance - 0.1
         most = torch.full_like(least, farthest) if distance is None else 1.2 * distance + 0.1
-        reach = torch.where(rand(0, 1) < 0.5, rand(0, 1), 20.0) if near_only else rand(0, 8)
-        table["near"] = torch.minimum(least, rand(0.1, 0.5))
+        reach = torch.where(draw.some(0.5), draw.rand(), 20.0) if near_only else uniform(0, 8)
+        table["near"] = torch.minimum(least, uniform(0.1, 0.5))
         table["far"] = most + reach
         return Sensors(kind=kind, **table)
 
     def scaled(self, strength: float) -> Sensors:
-        """Return all faults times a strength: with 0, a camera without faults but with limits to its range; with 1, a
-        copy."""
+        """Return the sensors with all faults times a strength.
+
+        With 0, they are cameras without faults, but with limits to their ranges; with 1, copies.
+        """
         part = min(1.0, strength)
         limits = {name: getattr(self, name) / max(part, 1e-9) for name in ("focal", "half_width", "field")}
         steps = {name: getattr(self, name) * part for name in ("unit", "baseline")}
@@ -181,24 +186,24 @@ class Draws:
 
     @staticmethod
     def draw(batch: int, height: int, width: int, generator: torch.Generator) -> Draws:
-        device = generator.device
+        """Draw the numbers for images of height x width pixels."""
+        draw = Draw(batch, generator)
 
         def smooth(cell: int) -> torch.Tensor:
-            size = batch, 1, max(2, height // cell), max(2, width // cell)
-            coarse = torch.randn(*size, generator=generator, device=device)
+            coarse = draw.randn(1, max(2, height // cell), max(2, width // cell))
             # Bilinear means have 2/3 of the standard deviation, on average over a cell.
             return 1.5 * functional.interpolate(coarse, (height, width), mode="bilinear")[:, 0]
 
         return Draws(
-            torch.randn(batch, height, width, generator=generator, device=device),
+            draw.randn(height, width),
             smooth(6),
-            torch.rand(batch, height, width, generator=generator, device=device),
-            torch.rand(batch, height, width, generator=generator, device=device),
+            draw.rand(height, width),
+            draw.rand(height, width),
             torch.special.ndtr(smooth(10)),
         )
 
     def crop(self, top: int, left: int, height: int, width: int) -> Draws:
-        """Return a view of part of the fields: as good as a new draw for an image smaller than they are."""
+        """Return a view of a part of the fields: as good as a new draw for an image smaller than they are."""
         rows, columns = slice(top, top + height), slice(left, left + width)
         return Draws(**{f.name: getattr(self, f.name)[:, rows, columns] for f in fields(self)})
 
@@ -211,8 +216,10 @@ def sense(depth: torch.Tensor, cameras: Cameras, sensors: Sensors, draws: Draws)
     """Return what sensors make of depth.
 
     Args:
-        depth: float [B, H, W] metres; infinite where nothing is. It is not changed.
-        cameras: That the depth was rendered with.
+        depth: Depth float [B, H, W] in metres; infinite where nothing is. It is not changed.
+        cameras: Cameras that the depth was rendered with.
+        sensors: Sensors [B].
+        draws: Random numbers for the pixels, [B, H, W] each.
 
     Returns:
         float [B, H, W] metres, NaN where invalid.
@@ -229,7 +236,7 @@ def sense(depth: torch.Tensor, cameras: Cameras, sensors: Sensors, draws: Draws)
 
 
 def _sense_kind(kind: int, depth: torch.Tensor, cameras: Cameras, sensors: Sensors, draws: Draws) -> torch.Tensor:
-    """:func:`sense` for sensors that are all of one kind. Steps that no sensor of the batch needs are left out."""
+    """Do what :func:`sense` does, for sensors of one kind, without the steps that no sensor of the batch needs."""
     scale = cameras.focal / sensors.focal  # image pixels per pixel of the sensor
     inverse = depth.reciprocal()
     if kind == STEREO:
