@@ -31,8 +31,11 @@ class Known:
 
 
 def figures_of(kind: str, found: list[Detections], known: list[Known]) -> dict[str, float]:
-    """Recall where one image in a hundred has a false alarm, the score at which that is so, the error of the centres in
-    millimetres, and for hands the share of right sides; of the images without any subject, the highest scores."""
+    """Return the recall where one image in a hundred has a false alarm, the score at which that is so, and others.
+
+    The others are the error of the centres in millimetres, for hands the share of right sides, and of the images
+    without any subject the highest scores.
+    """
     near = WITHIN[kind]
     scores, hits, wanted, errors, sides, empty = [], [], 0, [], [], []
     for some, truth in zip(found, known, strict=True):
@@ -76,7 +79,7 @@ def figures_of(kind: str, found: list[Detections], known: list[Known]) -> dict[s
 
 
 def known_subjects(scenes: Scenes, index: int, kind: str) -> Known:
-    """What is known of one scene's subjects."""
+    """Return what is known of one scene's subjects."""
     centers, _, state, left = scenes.subjects(kind)
     return Known(centers[index].double().numpy(), state[index].numpy(), left[index].numpy())
 
@@ -85,7 +88,7 @@ def known_subjects(scenes: Scenes, index: int, kind: str) -> Known:
 def detector_figures(
     network: DetectorNet, scenes: Scenes, device: torch.device | str = "cpu", batch: int = 16
 ) -> dict[str, float]:
-    """Figures of both kinds on rendered scenes."""
+    """Return figures of both kinds on rendered scenes."""
     count = len(scenes.depth)
     found: dict[str, list[Detections]] = {kind: [] for kind in KINDS}
     for first in range(0, count, batch):

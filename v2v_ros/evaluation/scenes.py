@@ -62,7 +62,7 @@ class ScenePart:
 
 
 def make_part(index: int) -> ScenePart:
-    """The images of a part, on the CPU."""
+    """Return the images of a part, on the CPU."""
     generator = torch.Generator().manual_seed(_FIRST_SEED + index)
     setting = _ORDER[index % len(_ORDER)]
     sensor = _SENSORS[(index + index // len(_ORDER)) % len(_SENSORS)]
@@ -76,12 +76,12 @@ def make_part(index: int) -> ScenePart:
 
 
 def generate(samples: int = SAMPLES) -> Iterator[ScenePart]:
-    """The first images of the set, part by part."""
+    """Yield the first images of the set, part by part."""
     return (make_part(index) for index in range(-(-min(samples, SAMPLES) // PART)))
 
 
 def is_recorded(hashes: list[str]) -> bool | None:
-    """Whether the hashes of the set's first parts are those on record; None where none are."""
+    """Return whether the hashes of the set's first parts are those on record; None where none are."""
     recorded = json.loads(RECORD.read_text()).get(NAME)
     return None if recorded is None else recorded["parts"][: len(hashes)] == hashes
 
@@ -116,8 +116,10 @@ class SceneFigures:
                 self._known[kind].append(known_subjects(part.scenes, index, kind))
 
     def figures(self) -> dict[str, float | bool | None]:
-        """Of all parts (:func:`~v2v_ros.evaluation.detections.figures_of`), and whether the images are those on
-        record."""
+        """Return the metrics over all parts, and whether the images are those on record.
+
+        The metrics are those of :func:`~v2v_ros.evaluation.detections.figures_of`.
+        """
         result: dict[str, float | bool | None] = {"images": len(self._found["hand"])}
         for kind in KINDS:
             result |= figures_of(kind, self._found[kind], self._known[kind])

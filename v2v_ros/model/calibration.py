@@ -1,7 +1,7 @@
 """What the peak of a heatmap and its spread mean: probabilities and metric covariances, by tables fitted on data.
 
 A network's peaks grow with how sure it is, but a peak of 0.7 is no probability of 0.7, and a heatmap is as wide as its
-target even where the joint is not that well known. ``v2v evaluate --calibrate`` measures both (docs/evaluation.md).
+target even where the joint is not that well known. ``v2v evaluate calibrate`` measures both (docs/evaluation.md).
 """
 
 from __future__ import annotations

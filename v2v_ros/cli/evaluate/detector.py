@@ -26,6 +26,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     from ...evaluation import scenes
+    from ...evaluation.figures import plain
     from ...model.detector import Detector
     from ...model.runtime import choose_device
     from ...model.weights import load_detector
@@ -40,4 +41,4 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 bar.step()
     figures = judged.figures()
     print_rows([(name, f"{value:.3f}" if isinstance(value, float) else str(value)) for name, value in figures.items()])
-    return {"weights": {"id": loaded.id, "hash": loaded.hash}, scenes.NAME: figures}
+    return {"weights": {"id": loaded.id, "hash": loaded.hash}, scenes.NAME: plain(figures)}
