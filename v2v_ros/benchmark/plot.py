@@ -44,7 +44,7 @@ def _frame(axes: Any, figures: dict[str, Any]) -> None:
 
 
 def _networks(axes: Any, rows: list[dict[str, Any]]) -> None:
-    """A point for each row with a line to its p90, the baseline in grey; beside it the share of the matrix peak."""
+    """Draw a point for each row with a line to its p90, the baseline in grey, and beside it the share of the peak."""
     labels = [f"{row['network']} x{row['batch']} {row['device']}, {row['runtime']}" for row in rows]
     colors = ["0.7" if row["runtime"] == EAGER else "C0" for row in rows]
     places = range(len(rows))
@@ -62,7 +62,7 @@ def _networks(axes: Any, rows: list[dict[str, Any]]) -> None:
 
 
 def _subjects(axes: Any, rows: list[dict[str, Any]]) -> None:
-    """A line for each network."""
+    """Draw a line for each network."""
     for name in dict.fromkeys(row["network"] for row in rows):
         of_network = [row for row in rows if row["network"] == name]
         axes.plot(

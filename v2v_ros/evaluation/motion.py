@@ -23,9 +23,9 @@ RATE = 30.0
 SPEED = 1.0
 """Metres a second: the peak of ``swing``, and all of ``shuttle`` between its turns."""
 MOTIONS = {"still": 75, "swing": 60, "shuttle": 60, "gestures": 90}
-"""What is shown, and for how many frames."""
+"""Motions that are shown, and for how many frames."""
 SEEDS = (1, 2, 3)
-"""Of subjects, poses and directions; the filters' constants were chosen on others."""
+"""Seeds of subjects, poses and directions; the filters' constants were chosen on others."""
 _SETTLE = 15  # frames until a filter knows its subject; not counted
 _AMPLITUDE = {"hand": 0.12, "body": 0.40}  # metres to either side
 _DEPTH = {"hand": 0.5, "body": 2.8}  # metres; where still and swinging subjects are

@@ -63,7 +63,7 @@ class Calibration:
         return interpolate(peaks, peaks.new_tensor(self.peaks), peaks.new_tensor(values))
 
     def to_dict(self) -> dict[str, Any]:
-        """The tables as JSON can hold them."""
+        """Return the tables as JSON can hold them."""
         return {name: list(column) for name, column in asdict(self).items()}
 
     @staticmethod

@@ -118,7 +118,7 @@ def train_joints(
 
 
 def _cubes(weights: Weights, seed: int, dataset: TrainingConfig | None) -> tuple[Cubes, Cubes]:
-    """The cubes to train on, and others to calibrate and judge with."""
+    """Return the cubes to train on, and others to calibrate and judge with."""
     if dataset is None:
         return SyntheticCubes(weights, seed), SyntheticCubes(weights, _HELD_OUT_SEED)
     frames, held_out = open_frames(dataset)
@@ -132,12 +132,12 @@ def _refined(network: JointRefiner, data: PeakSet, size: int) -> RefinedJoints:
 
 
 def _with_joints(data: PeakSet) -> torch.Tensor:
-    """bool [S]: samples of subjects whose joints are known."""
+    """Return bool [S]: samples of subjects whose joints are known."""
     return (data.labels == Label.SUBJECT) & data.joints.isfinite().all(-1).all(-1)
 
 
 def measure(network: JointRefiner, data: PeakSet, weights: Weights) -> dict[str, float]:
-    """Figures of a refiner on samples, and of the highest peaks alone."""
+    """Return figures of a refiner on samples, and of the highest peaks alone."""
     half = weights.config.heatmap / 2
     refined = _refined(network, data, weights.config.heatmap)
     subject = _with_joints(data)
