@@ -40,7 +40,8 @@ class SyntheticFigures(Figures):
     def to_dict(self) -> dict[str, Any]:
         """Return all figures by their names, in one dictionary, as JSON holds them."""
         content = super().to_dict()
-        return {**content, **content.pop("measured")}
+        measured = content.pop("measured")
+        return {**content, **measured}
 
 
 def evaluate(
