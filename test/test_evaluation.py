@@ -148,6 +148,10 @@ def test_evaluate_writes_figures_tables_and_plots(
         assert text in printed
     result = json.loads(figures.read_text())["test_sets"]["hand_crops_1"]
     assert result["samples"] == 10 and result["mean_mm"] > 0 and len(result["joints"]) == 21
+    assert list(result) == [
+        *("test_set", "samples", "recorded", "mean_mm", "median_mm", "success_30mm", "map_10cm", "read_outs"),
+        *("ms_per_crop", "joints", "parts", "sensors", "curve", "calibrated", "reliability", "covariance"),
+    ]
     assert sum(row["samples"] for row in result["sensors"].values()) == 10
     assert sum(row["count"] for row in result["reliability"]["bins"]) == 210
     with (folder / "hand_crops_1_joints.csv").open() as file:

@@ -388,8 +388,8 @@ def test_a_centre_network_writes_centre_files_and_tells_what_it_is_worth(
     centers = read_centers(output / "center_test_refined.txt", dataset.spec, 11)
     assert (output / "center_train_refined.txt").is_file()
     content = json.loads(figures.read_text())["test"]
-    assert content["centre network"]["mean_mm"] == pytest.approx(center_figures(centers, dataset)["mean_mm"], abs=0.01)
+    assert content["centre network"]["mean_mm"] == pytest.approx(center_figures(centers, dataset).mean_mm, abs=0.01)
     # The hand lies in front of a wall that is out of range: its middle is near.
     assert content["centre of mass"]["frames"] == 11
     perfect = center_figures(reference_points(dataset.joints), dataset)
-    assert perfect["mean_mm"] == 0 and perfect["joints_inside_share"] > 0.99
+    assert perfect.mean_mm == 0 and perfect.joints_inside_share > 0.99

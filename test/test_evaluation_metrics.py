@@ -21,7 +21,8 @@ from v2v_ros.evaluation.calibration import (
     reliability,
     whiten,
 )
-from v2v_ros.evaluation.on_datasets.dataset_report import dataset_figures, dataset_report
+from v2v_ros.evaluation.on_datasets.dataset_figures import dataset_figures
+from v2v_ros.evaluation.on_datasets.dataset_report import dataset_report
 from v2v_ros.geometry.skeletons import BODY15, HAND21, Skeleton
 from v2v_ros.model.calibration import Calibration
 from v2v_ros.recorded.datasets.specs import ICVL, ITOP_SIDE, MSRA, NYU, DatasetSpec
@@ -85,12 +86,12 @@ def test_complete_test_sets_are_told_apart_by_their_pieces(spec: DatasetSpec, pi
     errors[: pieces[next(iter(pieces))]] = 3.0
     errors[0] = NAN
     figures = dataset_figures(errors, spec)
-    found = figures["sequences"]
-    assert {name: found[name]["frames"] for name in pieces} == pieces
-    means = [row["mean_mm"] for row in found.values()]
+    found = figures.sequences
+    assert found is not None and {name: found[name].frames for name in pieces} == pieces
+    means = [row.mean_mm for row in found.values()]
     assert means == [3.0] + [0.0] * (len(means) - 1)
-    assert not figures["complete"] and dataset_figures(errors.nan_to_num(), spec)["complete"]
-    assert "sequences" not in dataset_figures(errors[1:], spec)
+    assert not figures.complete and dataset_figures(errors.nan_to_num(), spec).complete
+    assert "sequences" not in dataset_figures(errors[1:], spec).to_dict()
     assert f"\n{next(iter(pieces))} " in dataset_report({"mine": figures}, spec)
 
 
@@ -98,12 +99,12 @@ def test_missed_joints_of_a_dataset_are_reported_and_nothing_measured_is_no_erro
     errors = torch.full((4, 15), 20.0)
     errors[0, 6] = INF
     errors[1] = NAN
-    figures = dataset_figures(errors, ITOP_SIDE)
+    figures = dataset_figures(errors, ITOP_SIDE).to_dict()
     assert figures["frames"] == 3 and figures["missed_share"] == pytest.approx(1 / 45, rel=1e-5)
     assert figures["joints"]["right_hand"]["precision_10cm"] == pytest.approx(2 / 3, rel=1e-5)
     assert figures["map_10cm"] == pytest.approx(44 / 45, rel=1e-5)
     empty = dataset_figures(torch.full((2, 15), NAN), ITOP_SIDE)
-    assert empty["mean_mm"] is None and empty["map_10cm"] is None
+    assert empty.to_dict()["mean_mm"] is None and empty.to_dict()["map_10cm"] is None
     assert dataset_report({"nothing": empty}, ITOP_SIDE).splitlines()[-1].startswith("> nothing")
 
 
@@ -117,9 +118,9 @@ def test_reliability_of_scores_worked_out_by_hand() -> None:
     scores = np.array([0.05, 0.95, 0.95, 1.0])
     distances = np.array([0.5, 0.01, 0.01, INF])
     result = reliability(scores, distances, 0.02)
-    assert [row["count"] for row in result["bins"]] == [1, 3]
-    assert result["bins"][1]["score"] == pytest.approx(2.9 / 3) and result["bins"][1]["share"] == pytest.approx(2 / 3)
-    assert result["expected_calibration_error"] == pytest.approx((0.05 + 3 * 0.3) / 4)
+    assert [row.count for row in result.bins] == [1, 3]
+    assert result.bins[1].score == pytest.approx(2.9 / 3) and result.bins[1].share == pytest.approx(2 / 3)
+    assert result.expected_calibration_error == pytest.approx((0.05 + 3 * 0.3) / 4)
 
 
 def _normal(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -136,10 +137,10 @@ def test_whitened_errors_are_standard_normal_if_the_covariances_are_right() -> N
     assert matrices(covariances)[0, 2, 1] == covariances[0, 4]
     assert np.cov(whiten(errors, covariances).T) == pytest.approx(np.eye(3), abs=0.03)
     right, small = covariance_coverage(errors, covariances), covariance_coverage(errors, covariances / 4)
-    assert right["components_within_1_sigma"] == pytest.approx(0.6827, abs=0.01)
-    assert right["ellipsoid_68"] == pytest.approx(0.6827, abs=0.01)
-    assert right["ellipsoid_95"] == pytest.approx(0.95, abs=0.01)
-    assert small["components_within_1_sigma"] == pytest.approx(0.383, abs=0.01)  # half a sigma
+    assert right.components_within_1_sigma == pytest.approx(0.6827, abs=0.01)
+    assert right.ellipsoid_68 == pytest.approx(0.6827, abs=0.01)
+    assert right.ellipsoid_95 == pytest.approx(0.95, abs=0.01)
+    assert small.components_within_1_sigma == pytest.approx(0.383, abs=0.01)  # half a sigma
 
 
 def test_the_quantiles_are_those_of_three_degrees_of_freedom() -> None:
@@ -164,7 +165,7 @@ def test_fitting_finds_probabilities_that_are_known() -> None:
     assert 8 <= len(fitted.peaks) <= 16
     scores, _ = apply(fitted, peaks, covariances)
     result = reliability(scores, np.linalg.norm(errors, axis=1), 0.5)
-    assert result["expected_calibration_error"] < 0.01
+    assert result.expected_calibration_error < 0.01
     grid = np.linspace(0.4, 0.95, 12)
     wanted, _ = apply(fitted, grid, np.ones((12, 6)))
     assert wanted == pytest.approx(grid**2, abs=0.04)
@@ -179,7 +180,7 @@ def test_fitted_covariances_hold_68_percent_in_every_range_of_peaks() -> None:
     _, right = apply(fitted, peaks, covariances)
     for low in (0.2, 0.4, 0.6, 0.8):
         some = (peaks >= low) & (peaks < low + 0.2)
-        share = covariance_coverage(errors[some], right[some])["components_within_1_sigma"]
+        share = covariance_coverage(errors[some], right[some]).components_within_1_sigma
         assert share == pytest.approx(0.6827, abs=0.02)
 
 

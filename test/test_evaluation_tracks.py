@@ -46,7 +46,7 @@ def figures(*frames: tuple[list[SceneSubject], list[SkeletonEstimate]], kind: st
     tally = Tally(REACH)
     for truth, found in frames:
         tally.add(truth, found, 0.02)
-    return summarize({"scene": tally}, kind)["scene"]
+    return summarize({"scene": tally}, kind)["scene"].to_dict()
 
 
 def test_what_is_found_and_keeps_its_id_is_perfect() -> None:
@@ -144,8 +144,8 @@ def test_several_scenes_have_a_row_for_all_of_them() -> None:
     rows = summarize({"good": good, "bad": bad}, "hand")
     assert list(rows) == ["good", "bad", OVERALL]
     # The ids of one scene have nothing to do with those of another.
-    assert (rows[OVERALL]["subjects"], rows[OVERALL]["misses"], rows[OVERALL]["mota"]) == (6, 3, 0.5)
-    assert rows[OVERALL]["idf1"] == pytest.approx(2 * 3 / (6 + 3)) and rows["bad"]["mota"] == 0.0
+    assert (rows[OVERALL].subjects, rows[OVERALL].misses, rows[OVERALL].mota) == (6, 3, 0.5)
+    assert rows[OVERALL].idf1 == pytest.approx(2 * 3 / (6 + 3)) and rows["bad"].mota == 0.0
 
 
 def test_scenes_are_shown_at_30_hz_until_their_end() -> None:
@@ -193,4 +193,4 @@ def test_most_subjects_of_the_scenes_are_followed(weights: str) -> None:
     from v2v_ros.estimator import PoseEstimator
 
     rows = evaluate_tracks(PoseEstimator(weights, max_subjects=3), NAMES)
-    assert rows[OVERALL]["mota"] > 0.5 and rows[OVERALL]["idf1"] > 0.5
+    assert rows[OVERALL].mota > 0.5 and rows[OVERALL].idf1 > 0.5

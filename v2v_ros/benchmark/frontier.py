@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..evaluation.crops import Crops
+from ..evaluation.reports.plots import save
 from ..evaluation.synthetic_sets import SyntheticSet, make, part_count
-from ..io.files import write_atomically
 from ..model.runtime import choose_device, make_runtime
 from ..model.weights import load
 from .machine import device_name, synchronize
@@ -80,7 +79,7 @@ def measure(
                 "parameters": size.parameters,
                 "gflop": round(size.flops / 1e9, 3),
                 "samples": weights.training.get("samples"),
-                **{key: figures[key] for key in ("mean_mm", "median_mm", "success_30mm")},
+                **{key: getattr(figures, key) for key in ("mean_mm", "median_mm", "success_30mm")},
                 **timings[name].to_dict(),
             }
         )
@@ -140,6 +139,4 @@ def plot(figures: dict[str, Any], path: Path) -> None:
     axes.margins(x=0.2, y=0.1)
     axes.grid(color="0.9")
     axes.set_axisbelow(True)
-    content = BytesIO()
-    picture.savefig(content, format="png", dpi=120)
-    write_atomically(path, content.getvalue())
+    save(picture, path)

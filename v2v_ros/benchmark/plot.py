@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from ..io.files import write_atomically
+from ..evaluation.reports.plots import save
 from .networks import EAGER
 from .stages import KINDS, STAGES
 
@@ -25,9 +24,7 @@ def plot(figures: dict[str, Any], path: Path) -> None:
     _frame(frame, figures)
     _networks(networks, rows)
     _subjects(subjects, figures["subjects"])
-    content = BytesIO()
-    figure.savefig(content, format="png", dpi=120)
-    write_atomically(path, content.getvalue())
+    save(figure, path)
 
 
 def _frame(axes: Any, figures: dict[str, Any]) -> None:

@@ -146,10 +146,9 @@ def write_figures(
     write_atomically(folder / f"{name}.txt", (text + "\n").encode())
     content = json.dumps(figures, indent=1, allow_nan=False) + "\n"
     write_atomically(folder / f"{name}.json", content.encode())
+    plots.say_what_is_missing()
     if plots.available():
         plot(figures, folder / f"{name}.png")
-    else:
-        print("no plot: pip install matplotlib")
 
 
 def positive(kind: Callable[[str], float]) -> Callable[[str], float]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..recorded.datasets import NAMES
 from .common import Commands, command, print_rows
 from .progress import Progress
+
+if TYPE_CHECKING:
+    from ..evaluation.on_datasets.centers import CenterFigures
 
 
 def add(commands: Commands) -> None:
@@ -59,18 +62,18 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
                 "centre of mass": center_figures(guesses, dataset),
                 "centre network": center_figures(centers, dataset),
             }
-            figures[split] = {"file": str(path), **rows}
+            figures[split] = {"file": str(path), **{name: row.to_dict() for name, row in rows.items()}}
             print(f"{split}: {path}")
             for name, row in rows.items():
                 print_rows([(f"  {name}", _text(row))])
     return figures if group.rank == 0 else None
 
 
-def _text(row: dict[str, Any]) -> str:
-    if not row["frames"]:
+def _text(row: CenterFigures) -> str:
+    if not row.frames:
         return "no labels to compare with"
     return (
-        f"{row['mean_mm']:.1f} mm off on average (median {row['median_mm']:.1f}, 95 % within {row['p95_mm']:.1f}); "
-        f"{100 * row['joints_inside_share']:.2f} % of the joints and {100 * row['frames_inside_share']:.2f} % of the "
-        f"frames wholly in the cube; {row['frames']} frames"
+        f"{row.mean_mm:.1f} mm off on average (median {row.median_mm:.1f}, 95 % within {row.p95_mm:.1f}); "
+        f"{100 * row.joints_inside_share:.2f} % of the joints and {100 * row.frames_inside_share:.2f} % of the "
+        f"frames wholly in the cube; {row.frames} frames"
     )

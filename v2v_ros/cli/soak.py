@@ -67,8 +67,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             from ..benchmark.soak.plot import plot
 
             plot(figures, options.output / "soak.png")
-        else:
-            print("no plot: pip install matplotlib")
+        plots.say_what_is_missing()
     if figures["verdict"]["flat"] is False:
         raise CommandError("something grows: see the table", figures)
     return figures

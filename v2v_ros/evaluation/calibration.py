@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ..model.calibration import Calibration
+from .figures import Figures
 
 Floats = NDArray[np.float64]
 
@@ -20,7 +21,54 @@ _MOST_KNOTS = 16
 _FEWEST_JOINTS = 60  # in a bin: its 68 % are known to 6 % then
 
 
-def reliability(scores: Floats, distances: Floats, radius: float, bins: int = 10) -> dict[str, Any]:
+@dataclass(frozen=True)
+class ReliabilityBin(Figures):
+    """Joints of nearly the same score.
+
+    Attributes:
+        count: Number of the joints.
+        score: Mean of their scores.
+        share: Those of them within the radius, of all.
+    """
+
+    count: int
+    score: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Reliability(Figures):
+    """Shares of joints that are as near as their scores say.
+
+    Attributes:
+        radius_mm: Distance that a score speaks of.
+        bins: Those that are not empty, by rising scores.
+        expected_calibration_error: Mean of |share - score| over the joints (Naeini et al., AAAI 2015).
+    """
+
+    radius_mm: float
+    bins: tuple[ReliabilityBin, ...]
+    expected_calibration_error: float
+
+
+@dataclass(frozen=True)
+class CovarianceCoverage(Figures):
+    """Shares of errors within what their covariances say.
+
+    Attributes:
+        joints: Number of the errors.
+        components_within_1_sigma: Share of their components within one standard deviation, which should be 0.683.
+        ellipsoid_68: Share inside the ellipsoids that should hold 68.3 %.
+        ellipsoid_95: Share inside those that should hold 95 %.
+    """
+
+    joints: float
+    components_within_1_sigma: float
+    ellipsoid_68: float
+    ellipsoid_95: float
+
+
+def reliability(scores: Floats, distances: Floats, radius: float, bins: int = 10) -> Reliability:
     """Return what shares of joints are as near as their scores say.
 
     Args:
@@ -28,25 +76,19 @@ def reliability(scores: Floats, distances: Floats, radius: float, bins: int = 10
         distances: float [N] metres to the truth; infinite for joints that were not estimated.
         radius: Metres that a score speaks of.
         bins: Equally wide ones, over [0, 1].
-
-    Returns:
-        ``bins``: of every bin that is not empty ``count``, mean ``score`` and the ``share`` within the radius;
-        ``expected_calibration_error``: the mean of |share - score| over the joints (Naeini et al., AAAI 2015).
     """
     index = np.minimum((scores * bins).astype(int), bins - 1)
     within = distances <= radius
     rows = []
     for each in np.unique(index):
         inside = index == each
-        rows.append(
-            {"count": int(inside.sum()), "score": float(scores[inside].mean()), "share": float(within[inside].mean())}
-        )
-    error = sum(row["count"] * abs(row["share"] - row["score"]) for row in rows) / max(1, len(scores))
-    return {"radius_mm": 1000 * radius, "bins": rows, "expected_calibration_error": error}
+        rows.append(ReliabilityBin(int(inside.sum()), float(scores[inside].mean()), float(within[inside].mean())))
+    error = sum(row.count * abs(row.share - row.score) for row in rows) / max(1, len(scores))
+    return Reliability(1000 * radius, tuple(rows), error)
 
 
 def matrices(covariances: Floats) -> Floats:
-    """Symmetric matrices [N, 3, 3] of [N, 6]: xx, xy, xz, yy, yz, zz."""
+    """Return symmetric matrices [N, 3, 3] of [N, 6]: xx, xy, xz, yy, yz, zz."""
     return covariances[:, [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(-1, 3, 3)
 
 
@@ -64,20 +106,15 @@ def whiten(errors: Floats, covariances: Floats) -> Floats:
     return np.linalg.solve(roots, errors[..., None])[..., 0]
 
 
-def covariance_coverage(errors: Floats, covariances: Floats) -> dict[str, float]:
-    """Return how often errors [N, 3] stay within what their covariances [N, 6] say.
-
-    Returns:
-        ``components_within_1_sigma``, which should be 0.683; ``ellipsoid_68`` and ``ellipsoid_95``: the shares inside
-        the ellipsoids that should hold 68.3 % and 95 %; ``joints``: how many there are.
-    """
+def covariance_coverage(errors: Floats, covariances: Floats) -> CovarianceCoverage:
+    """Return how often errors [N, 3] stay within what their covariances [N, 6] say."""
     components = whiten(errors, covariances)
     squares = (components**2).sum(1)
-    return {
-        "joints": float(len(errors)),
-        "components_within_1_sigma": float((np.abs(components) < 1).mean()),
+    return CovarianceCoverage(
+        joints=float(len(errors)),
+        components_within_1_sigma=float((np.abs(components) < 1).mean()),
         **{f"ellipsoid_{name}": float((squares < limit).mean()) for name, (_, limit) in _CHI2_QUANTILES.items()},
-    }
+    )
 
 
 def fit(peaks: Floats, errors: Floats, moments: Floats, radius: float) -> Calibration:
@@ -142,7 +179,7 @@ def _bins(peaks: Floats) -> list[NDArray[np.int64]]:
 
 
 def apply(calibration: Calibration | None, peaks: Floats, moments: Floats) -> tuple[Floats, Floats]:
-    """Scores [N] and covariances [N, 6] as the estimator reports them; both unchanged without a calibration."""
+    """Return scores [N] and covariances [N, 6] as the estimator reports them; both unchanged without a calibration."""
     if calibration is None:
         return peaks, moments
     scores, covariances = calibration.apply(torch.from_numpy(peaks), torch.from_numpy(moments))

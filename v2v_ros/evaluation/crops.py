@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +15,9 @@ from ..model.runtime import choose_device, make_runtime
 from ..model.voxels import metric_coordinates, occupancy
 from ..model.weights import Weights
 from . import metrics
-from .calibration import apply, covariance_coverage, reliability
-from .metrics import CURVE_MM, PRECISION_MM, SUCCESS_MM, by_group, error_figures
+from .calibration import RADIUS, CovarianceCoverage, Reliability, apply, covariance_coverage, reliability
+from .figures import Figures
+from .metrics import CURVE_MM, PRECISION_MM, SUCCESS_MM, GroupFigures, by_group, error_figures
 from .processes import Processes
 from .reports.contact_sheet import Tile
 from .synthetic_sets import PART, Part
@@ -25,9 +25,65 @@ from .synthetic_sets import PART, Part
 _WORST = 24  # crops that are kept for a picture
 
 
+@dataclass(frozen=True, kw_only=True)
+class JointFigures(Figures):
+    """Errors of a joint, or of several together, in millimetres."""
+
+    mean_mm: float
+    median_mm: float
+    missed_share: float
+    precision_10cm: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOutFigures(Figures):
+    """Errors of joints that one read-out found, in millimetres."""
+
+    mean_mm: float
+    median_mm: float
+    missed_share: float
+    success_30mm: float
+    success_300mm: float
+    map_10cm: float
+
+
+@dataclass(frozen=True)
+class SuccessCurve(Figures):
+    """Shares of samples whose worst joint is within thresholds."""
+
+    threshold_mm: tuple[int, ...]
+    success: list[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropFigures(Figures):
+    """Figures of a pose network on crops.
+
+    Attributes:
+        read_outs: Of the heatmaps' peaks alone, and of the read-out that was judged.
+        joints, parts, sensors, views: By their names; views of bodies only.
+        calibrated: The scores and covariances are.
+    """
+
+    mean_mm: float
+    median_mm: float
+    success_30mm: float
+    map_10cm: float
+    read_outs: dict[str, ReadOutFigures]
+    ms_per_crop: float
+    joints: dict[str, JointFigures]
+    parts: dict[str, JointFigures]
+    sensors: dict[str, GroupFigures]
+    views: dict[str, GroupFigures] | None = None
+    curve: SuccessCurve
+    calibrated: bool
+    reliability: Reliability
+    covariance: CovarianceCoverage
+
+
 @dataclass(frozen=True)
 class _Record:
-    """What is kept of a part: errors [B, J] in mm, of the peaks alone too, vectors [B, J, 3], confidences [B, J] and
+    """Results of a part: errors [B, J] in mm, of the peaks alone too, vectors [B, J, 3], confidences [B, J] and
     moments [B, J, 6]."""
 
     errors: torch.Tensor
@@ -105,7 +161,7 @@ class Crops:
         return [tile for _, _, tile in self._worst]
 
     def joints(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Confidences [N], errors [N, 3] and moments [N, 6], float64, of all joints with a truth."""
+        """Return confidences [N], errors [N, 3] and moments [N, 6], float64, of all joints with a truth."""
         records = self._records.values()
         vectors = torch.cat([record.vectors for record in records]).flatten(0, 1)
         labelled = vectors.isfinite().all(1)
@@ -114,7 +170,7 @@ class Crops:
         columns = (each[labelled].double().numpy() for each in (confidences, vectors, moments))
         return next(columns), next(columns), next(columns)
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> CropFigures:
         """Return the metrics over all parts."""
         records = list(self._records.values())
         errors = torch.cat([record.errors for record in records])
@@ -129,42 +185,39 @@ class Crops:
         thresholds = CURVE_MM[skeleton.kind]
         sensors = [record.sensor for record in records for _ in record.errors]
         views = [record.view for record in records for _ in record.errors]
-        return {
-            "mean_mm": metrics.mean_error(errors),
-            "median_mm": metrics.median_error(errors),
-            "success_30mm": metrics.success_rate(errors, SUCCESS_MM),
-            "map_10cm": metrics.mean_precision(errors, PRECISION_MM),
-            "read_outs": {
-                name: {
+        return CropFigures(
+            mean_mm=metrics.mean_error(errors),
+            median_mm=metrics.median_error(errors),
+            success_30mm=metrics.success_rate(errors, SUCCESS_MM),
+            map_10cm=metrics.mean_precision(errors, PRECISION_MM),
+            read_outs={
+                name: ReadOutFigures(
                     **error_figures(each),
-                    "success_30mm": metrics.success_rate(each, SUCCESS_MM),
-                    "success_300mm": metrics.success_rate(each, 10 * SUCCESS_MM),
-                    "map_10cm": metrics.mean_precision(each, PRECISION_MM),
-                }
+                    success_30mm=metrics.success_rate(each, SUCCESS_MM),
+                    success_300mm=metrics.success_rate(each, 10 * SUCCESS_MM),
+                    map_10cm=metrics.mean_precision(each, PRECISION_MM),
+                )
                 for name, each in {"peaks": plain, read_out.name: errors}.items()
             },
-            "ms_per_crop": 1000 * sum(record.seconds for record in records) / len(errors),
-            "joints": {
-                name: {**error_figures(errors[:, index]), "precision_10cm": precision[index]}
+            ms_per_crop=1000 * sum(record.seconds for record in records) / len(errors),
+            joints={
+                name: JointFigures(**error_figures(errors[:, index]), precision_10cm=precision[index])
                 for name, index in columns.items()
             },
-            "parts": {
-                name: {
+            parts={
+                name: JointFigures(
                     **error_figures(errors[:, [columns[joint] for joint in joints]]),
-                    "precision_10cm": float(np.mean([precision[columns[joint]] for joint in joints])),
-                }
+                    precision_10cm=float(np.mean([precision[columns[joint]] for joint in joints])),
+                )
                 for name, joints in metrics.parts(skeleton.kind).items()
             },
-            "sensors": by_group(errors, sensors),
-            **({"views": by_group(errors, views)} if skeleton.kind == "body" else {}),
-            "curve": {
-                "threshold_mm": list(thresholds),
-                "success": metrics.success_curve(errors, torch.tensor(thresholds)),
-            },
-            "calibrated": read_out.calibration is not None,
-            "reliability": reliability(scores, np.linalg.norm(vectors, axis=1), radius),
-            "covariance": covariance_coverage(vectors, covariances),
-        }
+            sensors=by_group(errors, sensors),
+            views=by_group(errors, views) if skeleton.kind == "body" else None,
+            curve=SuccessCurve(thresholds, metrics.success_curve(errors, torch.tensor(thresholds))),
+            calibrated=read_out.calibration is not None,
+            reliability=reliability(scores, np.linalg.norm(vectors, axis=1), radius),
+            covariance=covariance_coverage(vectors, covariances),
+        )
 
 
 def _worst_of(tiles: list[tuple[float, int, Tile]]) -> list[tuple[float, int, Tile]]:
@@ -173,7 +226,7 @@ def _worst_of(tiles: list[tuple[float, int, Tile]]) -> list[tuple[float, int, Ti
 
 @dataclass(frozen=True)
 class CubeResults:
-    """What the network says of some cubes, on the CPU.
+    """Joints that a network finds in some cubes, on the CPU.
 
     Attributes:
         joints: float32 [B, J, 3] metres.
@@ -215,7 +268,8 @@ class CubeNetwork:
         self._config, self.edge = weights.config, weights.cube_edge
         self._heatmap_offset = weights.heatmap_offset
         self.read_out = ReadOut(weights, self._device, runtime, threads, read_out)
-        self._plain = ReadOut(weights, self._device, name="peaks")
+        # Where the peaks are read plainly already, there is nothing to compare with.
+        self._plain = None if self.read_out.name == "peaks" else ReadOut(weights, self._device, name="peaks")
         self._run = make_runtime(runtime, weights, self._device, threads)
         self._run(torch.zeros(1, 1, *3 * (weights.config.grid,), device=self._device))  # warm up
 
@@ -232,13 +286,13 @@ class CubeNetwork:
         results = joints.cpu(), reading.confidences.cpu(), (reading.moments * cell**2).cpu()
         seconds = time.perf_counter() - started
         plain = joints
-        if self.read_out.name != "peaks":
+        if self._plain is not None:
             plain = metric_coordinates(self._plain(heatmaps).coordinates, centers, self.edge, self._config.heatmap)
         return CubeResults(*results, plain.cpu(), seconds)
 
     @torch.inference_mode()
     def joints(self, points: list[torch.Tensor], centers: torch.Tensor, *, published: bool = False) -> torch.Tensor:
-        """Joints of cubes in which clouds of different sizes are.
+        """Find the joints of cubes in which clouds of different sizes are.
 
         Args:
             points: For every cube float [P, 3], metres.

@@ -31,8 +31,11 @@ class Known:
 
 
 def figures_of(kind: str, found: list[Detections], known: list[Known]) -> dict[str, float]:
-    """Recall where one image in a hundred has a false alarm, the score at which that is so, the error of the centres in
-    millimetres, and for hands the share of right sides; of the images without any subject, the highest scores."""
+    """Return the recall where one image in a hundred has a false alarm, the score at which that is so, and others.
+
+    The others are the error of the centres in millimetres, for hands the share of right sides, and of the images
+    without any subject the highest scores.
+    """
     near = WITHIN[kind]
     scores, hits, wanted, errors, sides, empty = [], [], 0, [], [], []
     for some, truth in zip(found, known, strict=True):

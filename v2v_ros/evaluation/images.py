@@ -2,17 +2,79 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from ..estimator import PoseEstimator
-from ..geometry.estimate import Side
+from ..geometry.estimate import Side, SkeletonEstimate
 from . import metrics
-from .metrics import SUCCESS_MM, error_figures, percentile, share
+from .figures import Figures
+from .metrics import SUCCESS_MM, Percentiles, error_figures, share
 from .processes import Processes
 from .synthetic_sets import Part, SyntheticSet
+
+
+@dataclass(frozen=True)
+class SensorFigures(Figures):
+    """Figures of the images of a sensor; ``centered_share`` where there are subjects."""
+
+    samples: int
+    found_share: float
+    centered_share: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFigures(Figures):
+    """Figures of an estimator on images.
+
+    Attributes:
+        found_share: Images in which a subject was reported.
+        scores: Of what was reported.
+        nobody_share: Images in which nothing was; of sets without subjects only, as the others are of sets with them.
+        centered_share: Images whose reported cube is less than half its edge off, per axis.
+        side_right_share: Reported hands whose side is right.
+        mean_mm, median_mm, missed_share, success_30mm: Errors of the joints that were reported.
+        sensors: By their names.
+    """
+
+    found_share: float
+    scores: Percentiles
+    ms_per_image: float
+    nobody_share: float | None = None
+    centered_share: float | None = None
+    side_right_share: float | None = None
+    mean_mm: float | None = None
+    median_mm: float | None = None
+    missed_share: float | None = None
+    success_30mm: float | None = None
+    sensors: dict[str, SensorFigures]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The subject that was reported in an image.
+
+    Attributes:
+        centered: Its cube is where the subject is.
+        side_right: It is of the subject's side.
+        errors: [J], millimetres; None in an image without a subject.
+    """
+
+    score: float
+    centered: bool
+    side_right: bool
+    errors: torch.Tensor | None
+
+
+@dataclass(frozen=True)
+class _Result:
+    """The estimator's answer to an image, and the seconds that it took."""
+
+    sensor: str
+    seconds: float
+    found: _Found | None
 
 
 class Images:
@@ -26,53 +88,67 @@ class Images:
     def __init__(self, estimator: PoseEstimator, test_set: SyntheticSet) -> None:
         self._estimator = estimator
         self._empty = test_set.form == "empty"
-        self._rows: dict[int, list[dict[str, Any]]] = {}
+        self._results: dict[int, list[_Result]] = {}
 
     def add(self, index: int, part: Part) -> None:
         """Take the part of an index in."""
-        rows = self._rows.setdefault(index, [])
+        results = self._results.setdefault(index, [])
         for place, depth in enumerate(part.depth):
             self._estimator.reset()
             estimate = self._estimator.estimate(depth.numpy(), part.intrinsics(place), 0.0)
-            row: dict[str, Any] = {"sensor": part.sensor, "found": bool(estimate.skeletons)}
-            row["seconds"] = sum(estimate.seconds.values())
-            if estimate.skeletons:
-                one = estimate.skeletons[0]
-                row["score"] = one.score
-                if not self._empty:
-                    off = np.abs(one.center - part.centers[place].double().numpy())
-                    row["centered"] = bool((off < one.cube_edge / 2).all())
-                    row["side"] = one.side == (Side.LEFT if part.left[place] else Side.RIGHT)
-                    points = torch.from_numpy(one.points)
-                    row["errors"] = 1000 * metrics.joint_errors(points, part.joints[place])
-            rows.append(row)
+            found = self._judge(estimate.skeletons[0], part, place) if estimate.skeletons else None
+            results.append(_Result(part.sensor, sum(estimate.seconds.values()), found))
+
+    def _judge(self, found: SkeletonEstimate, part: Part, place: int) -> _Found:
+        if self._empty:
+            return _Found(found.score, centered=False, side_right=False, errors=None)
+        off = np.abs(found.center - part.centers[place].double().numpy())
+        return _Found(
+            found.score,
+            centered=bool((off < found.cube_edge / 2).all()),
+            side_right=found.side == (Side.LEFT if part.left[place] else Side.RIGHT),
+            errors=1000 * metrics.joint_errors(torch.from_numpy(found.points), part.joints[place]),
+        )
 
     def gather(self, processes: Processes) -> None:
         """Take in what the other processes have."""
-        self._rows = processes.gather(self._rows)
+        self._results = processes.gather(self._results)
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> ImageFigures:
         """Return the metrics over all parts."""
-        every = [row for rows in self._rows.values() for row in rows]
-        found = [row for row in every if row["found"]]
-        figures: dict[str, Any] = {
-            "found_share": share(every, "found"),
-            "scores": {f"p{q}": percentile([row["score"] for row in found], q) for q in (5, 50, 95)},
-            "ms_per_image": 1000 * float(np.mean([row["seconds"] for row in every])),
-        }
+        every = [result for results in self._results.values() for result in results]
+        found = [result.found for result in every if result.found is not None]
+        found_share = share(result.found is not None for result in every)
+        scores = Percentiles.measure([each.score for each in found])
+        milliseconds = 1000 * float(np.mean([result.seconds for result in every]))
+        names = sorted({result.sensor for result in every})
+        sensors = {name: self._sensor([result for result in every if result.sensor == name]) for name in names}
         if self._empty:
-            figures["nobody_share"] = 1 - figures["found_share"]
-        else:
-            errors = [row["errors"] for row in found]
-            stacked = torch.stack(errors) if errors else torch.full((1, 1), torch.nan)
-            figures["centered_share"] = share(every, "centered")
-            if self._estimator.skeleton.kind == "hand":
-                figures["side_right_share"] = share(found, "side")
-            figures |= {**error_figures(stacked), "success_30mm": metrics.success_rate(stacked, SUCCESS_MM)}
-        figures["sensors"] = {}
-        for name in sorted({row["sensor"] for row in every}):
-            rows = [row for row in every if row["sensor"] == name]
-            figures["sensors"][name] = {"samples": len(rows), "found_share": share(rows, "found")}
-            if not self._empty:
-                figures["sensors"][name]["centered_share"] = share(rows, "centered")
-        return figures
+            return ImageFigures(
+                found_share=found_share,
+                scores=scores,
+                ms_per_image=milliseconds,
+                nobody_share=1 - found_share,
+                sensors=sensors,
+            )
+        errors = [each.errors for each in found if each.errors is not None]
+        stacked = torch.stack(errors) if errors else torch.full((1, 1), torch.nan)
+        hand = self._estimator.skeleton.kind == "hand"
+        return ImageFigures(
+            found_share=found_share,
+            scores=scores,
+            ms_per_image=milliseconds,
+            centered_share=_centered_share(every),
+            side_right_share=share(each.side_right for each in found) if hand else None,
+            **error_figures(stacked),
+            success_30mm=metrics.success_rate(stacked, SUCCESS_MM),
+            sensors=sensors,
+        )
+
+    def _sensor(self, results: list[_Result]) -> SensorFigures:
+        found_share = share(result.found is not None for result in results)
+        return SensorFigures(len(results), found_share, None if self._empty else _centered_share(results))
+
+
+def _centered_share(results: list[_Result]) -> float:
+    return share(result.found is not None and result.found.centered for result in results)

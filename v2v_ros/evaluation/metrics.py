@@ -7,10 +7,13 @@ which counts as a failure and is left out of the means.
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+
+from .figures import Figures
 
 # The rows that papers on ITOP report (Haque et al., ECCV 2016): of both sides together, upper and lower body last.
 BODY_PARTS = {
@@ -41,7 +44,7 @@ HAND_PARTS = {
 
 
 def joint_errors(joints: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Euclidean distances [..., J] in the unit of the joints [..., J, 3].
+    """Return Euclidean distances [..., J] in the unit of the joints [..., J, 3].
 
     NaN where the truth is NaN, infinity where only the estimate is.
     """
@@ -51,12 +54,12 @@ def joint_errors(joints: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
 
 
 def mean_error(errors: torch.Tensor) -> float:
-    """Mean of the finite errors; NaN when there are none."""
+    """Return the mean of the finite errors; NaN when there are none."""
     return errors[errors.isfinite()].mean().item()
 
 
 def median_error(errors: torch.Tensor) -> float:
-    """Median over all joints with a truth, those that were not estimated being the worst; NaN when there are none."""
+    """Return the median over all joints with a truth, the worst being those not estimated; NaN when there are none."""
     return errors.nanmedian().item()
 
 
@@ -93,13 +96,13 @@ def joint_curve(errors: torch.Tensor, thresholds: torch.Tensor) -> list[float]:
 
 
 def area_under_curve(errors: torch.Tensor, limit: float) -> float:
-    """Area under the share of errors within a threshold, from 0 to the limit, divided by the limit: exact, no steps."""
+    """Return the area under the share of errors within a threshold, from 0 to the limit, by the limit; exact."""
     known = errors[~errors.isnan()]
     return (1 - known / limit).clamp(min=0).mean().item()
 
 
 def precision(errors: torch.Tensor, threshold: float) -> list[float]:
-    """Of every joint of errors [F, J], the share within the threshold among the frames where it has a truth.
+    """Return, of every joint of errors [F, J], the share within the threshold among the frames where it has a truth.
 
     With a threshold of 10 cm and averaged over the joints, this is the mAP of ITOP (Haque et al., ECCV 2016).
     """
@@ -107,7 +110,7 @@ def precision(errors: torch.Tensor, threshold: float) -> list[float]:
 
 
 def mean_precision(errors: torch.Tensor, threshold: float) -> float:
-    """Mean of :func:`precision` over the joints that have a truth anywhere."""
+    """Return the mean of :func:`precision` over the joints that have a truth anywhere."""
     return torch.tensor(precision(errors, threshold)).nanmean().item()
 
 
@@ -125,19 +128,8 @@ PRECISION_MM = 100.0
 CURVE_MM = {"hand": tuple(range(0, 81, 2)), "body": tuple(range(0, 401, 10))}
 
 
-def plain(value: Any) -> Any:
-    """Return a copy in which numbers that are not finite are None, as JSON knows neither, and the others are short."""
-    if isinstance(value, dict):
-        return {key: plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(each) for each in value]
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-    return value
-
-
 def error_figures(errors: torch.Tensor) -> dict[str, float]:
-    """Mean, median and share of missed joints, of errors in millimetres."""
+    """Return mean, median and share of missed joints, of errors in millimetres."""
     return {
         "mean_mm": mean_error(errors),
         "median_mm": median_error(errors),
@@ -145,24 +137,52 @@ def error_figures(errors: torch.Tensor) -> dict[str, float]:
     }
 
 
-def by_group(errors: torch.Tensor, groups: list[str]) -> dict[str, dict[str, Any]]:
+@dataclass(frozen=True, kw_only=True)
+class GroupFigures(Figures):
+    """Errors of the samples of a group, in millimetres."""
+
+    samples: int
+    mean_mm: float
+    median_mm: float
+    missed_share: float
+    success_30mm: float
+    map_10cm: float
+
+
+def by_group(errors: torch.Tensor, groups: list[str]) -> dict[str, GroupFigures]:
     """Return figures of the samples of every group."""
-    result: dict[str, dict[str, Any]] = {}
+    result: dict[str, GroupFigures] = {}
     for name in sorted(set(groups)):
         some = errors[torch.tensor([group == name for group in groups])]
-        result[name] = {
-            "samples": len(some),
+        result[name] = GroupFigures(
+            samples=len(some),
             **error_figures(some),
-            "success_30mm": success_rate(some, SUCCESS_MM),
-            "map_10cm": mean_precision(some, PRECISION_MM),
-        }
+            success_30mm=success_rate(some, SUCCESS_MM),
+            map_10cm=mean_precision(some, PRECISION_MM),
+        )
     return result
 
 
-def share(rows: list[dict[str, Any]], key: str) -> float:
-    """Return the share of the rows in which the key is true; NaN when there are none."""
-    return sum(bool(row.get(key)) for row in rows) / len(rows) if rows else math.nan
+@dataclass(frozen=True)
+class Percentiles(Figures):
+    """The 5th, 50th and 95th percentile of some numbers."""
+
+    p5: float
+    p50: float
+    p95: float
+
+    @classmethod
+    def measure(cls, values: list[float]) -> Percentiles:
+        """Return the percentiles of numbers; NaN when there are none."""
+        return cls(*(percentile(values, q) for q in (5, 50, 95)))
+
+
+def share(hits: Iterable[bool]) -> float:
+    """Return the share of those that are true; NaN when there are none."""
+    hits = list(hits)
+    return sum(hits) / len(hits) if hits else math.nan
 
 
 def percentile(values: list[float], q: float) -> float:
+    """Return a percentile; NaN when there are no values."""
     return float(np.percentile(values, q)) if values else math.nan

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,16 +16,16 @@ from ..geometry.estimate import Side, TrackingState
 from ..geometry.skeletons import Skeleton
 from ..synthetic.scenes.one import CAMERA, SyntheticSequence
 from ..synthetic.spheres import Spheres
-from .metrics import plain
+from .figures import Figures
 
 RATE = 30.0
 """Frames a second."""
 SPEED = 1.0
 """Metres a second: the peak of ``swing``, and all of ``shuttle`` between its turns."""
 MOTIONS = {"still": 75, "swing": 60, "shuttle": 60, "gestures": 90}
-"""What is shown, and for how many frames."""
+"""Motions that are shown, and for how many frames."""
 SEEDS = (1, 2, 3)
-"""Of subjects, poses and directions; the filters' constants were chosen on others."""
+"""Seeds of subjects, poses and directions; the filters' constants were chosen on others."""
 _SETTLE = 15  # frames until a filter knows its subject; not counted
 _AMPLITUDE = {"hand": 0.12, "body": 0.40}  # metres to either side
 _DEPTH = {"hand": 0.5, "body": 2.8}  # metres; where still and swinging subjects are
@@ -81,7 +80,7 @@ class MovingSubject(SyntheticSequence):
 
 @dataclass(frozen=True)
 class Recording:
-    """What the network made of a sequence of N frames.
+    """Joints that the network found in a sequence of N frames.
 
     Attributes:
         stamps: float64 [N] seconds.
@@ -119,32 +118,51 @@ def record(
     return Recording(stamps, truth, points, covariances)
 
 
-def evaluate_motion(estimator: PoseEstimator, tick: Callable[[], object] = lambda: None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class FilterFigures(Figures):
+    """Figures of a filter; of ``none`` those of the network's own joints.
+
+    Attributes:
+        jitter_mm: RMS of the joints' motion from frame to frame, of a subject at rest.
+        spread_mm: RMS of their distance from their mean, likewise.
+        error_mm: Mean joint error, for every motion.
+        lag_ms: How far the joints are behind along the true velocity at 1 m/s, over the speed.
+        velocity_error_ms: Mean error of the joints' velocities at 1 m/s, m/s; NaN where there are none.
+        jitter_ratio, spread_ratio: How many times smaller these are than the network's own.
+    """
+
+    jitter_mm: float
+    spread_mm: float
+    error_mm: dict[str, float]
+    lag_ms: float
+    velocity_error_ms: float
+    jitter_ratio: float
+    spread_ratio: float
+
+
+@dataclass(frozen=True)
+class MotionFigures(Figures):
+    """Figures of all filters, by their names, and the number of frames in which the network missed joints."""
+
+    frames: int
+    frames_with_missed_joints: int
+    filters: dict[str, FilterFigures]
+
+
+def evaluate_motion(estimator: PoseEstimator, tick: Callable[[], object] = lambda: None) -> MotionFigures:
     """Compare the filters on what the network makes of subjects at rest and in motion.
 
     Args:
         estimator: Its network is run once; every filter gets the same joints.
         tick: Called after every frame.
-
-    Returns:
-        Figures that JSON can hold. For every filter (``none``: the network's own joints):
-
-        - of the subject at rest: ``jitter_mm``, RMS of the joints' motion from frame to frame; ``spread_mm``, RMS of
-          their distance from their mean; and how many times smaller both are than the network's own (``*_ratio``);
-        - ``error_mm``, mean joint error, for every motion;
-        - ``lag_ms`` at 1 m/s: how far the joints are behind along the true velocity, over the speed;
-        - ``velocity_error_ms``, mean error of the joints' velocities at 1 m/s, m/s; None where there are none.
     """
     recordings = {
         motion: [record(estimator, motion, seed, frames, tick) for seed in SEEDS] for motion, frames in MOTIONS.items()
     }
-    rows = {name: _figures(estimator.skeleton, name, recordings) for name in NAMES}
-    for row in rows.values():
-        for name in ("jitter", "spread"):
-            row[f"{name}_ratio"] = rows["none"][f"{name}_mm"] / row[f"{name}_mm"]
+    runs = {name: _run(estimator.skeleton, name, recordings) for name in NAMES}
     frames = sum(len(each.stamps) for group in recordings.values() for each in group)
     missed = sum(int(np.isnan(each.points[..., 0]).any(1).sum()) for group in recordings.values() for each in group)
-    return plain({"frames": frames, "frames_with_missed_joints": missed, "filters": rows})
+    return MotionFigures(frames, missed, {name: _figures(run, runs["none"]) for name, run in runs.items()})
 
 
 def frame_count() -> int:
@@ -152,31 +170,54 @@ def frame_count() -> int:
     return len(SEEDS) * sum(MOTIONS.values())
 
 
-def _figures(skeleton: Skeleton, name: str, recordings: dict[str, list[Recording]]) -> dict[str, Any]:
-    errors: dict[str, list[NDArray[np.float64]]] = {}
-    lags, velocity_errors = [], []
+@dataclass(frozen=True)
+class _Run:
+    """Joints of a filter: their errors [N, J, 3] in metres, NaN where the network saw nothing, by the motions, and for
+    every sequence at 1 m/s the lag in seconds and the mean error of the velocities in m/s."""
+
+    errors: dict[str, list[NDArray[np.float64]]]
+    lags: list[float]
+    velocity_errors: list[float]
+
+    @property
+    def jitter_mm(self) -> float:
+        return _rms([np.diff(off, axis=0) for off in self.errors["still"]])
+
+    @property
+    def spread_mm(self) -> float:
+        return _rms([off - np.nanmean(off, axis=0) for off in self.errors["still"]])
+
+
+def _run(skeleton: Skeleton, name: str, recordings: dict[str, list[Recording]]) -> _Run:
+    run = _Run({motion: [] for motion in recordings}, [], [])
     for motion, group in recordings.items():
-        errors[motion] = []
         for each in group:
             points, velocities = apply_filter(name, skeleton, each)
             off = (points - each.truth.astype(np.float64))[_SETTLE:]
             off[np.isnan(each.points[_SETTLE:])] = np.nan  # judged where the network saw something, for every filter
-            errors[motion].append(off)
+            run.errors[motion].append(off)
             if motion in ("swing", "shuttle"):
                 true_velocities = np.gradient(each.truth.astype(np.float64), 1 / RATE, axis=0)[_SETTLE:]
-                lags.append(lag(off, true_velocities))
-                velocity_errors.append(np.linalg.norm(velocities[_SETTLE:] - true_velocities, axis=-1).mean())
-    still = errors["still"]
-    return {
-        "jitter_mm": _rms([np.diff(off, axis=0) for off in still]),
-        "spread_mm": _rms([off - np.nanmean(off, axis=0) for off in still]),
-        "error_mm": {
+                run.lags.append(lag(off, true_velocities))
+                wrong = np.linalg.norm(velocities[_SETTLE:] - true_velocities, axis=-1)
+                run.velocity_errors.append(float(wrong.mean()))
+    return run
+
+
+def _figures(run: _Run, raw: _Run) -> FilterFigures:
+    """Return the figures of a filter beside those of the network's own joints."""
+    return FilterFigures(
+        jitter_mm=run.jitter_mm,
+        spread_mm=run.spread_mm,
+        error_mm={
             motion: 1000 * float(np.nanmean([np.linalg.norm(off, axis=-1) for off in group]))
-            for motion, group in errors.items()
+            for motion, group in run.errors.items()
         },
-        "lag_ms": 1000 * float(np.mean(lags)),
-        "velocity_error_ms": None if name == "none" else float(np.mean(velocity_errors)),
-    }
+        lag_ms=1000 * float(np.mean(run.lags)),
+        velocity_error_ms=float(np.mean(run.velocity_errors)),
+        jitter_ratio=raw.jitter_mm / run.jitter_mm,
+        spread_ratio=raw.spread_mm / run.spread_mm,
+    )
 
 
 def apply_filter(
@@ -193,7 +234,7 @@ def apply_filter(
 
 
 def lag(errors: NDArray[np.float64], velocities: NDArray[np.float64]) -> float:
-    """Seconds by which joints are behind: the slope of their error along the true velocity.
+    """Return the seconds by which joints are behind: the slope of their error along the true velocity.
 
     Constant errors of a joint do not count. Both are [N, J, 3], in metres and m/s; NaN is left out.
     """
@@ -204,5 +245,5 @@ def lag(errors: NDArray[np.float64], velocities: NDArray[np.float64]) -> float:
 
 
 def _rms(parts: list[NDArray[np.float64]]) -> float:
-    """RMS of vectors, in millimetres."""
+    """Return the RMS of vectors, in millimetres."""
     return 1000 * math.sqrt(float(np.nanmean(np.concatenate([(part**2).sum(-1) for part in parts]))))

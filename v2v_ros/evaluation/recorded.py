@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from ..estimator import PoseEstimator
 from ..geometry.camera import Intrinsics
 from ..recorded import frames
-from .metrics import plain
+from .figures import Figures
+from .metrics import Percentiles
 from .reports.contact_sheet import Tile
 
 # Metres that a joint may lie before and behind the surface that the camera sees at its pixel: joints are inside of
@@ -21,19 +23,59 @@ SURFACE_RANGE = {"hand": (-0.010, 0.040), "body": (-0.050, 0.150)}
 _WINDOW = 2  # pixels around the joint's own that are asked when it has no depth
 
 
+@dataclass(frozen=True)
+class FrameFigures(Figures):
+    """The skeleton that was found in a frame; all None where none was.
+
+    Attributes:
+        score: Of the skeleton.
+        side: Of the hand, in lower case.
+        joints_on_surface_share: Of the joints with depth around, those within :data:`SURFACE_RANGE`.
+        missed: Number of joints that were not estimated.
+    """
+
+    score: float | None
+    side: str | None
+    joints_on_surface_share: float | None
+    missed: int | None
+
+
+@dataclass(frozen=True)
+class RecordedFigures(Figures):
+    """Figures of an estimator on a list of frames.
+
+    Attributes:
+        frames: Number of frames.
+        found_share: Frames in which a subject was found.
+        scores: Of the subjects.
+        surface_mm: How far behind the surface joints may be, from and to.
+        joints_on_surface_share: Of all joints with depth around, those that are.
+        joints_without_depth: Number of joints that cannot be judged.
+        frame_list: Figures of every frame, by its id.
+    """
+
+    frames: int
+    found_share: float
+    scores: Percentiles
+    surface_mm: tuple[float, float]
+    joints_on_surface_share: float
+    joints_without_depth: int
+    frame_list: dict[str, FrameFigures]
+
+
 def evaluate_frames(
     estimator: PoseEstimator, path: Path, tick: Callable[[], object] = lambda: None
-) -> tuple[dict[str, Any], list[Tile]]:
+) -> tuple[RecordedFigures, list[Tile]]:
     """Run the estimator on every frame of a list, each alone and without a hint.
 
     Returns:
-        Figures that JSON can hold, and a tile per frame for a contact sheet.
+        Figures, and a tile per frame for a contact sheet.
 
     Raises:
         FrameListError: The list or one of its images cannot be used.
     """
     low, high = SURFACE_RANGE[estimator.skeleton.kind]
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, FrameFigures] = {}
     tiles, offsets = [], []
     for record in frames.load_frame_list(path):
         depth = frames.read_depth(record)
@@ -42,30 +84,24 @@ def evaluate_frames(
         skeletons = estimator.estimate(depth, intrinsics, 0.0).skeletons
         found = skeletons[0] if skeletons else None
         tiles.append(Tile(record.id, depth, intrinsics, found))
-        row: dict[str, Any] = {"score": None, "side": None, "joints_on_surface_share": None, "missed": None}
+        rows[record.id] = FrameFigures(None, None, None, None)
         if found is not None:
             each = surface_offsets(found.points, depth, intrinsics)
             offsets.append(each)
-            row = {
-                "score": found.score,
-                "side": found.side.name.lower(),
-                "joints_on_surface_share": _within(each, low, high),
-                "missed": int(np.isnan(found.points).any(1).sum()),
-            }
-        rows[record.id] = row
+            missed = int(np.isnan(found.points).any(1).sum())
+            rows[record.id] = FrameFigures(found.score, found.side.name.lower(), _within(each, low, high), missed)
         tick()
     together = np.concatenate(offsets) if offsets else np.empty(0)
-    scores = [row["score"] for row in rows.values() if row["score"] is not None]
-    figures = {
-        "frames": len(rows),
-        "found_share": len(offsets) / len(rows) if rows else float("nan"),
-        "scores": {f"p{q}": float(np.percentile(scores, q)) if scores else float("nan") for q in (5, 50, 95)},
-        "surface_mm": [1000 * low, 1000 * high],
-        "joints_on_surface_share": _within(together, low, high),
-        "joints_without_depth": int(np.isnan(together).sum()),
-        "frame_list": rows,
-    }
-    return plain(figures), tiles
+    figures = RecordedFigures(
+        frames=len(rows),
+        found_share=len(offsets) / len(rows) if rows else float("nan"),
+        scores=Percentiles.measure([row.score for row in rows.values() if row.score is not None]),
+        surface_mm=(1000 * low, 1000 * high),
+        joints_on_surface_share=_within(together, low, high),
+        joints_without_depth=int(np.isnan(together).sum()),
+        frame_list=rows,
+    )
+    return figures, tiles
 
 
 def surface_offsets(

@@ -116,8 +116,10 @@ class SceneFigures:
                 self._known[kind].append(known_subjects(part.scenes, index, kind))
 
     def figures(self) -> dict[str, float | bool | None]:
-        """Of all parts (:func:`~v2v_ros.evaluation.detections.figures_of`), and whether the images are those on
-        record."""
+        """Return the metrics over all parts, and whether the images are those on record.
+
+        The metrics are those of :func:`~v2v_ros.evaluation.detections.figures_of`.
+        """
         result: dict[str, float | bool | None] = {"images": len(self._found["hand"])}
         for kind in KINDS:
             result |= figures_of(kind, self._found[kind], self._known[kind])

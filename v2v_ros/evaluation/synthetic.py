@@ -9,16 +9,39 @@ from typing import Any
 from ..estimator import PoseEstimator
 from ..geometry.estimate import Side
 from ..model.weights import Weights
-from .calibration import fit
-from .crops import Crops
-from .images import Images
-from .metrics import plain
+from .calibration import RADIUS, fit
+from .crops import CropFigures, Crops
+from .figures import Figures
+from .images import ImageFigures, Images
 from .processes import Processes
 from .reports.contact_sheet import Tile
 from .synthetic_sets import CALIBRATION_SETS, PART, SyntheticSet, generate, is_recorded, make, part_count
 
 Tick = Callable[[], object]
 _ALONE = Processes()
+
+
+@dataclasses.dataclass(frozen=True)
+class SyntheticFigures(Figures):
+    """Figures of weights on a test set.
+
+    Attributes:
+        test_set: Its name.
+        samples: How many were judged.
+        recorded: The set is as on record; None: there is no record.
+        measured: By the form of the set.
+    """
+
+    test_set: str
+    samples: int
+    recorded: bool | None
+    measured: CropFigures | ImageFigures
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all figures by their names, in one dictionary, as JSON holds them."""
+        content = super().to_dict()
+        measured = content.pop("measured")
+        return {**content, **measured}
 
 
 def evaluate(
@@ -35,7 +58,7 @@ def evaluate(
     tick: Tick = lambda: None,
     worst: list[Tile] | None = None,
     processes: Processes = _ALONE,
-) -> dict[str, Any]:
+) -> SyntheticFigures:
     """Evaluate weights on a test set.
 
     Args:
@@ -48,10 +71,6 @@ def evaluate(
         tick: Called after every part of the set.
         worst: Takes the crops with the largest mean errors, the worst first, for a contact sheet.
         processes: That share the set; all of them return the same.
-
-    Returns:
-        Figures that JSON can hold: ``test_set``, ``samples``, whether the set is as ``recorded`` (None: no record), and
-        what the form of the set gives. None stands for what could not be measured.
 
     Raises:
         ValueError: The set is of another skeleton.
@@ -88,7 +107,7 @@ def evaluate(
     if worst is not None and isinstance(run, Crops):
         worst += run.worst()
     recorded = is_recorded(test_set, list(hashes.values()))
-    return plain({"test_set": test_set.name, "samples": sum(counts.values()), "recorded": recorded, **run.figures()})
+    return SyntheticFigures(test_set.name, sum(counts.values()), recorded, run.figures())
 
 
 def calibrate(

@@ -8,8 +8,10 @@ the library motmetrics.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,8 @@ from ..geometry.estimate import Side, SkeletonEstimate
 from ..geometry.skeletons import Skeleton
 from ..io.draw import colorize, draw_skeletons
 from ..synthetic.scenes.several import NAMES, RATE, SceneSubject, SyntheticScene
-from .metrics import percentile, plain
+from .figures import Figures
+from .metrics import percentile, share
 
 REACH = {"hand": 0.10, "body": 0.50}
 """Metres between the means of the joints up to which a skeleton can be that subject."""
@@ -42,8 +45,33 @@ OVERALL = "all"
 _PICTURES = 4  # of a scene
 
 
+@dataclass(frozen=True, kw_only=True)
+class SceneFigures(Figures):
+    """Figures of a scene.
+
+    Attributes:
+        frames, subjects: How many, the latter over all frames.
+        mota, idf1, switches, fragmentations, misses, false_positives: Those of the papers.
+        side_right_share: Of the hands that were matched, those of the right side; of hands only.
+        mean_mm: Mean joint error of what was matched.
+        ms_per_frame: Median time of the estimator.
+    """
+
+    frames: int
+    subjects: int
+    mota: float
+    idf1: float
+    switches: int
+    fragmentations: int
+    misses: int
+    false_positives: int
+    side_right_share: float | None = None
+    mean_mm: float
+    ms_per_frame: float
+
+
 class Tally:
-    """What was reported of one scene, frame after frame, beside the truth.
+    """Reports of one scene, frame after frame, beside the truth.
 
     Args:
         reach: Metres between the means of the joints up to which a skeleton can be a subject.
@@ -97,7 +125,7 @@ def distances_between(
     return np.where(distances <= reach, distances, np.nan)
 
 
-def summarize(tallies: dict[str, Tally], kind: str) -> dict[str, dict[str, Any]]:
+def summarize(tallies: dict[str, Tally], kind: str) -> dict[str, SceneFigures]:
     """Return a row of figures for every scene, and if there are several, one for all of them.
 
     Args:
@@ -112,22 +140,23 @@ def summarize(tallies: dict[str, Tally], kind: str) -> dict[str, dict[str, Any]]
         names=list(tallies),
         generate_overall=several,
     ).rename(index={"OVERALL": OVERALL}, columns=_METRICS)
-    rows = summary.to_dict("index")
-    whole = [*tallies, OVERALL] if several else list(tallies)
-    for name in whole:
+    counts = summary.to_dict("index")
+    rows: dict[str, SceneFigures] = {}
+    for name in [*tallies, OVERALL] if several else list(tallies):
         some = list(tallies.values()) if name == OVERALL else [tallies[name]]
         pairs = [pair for tally in some for pair in tally.matches()]
-        row: dict[str, Any] = {
-            key: float(value) if key in ("mota", "idf1") else int(value) for key, value in rows[name].items()
-        }
-        rows[name] = row
-        if kind == "hand":
-            right = [subject.side == skeleton.side for subject, skeleton in pairs if subject.side != Side.UNKNOWN]
-            row["side_right_share"] = sum(right) / len(right) if right else None
+        sides = [subject.side == skeleton.side for subject, skeleton in pairs if subject.side != Side.UNKNOWN]
         errors = [np.linalg.norm(skeleton.points - subject.joints, axis=1) for subject, skeleton in pairs]
-        row["mean_mm"] = 1000 * float(np.nanmean(errors)) if errors else None
-        row["ms_per_frame"] = 1000 * percentile([seconds for tally in some for seconds in tally.seconds], 50)
-    return {name: plain(rows[name]) for name in whole}
+        counted: dict[str, Any] = {
+            key: float(value) if key in ("mota", "idf1") else int(value) for key, value in counts[name].items()
+        }
+        rows[name] = SceneFigures(
+            **counted,
+            side_right_share=share(sides) if kind == "hand" else None,
+            mean_mm=1000 * float(np.nanmean(errors)) if errors else math.nan,
+            ms_per_frame=1000 * percentile([seconds for tally in some for seconds in tally.seconds], 50),
+        )
+    return rows
 
 
 def evaluate_tracks(
@@ -138,7 +167,7 @@ def evaluate_tracks(
     frames: int | None = None,
     tick: Callable[[], object] = lambda: None,
     pictures: list[NDArray[np.uint8]] | None = None,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, SceneFigures]:
     """Show scenes of the estimator's kind of subject at 30 frames a second, each from its start.
 
     Args:

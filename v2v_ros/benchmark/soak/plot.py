@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from ...io.files import write_atomically
+from ...evaluation.reports.plots import save
 
 _MEMORY = {"rss_mb": "resident", "anonymous_mb": "anonymous", "shared_mb": "shared memory"}
 
@@ -44,9 +43,7 @@ def plot(figures: dict[str, Any], path: Path) -> None:
         axes.axvline(figures["warm_up"] / 60, color="0.4", linestyle=":")
         for event in figures["events"]:
             axes.axvspan(event["at"] / 60, (event["at"] + event["seconds"]) / 60, color="0.9", zorder=0)
-    content = BytesIO()
-    figure.savefig(content, format="png", dpi=100)
-    write_atomically(path, content.getvalue())
+    save(figure, path, dots_per_inch=100)
 
 
 def _counts(sample: dict[str, Any], figures: dict[str, Any]) -> bool:

@@ -25,6 +25,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
+    from ...evaluation.reports import tables
     from ...evaluation.synthetic import calibrate
     from ...evaluation.synthetic_sets import CALIBRATION_SETS
     from ...model import weights
@@ -42,14 +43,14 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         )
     assert fitted.calibration is not None
     weights.save(fitted, path, half=_half(path))
-    tables = {"peaks": fitted.calibration}
+    fits = {"peaks": fitted.calibration}
     if fitted.refiner is not None and fitted.refiner.calibration is not None:
-        tables["refiner"] = fitted.refiner.calibration
-    content = {name: table.to_dict() for name, table in tables.items()}
-    for name, table in content.items():
-        print(f"{name}\n{'confidence':>12}{'score':>8}{'variance factor':>18}")
-        for confidence, probability, factor in zip(*table.values(), strict=True):
-            print(f"{confidence:12.3f}{probability:8.3f}{factor:18.3g}")
+        fits["refiner"] = fitted.refiner.calibration
+    content = {name: calibration.to_dict() for name, calibration in fits.items()}
+    for name, columns in content.items():
+        rows = zip(*columns.values(), strict=True)
+        texts = [("", f"{confidence:.3f}", f"{score:.3f}", f"{factor:.3g}") for confidence, score, factor in rows]
+        print("\n".join(tables.aligned([(name, "confidence", "score", "variance factor"), *texts])))
     print(f"written into {path}")
     return content
 

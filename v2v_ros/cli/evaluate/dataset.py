@@ -80,9 +80,9 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any] | None:
+    from ...evaluation.on_datasets.dataset_figures import DatasetFigures, dataset_figures
     from ...evaluation.on_datasets.dataset_report import (
         coverage_text,
-        dataset_figures,
         dataset_report,
         published,
         write_dataset_report,
@@ -97,7 +97,9 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
         raise CommandError(
             f"the test labels of {spec.name} are not published: write a submission with --write-predictions FILE"
         )
-    results: dict[str, dict[str, Any]] = {}
+    results: dict[str, DatasetFigures] = {}
+    contents: dict[str, dict[str, Any]] = {}
+    coverage: dict[str, dict[str, int]] = {}
     warnings = _check_weights(options)
     with processes() as group:
         runs = {source: _joints(options, source, group) for source in options.centers}
@@ -106,24 +108,24 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
     for source, run in runs.items():
         name = "v2v_ros" if len(runs) == 1 else f"v2v_ros, centres {source}"
         if spec.test_labels:
-            results[name] = {**dataset_figures(run.errors_mm, spec), "centers": source, "coverage": dict(run.counts)}
+            results[name], coverage[name] = dataset_figures(run.errors_mm, spec), dict(run.counts)
+            contents[name] = {**results[name].to_dict(), "centers": source, "coverage": coverage[name]}
     for warning in dict.fromkeys([*warnings, *(warning for run in runs.values() for warning in run.warnings)]):
         print(f"v2v evaluate dataset: warning: {warning}", file=sys.stderr)
     if options.write_predictions is not None:
         _write_predictions(options, runs[options.centers[0]])
     if not results:
-        coverage = runs[options.centers[0]].counts
-        print(coverage_text(coverage, spec))
-        return {"dataset": spec.name, "predictions": str(options.write_predictions), "coverage": dict(coverage)}
-    print(dataset_report(results, spec))
+        counts = runs[options.centers[0]].counts
+        print(coverage_text(counts, spec))
+        return {"dataset": spec.name, "predictions": str(options.write_predictions), "coverage": dict(counts)}
+    print(dataset_report(results, spec, coverage))
     if options.output is not None:
-        write_dataset_report(options.output, results, spec)
-        if not plots.available():
-            print("no plots: pip install matplotlib")
+        write_dataset_report(options.output, results, spec, coverage)
+        plots.say_what_is_missing()
     return {
         "dataset": spec.name,
         "weights": [str(name) for name in options.weights],
-        "results": results,
+        "results": contents,
         "published": published(spec),
     }
 

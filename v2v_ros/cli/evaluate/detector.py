@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     from ...evaluation import scenes
-    from ...evaluation.metrics import plain
+    from ...evaluation.figures import plain
     from ...model.detector import Detector
     from ...model.runtime import choose_device
     from ...model.weights import load_detector

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any
 
 from ..common import Commands, command, network_options
 from ..progress import Progress
 from .common import detector_option, make_estimator
+
+if TYPE_CHECKING:
+    from ...evaluation.motion import MotionFigures
 
 
 def add(commands: Commands) -> None:
@@ -35,29 +39,29 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             result = evaluate_motion(estimator, bar.step)
         print(f"{estimator.weights_id} ({estimator.weights_hash})")
         print(table(result), end="\n\n", flush=True)
-        figures[str(source)] = {"weights": {"id": estimator.weights_id, "hash": estimator.weights_hash}, **result}
+        described = {"id": estimator.weights_id, "hash": estimator.weights_hash}
+        figures[str(source)] = {"weights": described, **result.to_dict()}
     return figures
 
 
-def table(figures: dict[str, Any]) -> str:
+def table(figures: MotionFigures) -> str:
     """Return the figures for people to read."""
-    heads = ["filter", "jitter", "/raw", "spread", "/raw", "still", "swing", "shuttle", "gestures", "lag", "velocity"]
-    rows = []
-    for name, row in figures["filters"].items():
-        error, speed = row["error_mm"], row["velocity_error_ms"]
-        rows.append(
-            [
-                "raw" if name == "none" else name,
-                f"{row['jitter_mm']:.2f} mm",
-                f"1/{row['jitter_ratio']:.1f}",
-                f"{row['spread_mm']:.2f} mm",
-                f"1/{row['spread_ratio']:.1f}",
-                *(f"{error[motion]:.2f} mm" for motion in ("still", "swing", "shuttle", "gestures")),
-                f"{row['lag_ms']:.1f} ms",
-                "-" if speed is None else f"{speed:.2f} m/s",
-            ]
-        )
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    lines = ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in (heads, *rows)]
-    missed, frames = figures["frames_with_missed_joints"], figures["frames"]
-    return "\n".join([*lines, f"joints were missed in {missed} of {frames} frames"])
+    from ...evaluation.motion import MOTIONS
+    from ...evaluation.reports.tables import aligned
+
+    heads = ["filter", "jitter", "/raw", "spread", "/raw", *MOTIONS, "lag", "velocity"]
+    rows = [
+        [
+            "raw" if name == "none" else name,
+            f"{row.jitter_mm:.2f} mm",
+            f"1/{row.jitter_ratio:.1f}",
+            f"{row.spread_mm:.2f} mm",
+            f"1/{row.spread_ratio:.1f}",
+            *(f"{row.error_mm[motion]:.2f} mm" for motion in MOTIONS),
+            f"{row.lag_ms:.1f} ms",
+            "-" if math.isnan(row.velocity_error_ms) else f"{row.velocity_error_ms:.2f} m/s",
+        ]
+        for name, row in figures.filters.items()
+    ]
+    missed = f"joints were missed in {figures.frames_with_missed_joints} of {figures.frames} frames"
+    return "\n".join([*aligned([heads, *rows]), missed])

@@ -78,6 +78,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
     from ...evaluation import metrics
     from ...evaluation.on_datasets import dataset_report
+    from ...evaluation.on_datasets.dataset_figures import DatasetFigures, dataset_figures
     from ...evaluation.predictions import checks, files
     from ...evaluation.predictions.truth import dataset_truth
     from ...evaluation.reports import plots
@@ -103,7 +104,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             warnings += checks.check_file(part, spec, reading_truth, truth=True)
         truth = files.join(parts)
     print(f"truth: {truth.path}: {_described(truth)}")
-    results: dict[str, dict[str, Any]] = {}
+    results: dict[str, DatasetFigures] = {}
     described = {}
     for path, name in zip(options.predictions, _names(options.predictions), strict=True):
         prediction = files.read(path, spec, reading)
@@ -113,20 +114,19 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         errors = 1000 * metrics.joint_errors(torch.from_numpy(joints), torch.from_numpy(true_joints))
         described[name] = {"file": str(path), "form": prediction.form, "unit": prediction.unit}
         print(f"{name}: {path}: {_described(prediction)}")
-        results[name] = dataset_report.dataset_figures(errors, spec)
+        results[name] = dataset_figures(errors, spec)
     print()
     print(dataset_report.dataset_report(results, spec))
     for warning in warnings:
         print(f"v2v evaluate predictions: warning: {warning}", file=sys.stderr)
     if options.output is not None:
         dataset_report.write_dataset_report(options.output, results, spec)
-        if not plots.available():
-            print("no plots: pip install matplotlib")
+        plots.say_what_is_missing()
     return {
         "dataset": spec.name,
         "truth": {"file": truth.path, "form": truth.form, "unit": truth.unit},
         "intrinsics": list(intrinsics or spec.score_intrinsics),
-        "results": {name: {**described[name], **figures} for name, figures in results.items()},
+        "results": {name: {**described[name], **figures.to_dict()} for name, figures in results.items()},
         "published": dataset_report.published(spec),
         "warnings": warnings,
     }

@@ -45,10 +45,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     for path in options.frames:
         with Progress(len(load_frame_list(path)), "frame", quiet=options.quiet) as bar:
             result, tiles = evaluate_frames(estimator, path, bar.step)
-        figures["frames"][str(path)] = result
-        print(tables.frames_report(path.stem, result), end="\n\n", flush=True)
+        rows = figures["frames"][str(path)] = result.to_dict()
+        print(tables.frames_report(path.stem, rows), end="\n\n", flush=True)
         if options.output is not None:
-            for name, content in tables.csv_tables(result):
+            for name, content in tables.csv_tables(rows):
                 write_text(options.output / f"{path.stem}_{name}.csv", content)
         if tiles:
             picture = (options.output or Path()) / f"{path.stem}.png"

@@ -75,10 +75,10 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any] | None:
                 )
             if group.rank:
                 continue
-            figures["test_sets"][test_set.name] = result
-            print(tables.report(result), end="\n\n", flush=True)
+            content = figures["test_sets"][test_set.name] = result.to_dict()
+            print(tables.report(content), end="\n\n", flush=True)
             if options.output is not None:
-                _write_report(result, test_set.name, options.output)
+                _write_report(content, test_set.name, options.output)
             if worst and options.output is not None:
                 draw.save_png(options.output / f"{test_set.name}_worst.png", contact_sheet(worst, loaded.skeleton))
     if group.rank:
@@ -121,8 +121,8 @@ def _write_report(figures: dict[str, Any], name: str, output: Path) -> None:
     for table, content in tables.csv_tables(figures):
         write_text(output / f"{name}_{table}.csv", content)
     if "curve" in figures:
+        plots.say_what_is_missing()
         if not plots.available():
-            print("no plots: pip install matplotlib")
             return
         plots.success_curve(figures, output / f"{name}_curve.png")
         plots.reliability(figures, output / f"{name}_reliability.png")

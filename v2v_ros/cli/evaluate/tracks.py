@@ -53,9 +53,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     total = sum(tracks.frame_count(SyntheticScene(kind, name), options.samples) for name in names)
     pictures: list[Any] | None = None if options.output is None else []
     with Progress(total, "frame", quiet=options.quiet) as bar:
-        rows = tracks.evaluate_tracks(
+        scenes = tracks.evaluate_tracks(
             estimator, names, seed=options.seed, frames=options.samples, tick=bar.step, pictures=pictures
         )
+    rows = {name: scene.to_dict() for name, scene in scenes.items()}
     weights_id, weights_hash = estimator.weights_id, estimator.weights_hash
     text = "\n".join(tables.table(f"{kind} scene", rows))
     print(text)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from ...estimator.search import Refiner
 from ...geometry.camera import deproject
 from ...recorded.datasets.dataset import DepthDataset
 from ...recorded.datasets.frame_set import reference_points
+from ..figures import Figures
 from ..processes import Processes
 
 _PART = 32  # frames
@@ -23,7 +25,7 @@ _BODY_RANGE = (0.5, 6.0)  # metres; ITOP publishes none
 
 
 def center_of_mass(depth: NDArray[np.float32], dataset: DepthDataset) -> NDArray[np.float64]:
-    """Mean [3] of the points of a dataset's image within its range of depths, metres; NaN when there are none.
+    """Return the mean [3] of the points of a dataset's image within its range of depths, metres; NaN if none are.
 
     The usual first guess of the literature (Oberweger and Lepetit, DeepPrior++, ICCV Workshops 2017).
     """
@@ -37,7 +39,7 @@ def center_of_mass(depth: NDArray[np.float32], dataset: DepthDataset) -> NDArray
 def find_centers(
     refiner: Refiner, dataset: DepthDataset, processes: Processes, tick: Callable[[], object] = lambda: None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Centres of mass, and the reference points that a centre network finds.
+    """Find centres of mass, and the reference points that a centre network finds.
 
     Args:
         processes: That share the work.
@@ -58,12 +60,12 @@ def find_centers(
 
 
 def parts(dataset: DepthDataset) -> int:
-    """Into how many parts the work is cut."""
+    """Return the number of parts into which the work is cut."""
     return -(-len(dataset) // _PART)
 
 
 def _find(refiner: Refiner, dataset: DepthDataset, index: int) -> NDArray[np.float64]:
-    """Centre of mass and reference point, [2, 3]."""
+    """Return centre of mass and reference point, [2, 3]."""
     if not dataset.valid[index]:
         return np.full((2, 3), np.nan)
     depth, kind = dataset.depth(index), dataset.spec.skeleton.kind
@@ -77,29 +79,38 @@ def _find(refiner: Refiner, dataset: DepthDataset, index: int) -> NDArray[np.flo
     return np.stack((middle, centers[0] if len(centers) else middle))
 
 
-def center_figures(centers: NDArray[np.float64], dataset: DepthDataset) -> dict[str, Any]:
-    """Return how good centres float64 [F, 3] are, on frames that have labels and a centre.
+@dataclass(frozen=True)
+class CenterFigures(Figures):
+    """Figures of centres, on frames that have labels and a centre.
 
-    Returns:
-        ``frames``; ``mean_mm``, ``median_mm``, ``p95_mm``: distance to the reference point; ``joints_inside_share`` and
-        ``frames_inside_share``: of the joints, and of the frames with all joints, in the paper's cube. None without
-        labels.
+    Attributes:
+        frames: Number of these frames.
+        mean_mm, median_mm, p95_mm: Distance to the reference point.
+        joints_inside_share, frames_inside_share: Of the joints, and of the frames with all joints, in the paper's cube.
     """
+
+    frames: int
+    mean_mm: float = math.nan
+    median_mm: float = math.nan
+    p95_mm: float = math.nan
+    joints_inside_share: float = math.nan
+    frames_inside_share: float = math.nan
+
+
+def center_figures(centers: NDArray[np.float64], dataset: DepthDataset) -> CenterFigures:
+    """Measure how good centres float64 [F, 3] are."""
     truth = reference_points(dataset.joints)
     used = dataset.valid & np.isfinite(centers).all(1) & np.isfinite(truth).all(1)
     if not used.any():
-        return {
-            "frames": 0,
-            **dict.fromkeys(("mean_mm", "median_mm", "p95_mm", "joints_inside_share", "frames_inside_share")),
-        }
+        return CenterFigures(0)
     off = 1000 * np.linalg.norm(centers[used] - truth[used], axis=1)
     near = np.abs(dataset.joints[used] - centers[used][:, None]) < dataset.spec.cube_edge / 2
     inside: NDArray[np.bool_] = np.all(near, axis=-1)
-    return {
-        "frames": int(used.sum()),
-        "mean_mm": float(off.mean()),
-        "median_mm": float(np.median(off)),
-        "p95_mm": float(np.percentile(off, 95)),
-        "joints_inside_share": float(inside.mean()),
-        "frames_inside_share": float(np.all(inside, axis=1).mean()),
-    }
+    return CenterFigures(
+        frames=int(used.sum()),
+        mean_mm=float(off.mean()),
+        median_mm=float(np.median(off)),
+        p95_mm=float(np.percentile(off, 95)),
+        joints_inside_share=float(inside.mean()),
+        frames_inside_share=float(np.all(inside, axis=1).mean()),
+    )

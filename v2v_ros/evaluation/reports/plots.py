@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...io.files import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _LEGEND_COLUMNS = 3
 
@@ -22,7 +25,7 @@ def available() -> bool:
 
 
 def success_curve(figures: dict[str, Any], path: Path) -> None:
-    """Share of frames whose worst joint is within a threshold, over that threshold."""
+    """Draw the share of frames whose worst joint is within a threshold, over that threshold."""
     figure, axes = _axes()
     curve = figures["curve"]
     axes.plot(curve["threshold_mm"], [100 * share for share in curve["success"]])
@@ -33,11 +36,11 @@ def success_curve(figures: dict[str, Any], path: Path) -> None:
         ylim=(0, 100),
         title=f"{figures['test_set']}, {figures['samples']} samples",
     )
-    _save(figure, path)
+    save(figure, path)
 
 
 def reliability(figures: dict[str, Any], path: Path) -> None:
-    """Shares of joints that are as near as their scores say; the diagonal is perfect."""
+    """Draw the shares of joints that are as near as their scores say; the diagonal is perfect."""
     figure, axes = _axes()
     content = figures["reliability"]
     total = sum(row["count"] for row in content["bins"])
@@ -54,11 +57,11 @@ def reliability(figures: dict[str, Any], path: Path) -> None:
         title=f"{figures['test_set']}, calibration error {100 * content['expected_calibration_error']:.1f} %",
     )
     axes.legend(loc="upper left")
-    _save(figure, path)
+    save(figure, path)
 
 
 def method_curves(results: dict[str, dict[str, Any]], title: str, path: Path) -> None:
-    """Of several methods, the shares of frames whose worst joint, and of joints, are within a threshold."""
+    """Draw, of several methods, the shares of frames whose worst joint, and of joints, are within a threshold."""
     figure, panels = _axes(columns=2, names=len(results))
     labels = {"worst_joint": "frames whose worst joint is within / %", "all_joints": "joints within / %"}
     for axes, (key, label) in zip(panels, labels.items(), strict=True):
@@ -69,11 +72,11 @@ def method_curves(results: dict[str, dict[str, Any]], title: str, path: Path) ->
             axes.set(xlim=(0, curve["threshold_mm"][-1]), ylim=(0, 100), xlabel="threshold / mm", ylabel=label)
     figure.suptitle(title)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=_LEGEND_COLUMNS, fontsize=8)
-    _save(figure, path)
+    save(figure, path)
 
 
 def joint_bars(results: dict[str, dict[str, Any]], title: str, path: Path) -> None:
-    """Of several methods, the mean error of every joint and of all."""
+    """Draw, of several methods, the mean error of every joint and of all."""
     figure, axes = _axes(width=10 + len(results) / 2, names=len(results))
     names = [*next(iter(results.values()))["joints"], "all"]
     width = 0.8 / len(results)
@@ -85,7 +88,7 @@ def joint_bars(results: dict[str, dict[str, Any]], title: str, path: Path) -> No
     axes.set_xticks(range(len(names)), [name.replace("_", " ") for name in names], rotation=90)
     axes.set(ylabel="mean error / mm", title=title)
     figure.legend(loc="outside lower center", ncols=_LEGEND_COLUMNS, fontsize=8)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _axes(columns: int = 1, width: float = 5, names: int = 0) -> tuple[Any, Any]:
@@ -100,7 +103,14 @@ def _axes(columns: int = 1, width: float = 5, names: int = 0) -> tuple[Any, Any]
     return figure, axes
 
 
-def _save(figure: Any, path: Path) -> None:
+def save(figure: Figure, path: Path, *, dots_per_inch: int = 120) -> None:
+    """Write a figure as a PNG image; its folder is made if need be."""
     content = BytesIO()
-    figure.savefig(content, format="png", dpi=120)
+    figure.savefig(content, format="png", dpi=dots_per_inch)
     write_atomically(path, content.getvalue())
+
+
+def say_what_is_missing() -> None:
+    """Tell on the terminal how to get plots, if they cannot be drawn."""
+    if not available():
+        print("no plots: pip install matplotlib")

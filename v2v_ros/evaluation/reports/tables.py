@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 _TITLES = {
@@ -65,16 +65,20 @@ def frames_report(name: str, figures: dict[str, Any]) -> str:
 
 
 def table(title: str, rows: dict[str, dict[str, Any]], digits: int = 1) -> list[str]:
-    """Named rows of the same columns, with so many digits after the point."""
+    """Return named rows of the same columns, with so many digits after the point."""
     columns = list(next(iter(rows.values())))
     heads = [_TITLES.get(column, column) for column in columns]
-    width = max(len(title), *(len(name) for name in rows))
     texts = [[cell(column, row[column], digits) for column in columns] for row in rows.values()]
-    widths = [max(map(len, column)) for column in zip(heads, *texts, strict=True)]
-    lines = []
-    for name, row_texts in zip((title, *rows), (heads, *texts), strict=True):
-        lines.append(f"{name:{width}}" + "".join(f"  {text:>{w}}" for text, w in zip(row_texts, widths, strict=True)))
-    return lines
+    return aligned([[title, *heads], *([name, *row] for name, row in zip(rows, texts, strict=True))])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows of the same columns as lines: names at the left, what stands behind them at the right."""
+    first, *widths = (max(map(len, column)) for column in zip(*rows, strict=True))
+    return [
+        f"{name:{first}}" + "".join(f"  {text:>{width}}" for text, width in zip(texts, widths, strict=True))
+        for name, *texts in rows
+    ]
 
 
 def cell(name: str, value: Any, digits: int = 1) -> str:
@@ -95,7 +99,7 @@ def cell(name: str, value: Any, digits: int = 1) -> str:
 
 
 def csv_tables(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Name and content of a CSV file for every table among the figures."""
+    """Yield name and content of a CSV file for every table among the figures."""
     for group in _GROUPS:
         rows = figures.get(group)
         if isinstance(rows, dict) and rows:
@@ -125,22 +129,24 @@ def scalars(figures: dict[str, Any], digits: int = 1) -> list[str]:
     ]
     if "scores" in figures:
         rows.append(("scores, p5 p50 p95", "  ".join(cell("score", value) for value in figures["scores"].values())))
-    width = max(len(title) for title, _ in rows)
-    return [f"  {title:{width}}  {value}" for title, value in rows]
+    return _named(rows)
 
 
 def _confidence(figures: dict[str, Any]) -> list[str]:
     reliability = figures["reliability"]
     within = f"within {reliability['radius_mm']:.0f} mm"
-    lines = [f"scores{'' if figures['calibrated'] else ', not calibrated'}", f"  joints  mean score  {within}"]
-    lines += [
-        f"  {row['count']:>6}  {row['score']:>10.2f}  {cell('share', row['share']):>{len(within)}}"
-        for row in reliability["bins"]
-    ]
+    bins = [(f"{row['count']}", f"{row['score']:.2f}", cell("share", row["share"])) for row in reliability["bins"]]
+    lines = [f"scores{'' if figures['calibrated'] else ', not calibrated'}"]
+    lines += aligned([("", "joints", "mean score", within), *(("", *row) for row in bins)])
     rows = {"expected calibration error": reliability["expected_calibration_error"]}
     rows |= {_TITLES[key]: share for key, share in figures["covariance"].items() if key != "joints"}
-    width = max(len(title) for title in rows)
-    return [*lines, *(f"  {title:{width}}  {cell('share', share)}" for title, share in rows.items())]
+    return [*lines, *_named([(title, cell("share", share)) for title, share in rows.items()])]
+
+
+def _named(rows: list[tuple[str, str]]) -> list[str]:
+    """Return names and values in two columns."""
+    width = max(len(name) for name, _ in rows)
+    return [f"  {name:{width}}  {value}" for name, value in rows]
 
 
 def _record(recorded: bool | None) -> str:

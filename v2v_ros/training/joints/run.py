@@ -194,8 +194,8 @@ def _confidence(
     radius = weights.skeleton.subject.near
     distances = (errors**2).sum(1) ** 0.5
     return {
-        "calibration error of the scores": reliability(scores, distances, radius)["expected_calibration_error"],
-        "components within one sigma": covariance_coverage(errors, covariances)["components_within_1_sigma"],
+        "calibration error of the scores": reliability(scores, distances, radius).expected_calibration_error,
+        "components within one sigma": covariance_coverage(errors, covariances).components_within_1_sigma,
     }
 
 

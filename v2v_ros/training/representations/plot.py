@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from ...io.files import write_atomically
+from ...evaluation.reports.plots import save
 
 
 def learning_curves(figures: dict[str, Any], path: Path) -> None:
@@ -32,6 +31,4 @@ def learning_curves(figures: dict[str, Any], path: Path) -> None:
     )
     if highest:
         axes.legend()
-    content = BytesIO()
-    figure.savefig(content, format="png", dpi=120)
-    write_atomically(path, content.getvalue())
+    save(figure, path)
