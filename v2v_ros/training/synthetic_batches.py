@@ -11,7 +11,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
@@ -23,6 +22,7 @@ from ..synthetic.render import Cameras
 from ..synthetic.sensors.sense import Draws, Sensors, sense
 from ..synthetic.worlds import CROP_MARGIN, Worlds, crop_cameras, render_worlds
 from .config import TrainingConfig
+from .seeds import SeedFamily, derive_seed
 
 PIXELS_PER_CELL = 7  # in three cells: the crop is a fifth wider than the cube, so about two pixels a cell
 HAND_DISTANCES = (0.2, 1.2)  # metres
@@ -32,7 +32,6 @@ _EMPTY = {"pose": 0.08, "center": 0.2}  # share of the worlds without a subject
 _LEFT_HANDS = 0.2
 LARGEST_OFFSET = 0.3  # of a centre to be refined, in edges along each axis
 ELSEWHERE, ELSEWHERE_FROM = 0.2, 0.75  # share of the cubes to be refined that lie elsewhere, how far off, in edges
-_TRAINING, _HELD_OUT = 1, 2
 
 
 class Batch(NamedTuple):
@@ -66,11 +65,6 @@ class CenterBatch(NamedTuple):
     offsets: torch.Tensor
     edge: float
     seconds: float
-
-
-def batch_seed(*path: int) -> int:
-    """A seed of 64 bits for a place in a tree of seeds."""
-    return int(np.random.SeedSequence(path).generate_state(1, np.uint64)[0])
 
 
 def sample_batch(config: TrainingConfig, batch: int, generator: torch.Generator) -> Batch | CenterBatch:
@@ -189,7 +183,8 @@ class SeededBatches(IterableDataset[Batch | CenterBatch], ABC):
         step, stride = (self.first_step, 1) if worker is None else (self.first_step + worker.id, worker.num_workers)
         generator = torch.Generator(self.device)
         while True:
-            generator.manual_seed(batch_seed(_TRAINING, self.config.seed, self.processes, self.rank, step))
+            place = self.config.seed, self.processes, self.rank, step
+            generator.manual_seed(derive_seed(SeedFamily.TRAINING_BATCH, *place))
             yield self.batch(step, generator)
             step += stride
 
@@ -236,6 +231,6 @@ def held_out(config: TrainingConfig, *, rank: int = 0, processes: int = 1) -> li
     share = []
     for index in range(rank, held_out_parts(config), processes):
         samples = min(_HELD_OUT_BATCH, config.validation_samples - index * _HELD_OUT_BATCH)
-        generator = torch.Generator().manual_seed(batch_seed(_HELD_OUT, index))
+        generator = torch.Generator().manual_seed(derive_seed(SeedFamily.HELD_OUT_BATCH, index))
         share.append((index, sample_batch(config, samples, generator)))
     return share

@@ -21,13 +21,12 @@ from ...model.weights import DetectorWeights, load_detector
 from ...synthetic.scenes.whole import Scenes
 from ..export import run_folder
 from ..optimisation import Muon, flushed_denormals, weight_average
-from ..synthetic_batches import batch_seed
+from ..seeds import SeedFamily, derive_seed
 from .augment import augment
 from .card import detector_card
 from .scenes import chunk_path, load_chunk, load_held_out
 from .targets import losses, total
 
-_STEP = 13  # place in the tree of seeds
 _WARMUP = 200  # steps
 _KEPT = 100  # steps between two checkpoints, at most
 _HARD = 0.5  # share of a batch drawn from the scenes by their highest false heat, the rest from all alike
@@ -242,7 +241,7 @@ class _Run:
         with flushed_denormals():
             while self.step < run.steps:
                 self.pool.need(1 + int(self.step * run.batch / (run.chunk * run.reuse)))
-                generator.manual_seed(batch_seed(_STEP, run.seed, self.step))
+                generator.manual_seed(derive_seed(SeedFamily.DETECTOR_STEP, run.seed, self.step))
                 parts = self._train_step(generator)
                 for name, value in parts.items():
                     sums[name] = sums.get(name, 0.0) + value

@@ -29,11 +29,11 @@ from ...synthetic.hand.worlds import sample_hand_worlds
 from ...synthetic.worlds import Worlds, crop_cameras, render_worlds
 from ..config import TrainingConfig
 from ..dataset_batches import FrameBatches, frame_batch
+from ..seeds import SeedFamily, derive_seed
 from ..synthetic_batches import (
     HAND_DISTANCES,
     PIXELS_PER_CELL,
     Batch,
-    batch_seed,
     cube_centers,
     other_surfaces,
     sensed_depth,
@@ -42,7 +42,6 @@ from ..synthetic_batches import (
 MOST_PEAKS = 6  # of a heatmap; a refiner may use fewer
 FILE_SAMPLES = 256
 _BATCH = 16
-_SEED = 4  # of this family of seeds; training, held-out sets, datasets and representations have 1 to 3
 _OTHERS = 0.4  # share of the batches in which there are other things than subjects, of these:
 _EMPTY, _LEFT = 0.2, 0.5  # shares of the worlds without a subject, and of left hands
 _ELSEWHERE, _ELSEWHERE_FROM = 0.25, 0.75  # share of the cubes that lie elsewhere; how far off, in cube edges
@@ -179,7 +178,7 @@ class SyntheticCubes:
         self.about = {"samples": "synthetic", "seed": str(seed)}
 
     def draw(self, index: int) -> Iterator[CubeBatch]:
-        generator = torch.Generator().manual_seed(batch_seed(_SEED, self._seed, index))
+        generator = torch.Generator().manual_seed(derive_seed(SeedFamily.PEAK_CUBES, self._seed, index))
         for _ in range(FILE_SAMPLES // _BATCH):
             yield sample_cubes(self._weights, _BATCH, generator)
 
@@ -203,7 +202,7 @@ class FrameCubes:
     def draw(self, index: int) -> Iterator[CubeBatch]:
         config, frames = self._batches.config, self._batches.frames
         for step in range(index * FILE_SAMPLES // config.batch, (index + 1) * FILE_SAMPLES // config.batch):
-            generator = torch.Generator().manual_seed(batch_seed(_SEED, config.seed, step))
+            generator = torch.Generator().manual_seed(derive_seed(SeedFamily.PEAK_CUBES, config.seed, step))
             chosen = self._batches.indices(step)
             batch = frame_batch(config, frames, chosen, generator, augment=self._augment)
             assert isinstance(batch, Batch)

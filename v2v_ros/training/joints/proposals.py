@@ -12,10 +12,9 @@ from ...model.detector import Detector
 from ...model.voxels import cube_occupancy
 from ...model.weights import DetectorWeights, Weights
 from ...synthetic.scenes.whole import ABSENT, SEEN, Scenes, sample_scenes
-from ..synthetic_batches import batch_seed
+from ..seeds import SeedFamily, derive_seed
 from .peak_sets import FILE_SAMPLES, CubeBatch, Label
 
-_SEED = 5  # of this family of seeds
 _SCENES = 8  # of a batch
 _WIDTH, _HEIGHT = 320, 240  # pixels of a scene: fine enough for the cells of a hand's cube
 _RANGE = {"hand": (0.15, 1.5), "body": (0.5, 5.0)}  # metres
@@ -49,7 +48,7 @@ class ProposalCubes:
         self.about = {"samples": f"proposals of {detector.hash}", "seed": str(seed)}
 
     def draw(self, index: int) -> Iterator[CubeBatch]:
-        generator = torch.Generator().manual_seed(batch_seed(_SEED, self._seed, index))
+        generator = torch.Generator().manual_seed(derive_seed(SeedFamily.PROPOSED_CUBES, self._seed, index))
         wanted = FILE_SAMPLES
         while wanted > 0:
             found = self._batch(generator)

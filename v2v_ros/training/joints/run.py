@@ -21,14 +21,14 @@ from ...model.weights import JointRefinerWeights, Weights
 from ..card import versions
 from ..config import TrainingConfig
 from ..dataset_batches import open_frames
-from ..synthetic_batches import batch_seed
+from ..seeds import SeedFamily, derive_seed
 from .peak_sets import FILE_SAMPLES, Cubes, FrameCubes, Label, PeakSet, SyntheticCubes, join, write_peak_set
 from .proposals import ProposalCubes
 from .train import JointTraining, train_refiner
 
 HELD_OUT = 2_048  # samples that calibrate and judge a refiner, and are not trained on
 _SAMPLES_A_PROPOSAL = 6  # samples for each cube that a detector proposes in a whole scene
-_HELD_OUT_SEED = batch_seed(2)  # of samples that no run trains on
+_HELD_OUT_SEED = derive_seed(SeedFamily.HELD_OUT_BATCH)  # of samples that no run trains on
 
 
 def train_joints(

@@ -11,12 +11,12 @@ from ...model.voxels import grid_coordinates, occupancy
 from ...synthetic.hand.worlds import sample_hand_worlds
 from ...synthetic.render import Cameras
 from ...synthetic.worlds import crop_cameras
-from ..synthetic_batches import HAND_DISTANCES, batch_seed, cube_centers, sensed_depth
+from ..seeds import SeedFamily, derive_seed
+from ..synthetic_batches import HAND_DISTANCES, cube_centers, sensed_depth
 from ..synthetic_batches import PIXELS_PER_CELL as RENDERED_PIXELS_PER_CELL
 from .networks import PIXELS_PER_CELL
 
 SKELETON = HAND21
-_TRAINING, _HELD_OUT = 3, 4
 _HELD_OUT_BATCH = 32
 
 
@@ -77,13 +77,15 @@ def sample(grid: int, batch: int, generator: torch.Generator) -> Samples:
 
 def training_batch(grid: int, batch: int, seed: int, step: int, device: torch.device) -> Samples:
     """The samples of a step: the same for every network."""
-    return sample(grid, batch, torch.Generator(device).manual_seed(batch_seed(_TRAINING, seed, step)))
+    return sample(
+        grid, batch, torch.Generator(device).manual_seed(derive_seed(SeedFamily.COMPARISON_BATCH, seed, step))
+    )
 
 
 def held_out(grid: int, samples: int) -> list[Samples]:
     """A fixed set in batches, none of which is trained on, whatever the seed; made on the CPU."""
     batches = []
     for index, first in enumerate(range(0, samples, _HELD_OUT_BATCH)):
-        generator = torch.Generator().manual_seed(batch_seed(_HELD_OUT, index))
+        generator = torch.Generator().manual_seed(derive_seed(SeedFamily.COMPARISON_HELD_OUT, index))
         batches.append(sample(grid, min(_HELD_OUT_BATCH, samples - first), generator))
     return batches

@@ -20,12 +20,11 @@ from ...io.files import write_atomically
 from ...model.heatmaps import decode, encode
 from ..finite import FiniteSteps
 from ..optimisation import Muon, learning_rate_factor, weight_average
-from ..synthetic_batches import batch_seed
+from ..seeds import SeedFamily, derive_seed
 from .config import ComparisonConfig
 from .data import Samples, held_out, training_batch
 from .networks import REPRESENTATIONS
 
-_INITIALISATION = 5  # the first number of its seeds
 _CURVE_POINTS = 8
 _CURVE_BATCHES = 8  # of the held-out set; all of it costs too much so often
 _CHECKPOINTS = 40  # in a run
@@ -51,7 +50,7 @@ class Run:
         self.representation, self.device = REPRESENTATIONS[name], torch.device(device)
         self.result_file, self.checkpoint_file = result_file(folder, name, seed), folder / f"{name}_seed{seed}.ckpt"
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(batch_seed(_INITIALISATION, seed))
+            torch.manual_seed(derive_seed(SeedFamily.COMPARISON_NETWORK, seed))
             network = self.representation.build(config.network())
         network.to(memory_format=self.representation.memory_format)  # type: ignore[call-overload]
         self.network = network.to(self.device)
