@@ -50,7 +50,7 @@ sys.exit(main(sys.argv[2:]))
 
 
 def _run(command: list[str], folder: Path) -> str:
-    package = str(Path(weights.__file__).resolve().parents[1])  # the one under test, wherever this runs
+    package = str(Path(weights.__file__).resolve().parents[2])  # the one under test, wherever this runs
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
