@@ -188,7 +188,7 @@ class TrainingConfig:
         return NetworkConfig(len(self.subject.joint_names), self.grid, self.width, self.sigma, self.depth)
 
     def build(self) -> V2VPoseNet | CenterRefiner:
-        """A new network."""
+        """Return a new network."""
         config = self.network_config()
         return V2VPoseNet(config) if isinstance(config, NetworkConfig) else CenterRefiner(config)
 
@@ -197,7 +197,7 @@ class TrainingConfig:
 
 
 def _option(name: str) -> str:
-    """What a value is called on the command line."""
+    """Return what a value is called on the command line."""
     return f"--{name.replace('_', '-')}"
 
 
@@ -214,7 +214,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Values of a configuration file, which may leave some out.
+    """Return values of a configuration file, which may leave some out.
 
     Raises:
         ValueError: The file is missing, no JSON object, or has a value of unknown name or wrong type.
@@ -237,12 +237,13 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def resumed_values(values: dict[str, Any]) -> dict[str, Any]:
-    """The configuration of a run that was begun: before it said so, all rates but the paper's fell as a cosine."""
+    """Return the configuration of a run that was begun: before it said so, all rates but the paper's fell as a
+    cosine."""
     return {"schedule": "constant" if values.get("recipe") == "paper" else "cosine", **values}
 
 
 def make_config(*sources: dict[str, Any]) -> TrainingConfig:
-    """A configuration from several sources of values, the later ones first; what none of them says is usual.
+    """Return a configuration from several sources of values, the later ones first; what none of them says is usual.
 
     Raises:
         ValueError: A value is unknown or out of its range; the message names it.

@@ -28,7 +28,7 @@ REACH = 2.0
 
 
 def open_frames(config: TrainingConfig) -> tuple[FrameSet, FrameSet]:
-    """The frames to train on, and a few to validate on.
+    """Return the frames to train on, and a few to validate on.
 
     The latter are of the test split where its labels are published (nothing is chosen by them), and otherwise taken
     out of the training split.
@@ -53,12 +53,12 @@ def open_frames(config: TrainingConfig) -> tuple[FrameSet, FrameSet]:
 
 
 def steps_per_epoch(config: TrainingConfig, frames: FrameSet, processes: int) -> int:
-    """Steps in which all processes together see every frame once; the last one may be smaller."""
+    """Return the steps in which all processes together see every frame once; the last one may be smaller."""
     return -(-len(frames) // (config.batch * processes))
 
 
 def frames_seen(config: TrainingConfig, frames: FrameSet, processes: int, step: int) -> int:
-    """How many frames all processes have seen together after so many steps, in all epochs."""
+    """Return how many frames all processes have seen together after so many steps, in all epochs."""
     epochs, place = divmod(step, steps_per_epoch(config, frames, processes))
     return epochs * len(frames) + place * config.batch * processes
 
@@ -99,7 +99,7 @@ class FrameBatches(SeededBatches):
 def held_out_frames(
     config: TrainingConfig, frames: FrameSet, *, rank: int = 0, processes: int = 1
 ) -> list[tuple[int, Batch | CenterBatch]]:
-    """This process's share of the frames to validate on, as the network sees them at work, with their places."""
+    """Return this process's share of the frames to validate on, as the network sees them at work, and their places."""
     share = []
     size = _held_out_size(frames)
     for index in range(rank, held_out_frame_parts(frames), processes):
@@ -110,7 +110,7 @@ def held_out_frames(
 
 
 def held_out_frame_parts(frames: FrameSet) -> int:
-    """Of how many parts the frames to validate on are; every process needs one."""
+    """Return the number of parts of the frames to validate on; every process needs one."""
     return -(-len(frames) // _held_out_size(frames))
 
 
@@ -121,7 +121,7 @@ def _held_out_size(frames: FrameSet) -> int:
 def frame_batch(
     config: TrainingConfig, frames: FrameSet, indices: np.ndarray, generator: torch.Generator, *, augment: bool = True
 ) -> Batch | CenterBatch:
-    """Some frames as the network eats them.
+    """Return some frames as the network eats them.
 
     Args:
         indices: Of the frames in their dataset.
@@ -159,7 +159,8 @@ def _sample(config: TrainingConfig, frames: FrameSet, index: int, generator: tor
 def _paper_sample(
     config: TrainingConfig, frames: FrameSet, index: int, generator: torch.Generator, augment: bool
 ) -> _Sample:
-    """The same as published: joints are rounded where they become targets, and are not where they are measured."""
+    """Return the same as published: joints are rounded where they become targets, and are not where they are
+    measured."""
     points, joints, center = _points(config, frames, index)
     geometry = PaperGeometry(config.grid, config.grid * 96 // 88, config.sigma)
     edge = config.cube_edge
@@ -205,7 +206,7 @@ def _turn(
 
 
 def _points(config: TrainingConfig, frames: FrameSet, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Points [P, 3] within reach of the cube, joints [J, 3] and the cube's centre [3], float32, metres."""
+    """Return points [P, 3] within reach of the cube, joints [J, 3] and the cube's centre [3], float32, metres."""
     center = torch.from_numpy(frames.centers[index]).float()
     points = frames.points(index, center, REACH * config.cube_edge, fill=config.recipe == "paper")
     return points, torch.from_numpy(frames.dataset.joints[index]), center
@@ -214,7 +215,7 @@ def _points(config: TrainingConfig, frames: FrameSet, index: int) -> tuple[torch
 def _other_surface(
     frames: FrameSet, index: int, center: torch.Tensor, distance: float, generator: torch.Generator
 ) -> torch.Tensor | None:
-    """A random point [3] that the image shows at least so far from the centre; None if a few draws find none."""
+    """Return a random point [3] that the image shows at least so far from the centre; None if a few draws find none."""
     depth = torch.from_numpy(frames.dataset.depth(index))
     camera, (nearest, farthest) = frames.dataset.intrinsics, frames.dataset.spec.measured
     v, u = torch.nonzero((depth >= nearest) & (depth <= farthest), as_tuple=True)

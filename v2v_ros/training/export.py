@@ -135,7 +135,7 @@ class Export(Callback):
 
 
 def run_folder(output: Path) -> Path:
-    """The folder with the files of the run that writes these weights."""
+    """Return the folder with the files of the run that writes these weights."""
     return output.with_name(output.name.removesuffix(weights.SUFFIX) + "_run")
 
 
@@ -182,6 +182,6 @@ class MovingAverage(WeightAveraging):
         super().__init__(use_buffers=False, multi_avg_fn=weight_average(decay))
 
     def network_state(self, module: Training) -> dict[str, torch.Tensor]:
-        """The averaged state of the network; before any training, the module's own."""
+        """Return the averaged state of the network; before any training, the module's own."""
         model: Any = module if self._average_model is None else self._average_model.module
         return model.network.state_dict()

@@ -53,15 +53,15 @@ class Training(lightning.LightningModule, ABC):
 
     @abstractmethod
     def loss(self, batch: Any) -> torch.Tensor:
-        """What is minimised on a batch."""
+        """Return what is minimised on a batch."""
 
     @abstractmethod
     def measure(self, batch: Any) -> tuple[torch.Tensor, ...]:
-        """What validation keeps of a batch, one row for each sample."""
+        """Return what validation keeps of a batch, one row for each sample."""
 
     @abstractmethod
     def summarize(self, *results: torch.Tensor) -> dict[str, float]:
-        """Figures of the whole held-out set, from all that :meth:`measure` kept."""
+        """Return figures of the whole held-out set, from all that :meth:`measure` kept."""
 
     def training_step(self, batch: Batch | CenterBatch, _: int) -> torch.Tensor:
         self.finite.remember()
@@ -70,7 +70,7 @@ class Training(lightning.LightningModule, ABC):
         return loss
 
     def on_train_start(self) -> None:
-        """The learning rates of a resumed run are those of its configuration now, not those that it was cut with."""
+        """Take the learning rates of a resumed run from its configuration now, not from where it was cut."""
         for place in self.trainer.lr_scheduler_configs:
             schedule = place.scheduler
             assert isinstance(schedule, torch.optim.lr_scheduler.LambdaLR)
@@ -226,7 +226,7 @@ def _finite(figures: dict[str, torch.Tensor]) -> dict[str, float]:
 
 
 def make_training(config: TrainingConfig, steps: int, processes: int = 1) -> Training:
-    """The module for a configuration's network."""
+    """Return the module for a configuration's network."""
     if config.network == "center":
         return CenterTraining(config, steps, processes)
     return (PaperTraining if config.recipe == "paper" else PoseTraining)(config, steps, processes)

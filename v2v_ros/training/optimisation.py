@@ -53,7 +53,7 @@ def scheduled_factor(schedule: str, steps: int, anneal_step: int = 0) -> Callabl
 
 
 def weight_average(decay: float) -> Callable[[Any, Any, torch.Tensor | int], None]:
-    """An exponential moving average as ``torch.optim.swa_utils.AveragedModel`` takes it, in one fused update.
+    """Return an exponential moving average as ``torch.optim.swa_utils.AveragedModel`` takes it, in one fused update.
 
     The average over the first steps would hold on to the initialisation; after n steps the decay is at most
     (1 + n) / (10 + n).
@@ -148,7 +148,7 @@ def _adamw(parameter: torch.Tensor, gradient: torch.Tensor, state: dict[str, Any
 
 
 def orthogonalize(matrix: torch.Tensor) -> torch.Tensor:
-    """The nearest semi-orthogonal matrix to [R, C], roughly: five Newton-Schulz steps with the published
+    """Return the nearest semi-orthogonal matrix to [R, C], roughly: five Newton-Schulz steps with the published
     coefficients, which bring the singular values to between 0.7 and 1.2."""
     x = matrix / (matrix.norm() + 1e-7)
     if matrix.shape[0] > matrix.shape[1]:

@@ -22,7 +22,8 @@ _SIDE = 192  # pixels of a view
 
 
 def picture(grid: torch.Tensor, truth: torch.Tensor, joints: torch.Tensor, skeleton: Skeleton) -> NDArray[np.uint8]:
-    """An occupancy grid from the camera and from the right, with the true (hairlines) and the predicted skeleton.
+    """Return an occupancy grid from the camera and from the right, with the true (hairlines) and the predicted
+    skeleton.
 
     Args:
         grid: bool [N, N, N] (z, y, x).

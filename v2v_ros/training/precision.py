@@ -11,7 +11,7 @@ _SMALLEST_GRID = 24
 
 
 def trains_in_bfloat16(asked: bool | None, grid: int, device: str) -> tuple[bool, str]:
-    """Whether to train in mixed precision with bfloat16, and what there is to say about it.
+    """Return whether to train in mixed precision with bfloat16, and what there is to say about it.
 
     Args:
         asked: Whether it was asked for; None: whatever this processor does right and fast.
@@ -35,7 +35,7 @@ def trains_in_bfloat16(asked: bool | None, grid: int, device: str) -> tuple[bool
 
 
 def choose_precision(asked: str, grid: int, device: str) -> tuple[str, str]:
-    """The precision of Lightning's trainer, and what there is to say about it.
+    """Return the precision of Lightning's trainer, and what there is to say about it.
 
     Args:
         asked: ``auto``, ``bf16-mixed``, ``16-mixed`` (which Lightning takes for bfloat16 on a CPU) or ``32-true``.

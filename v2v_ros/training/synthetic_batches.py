@@ -68,7 +68,8 @@ class CenterBatch(NamedTuple):
 
 
 def sample_batch(config: TrainingConfig, batch: int, generator: torch.Generator) -> Batch | CenterBatch:
-    """Random worlds seen by random sensors, voxelized around centres that are as far off as those at run time."""
+    """Return random worlds seen by random sensors, voxelized around centres that are as far off as those at run
+    time."""
     started = time.perf_counter()
     worlds = _worlds(config, batch, generator)
     made = _center_batch if config.network == "center" else _pose_batch
@@ -88,7 +89,8 @@ def _pose_batch(config: TrainingConfig, worlds: Worlds, generator: torch.Generat
 
 
 def cube_centers(worlds: Worlds, edge: float, generator: torch.Generator) -> torch.Tensor:
-    """float [B, 3]: centres of cubes of that edge, as far off the subjects' as those that are found at run time."""
+    """Return float [B, 3]: centres of cubes of that edge, as far off the subjects' as those that are found at run
+    time."""
     batch, device = worlds.centers.shape[0], worlds.centers.device
     near = 0.04 * torch.randn(batch, 3, generator=generator, device=device)
     far = 0.36 * (torch.rand(batch, 3, generator=generator, device=device) - 0.5)
@@ -127,12 +129,13 @@ def _worlds(config: TrainingConfig, batch: int, generator: torch.Generator) -> W
 
 
 def _points(config: TrainingConfig, worlds: Worlds, cameras: Cameras, generator: torch.Generator) -> torch.Tensor:
-    """float [B, P, 3]: what random sensors see of the worlds."""
+    """Return float [B, P, 3]: what random sensors see of the worlds."""
     return cameras.deproject(sensed_depth(worlds, cameras, generator, body=config.subject.kind == "body"))
 
 
 def sensed_depth(worlds: Worlds, cameras: Cameras, generator: torch.Generator, *, body: bool) -> torch.Tensor:
-    """float [B, H, W] metres, NaN where invalid: what random sensors see of worlds with hands, or with bodies."""
+    """Return float [B, H, W] metres, NaN where invalid: what random sensors see of worlds with hands, or with
+    bodies."""
     batch = worlds.centers.shape[0]
     sensors = Sensors.sample(batch, generator, near_only=not body, distance=worlds.centers[:, 2])
     draws = Draws.draw(batch, cameras.height, cameras.width, generator)
@@ -145,7 +148,8 @@ def sensed_depth(worlds: Worlds, cameras: Cameras, generator: torch.Generator, *
 def other_surfaces(
     worlds: Worlds, edge: float, distance: float, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """A random surface point [B, 3] of every world at least a distance from its subject, and whether there is one."""
+    """Return a random surface point [B, 3] of every world at least a distance from its subject, and whether there is
+    one."""
     cameras = crop_cameras(worlds.centers, 2 * edge, 40)
     points = cameras.deproject(render_worlds(worlds, cameras))
     apart = (points - worlds.centers[:, None]).norm(dim=-1)
@@ -175,7 +179,7 @@ class SeededBatches(IterableDataset[Batch | CenterBatch], ABC):
 
     @abstractmethod
     def batch(self, step: int, generator: torch.Generator) -> Batch | CenterBatch:
-        """This process's batch of a step."""
+        """Return this process's batch of a step."""
 
     def __iter__(self) -> Iterator[Batch | CenterBatch]:
         worker = get_worker_info()
@@ -218,12 +222,12 @@ _HELD_OUT_BATCH = 32
 
 
 def held_out_parts(config: TrainingConfig) -> int:
-    """Of how many parts the held-out set is; every process needs one."""
+    """Return the number of parts of the held-out set; every process needs one."""
     return -(-config.validation_samples // _HELD_OUT_BATCH)
 
 
 def held_out(config: TrainingConfig, *, rank: int = 0, processes: int = 1) -> list[tuple[int, Batch | CenterBatch]]:
-    """This process's share of a fixed set of samples, none of which is trained on, with their places in it.
+    """Return this process's share of a fixed set of samples, none of which is trained on, and their places in it.
 
     The set depends on the skeleton, the network's grid and ``validation_samples``, not on the run's seed. It is made
     on the CPU whatever trains, since generators of different devices draw differently.

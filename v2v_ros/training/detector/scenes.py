@@ -16,7 +16,7 @@ from ..seeds import SeedFamily, derive_seed
 
 
 def make_chunk(seed: int, index: int, count: int, held_out: bool = False) -> Scenes:
-    """The scenes of a chunk, the same whenever they are made."""
+    """Return the scenes of a chunk, the same whenever they are made."""
     family = SeedFamily.DETECTOR_HELD_OUT if held_out else SeedFamily.DETECTOR_SCENES
     generator = torch.Generator().manual_seed(derive_seed(family, seed, index))
     with torch.no_grad():
@@ -28,12 +28,12 @@ def chunk_path(folder: Path, index: int) -> Path:
 
 
 def load_held_out(path: Path, seed: int, count: int) -> Scenes:
-    """The held-out scenes of a run from their file; made and written where it is missing or damaged."""
+    """Return the held-out scenes of a run from their file; made and written where it is missing or damaged."""
     return _kept(path, lambda: make_chunk(seed, 0, count, held_out=True), count)
 
 
 def load_chunk(folder: Path, seed: int, index: int, count: int) -> Scenes:
-    """A chunk of scenes from its file; made and written where it is missing or damaged."""
+    """Return a chunk of scenes from its file; made and written where it is missing or damaged."""
     return _kept(chunk_path(folder, index), lambda: make_chunk(seed, index, count), count)
 
 

@@ -95,14 +95,14 @@ class DetectorTraining:
         return -(-self.samples // self.batch)
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step as a share of the highest: a warm-up, constant, then down to zero."""
+        """Return the learning rate of a step as a share of the highest: a warm-up, constant, then down to zero."""
         warm = min(1.0, (step + 1) / min(_WARMUP, max(1, self.steps // 10)))
         left = (self.steps - step) / max(1.0, self.cooling * self.steps)
         return warm * min(1.0, left)
 
 
 def network_of(path: Path | None) -> str:
-    """Which network the configuration in a file is for; ``pose`` where there is none or it does not say."""
+    """Return which network the configuration in a file is for; ``pose`` where there is none or it does not say."""
     if path is None or not path.is_file():
         return "pose"
     try:
@@ -113,7 +113,7 @@ def network_of(path: Path | None) -> str:
 
 
 def read_run(path: Path) -> DetectorTraining:
-    """The configuration of an earlier run.
+    """Return the configuration of an earlier run.
 
     Raises:
         ValueError: The file is none.
@@ -151,7 +151,7 @@ class _Pool:
             self._hardness = self._hardness[extra * self._run.chunk :]
 
     def draw(self, generator: torch.Generator) -> tuple[torch.Tensor, Scenes]:
-        """Indices and scenes of a batch."""
+        """Return indices and scenes of a batch."""
         hard = int(_HARD * self._run.batch)
         some = torch.randint(len(self._hardness), (self._run.batch - hard,), generator=generator)
         # Among a few at random, the hardest by chance.
@@ -285,7 +285,7 @@ class _Run:
         return {"loss": loss.item(), **{name: value.item() for name, value in parts.items()}}
 
     def averaged(self) -> DetectorNet:
-        """The averaged network, with the statistics of the one that trains."""
+        """Return the averaged network, with the statistics of the one that trains."""
         network = DetectorNet(self.config)
         state = self.network.state_dict()
         state.update({name: value for name, value in self.average.module.state_dict().items() if "running" not in name})

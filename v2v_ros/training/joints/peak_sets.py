@@ -135,7 +135,7 @@ def write_peak_set(
 
 
 def join(parts: Sequence[PeakSet]) -> PeakSet:
-    """All samples of some sets."""
+    """Return all samples of some sets."""
     return PeakSet(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 

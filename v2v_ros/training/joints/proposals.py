@@ -17,7 +17,6 @@ from .peak_sets import FILE_SAMPLES, CubeBatch, Label
 
 _SCENES = 8  # of a batch
 _WIDTH, _HEIGHT = 320, 240  # pixels of a scene: fine enough for the cells of a hand's cube
-_RANGE = {"hand": (0.15, 1.5), "body": (0.5, 5.0)}  # metres
 _PROPOSALS = 3  # of a scene
 _AT, _AWAY = 0.3, 0.75  # cube edges from a subject up to which a cube shows it, and from which on it shows others
 # Settings and their shares: scenes without anybody are where a refiner is needed most.
@@ -57,7 +56,7 @@ class ProposalCubes:
                 wanted -= len(found.labels)
 
     def _batch(self, generator: torch.Generator) -> CubeBatch | None:
-        """The cubes of some scenes of one setting and one camera; None when nothing is proposed in them."""
+        """Return the cubes of some scenes of one setting and one camera; None when nothing is proposed in them."""
         names, shares = zip(*_SETTINGS.items(), strict=True)
         setting = names[int(torch.multinomial(torch.tensor(shares), 1, generator=generator))]
         focal = _WIDTH * float(0.55 + 0.6 * torch.rand(1, generator=generator))
@@ -67,7 +66,9 @@ class ProposalCubes:
         labels: list[int] = []
         kind = self._weights.skeleton.kind
         for scene, depth in enumerate(scenes.depth):
-            detections = self._detect(depth.numpy(), camera, kind, _RANGE[kind], _PROPOSALS)
+            detections = self._detect(
+                depth.numpy(), camera, kind, self._weights.skeleton.subject.depth_range, _PROPOSALS
+            )
             known = [self._label(scenes, scene, center) for center in detections.centers]
             kept = [index for index, label in enumerate(known) if label is not None]
             if not kept:
@@ -91,7 +92,7 @@ class ProposalCubes:
         return CubeBatch(torch.stack(grids), joints, torch.tensor(labels))
 
     def _label(self, scenes: Scenes, scene: int, center: np.ndarray) -> int | None:
-        """What a cube at a centre [3] shows; None where that is not certain."""
+        """Return what a cube at a centre [3] shows; None where that is not certain."""
         subjects, _, states, left = (column[scene] for column in scenes.subjects(self._weights.skeleton.kind))
         distances = np.linalg.norm(subjects.double().numpy() - center, axis=1) / self._weights.cube_edge
         distances[(states == ABSENT).numpy()] = np.inf
