@@ -27,9 +27,9 @@ OPTIONS = "--grid 16 --width 2 --batch 4 --samples 32 --validation-samples 72 --
 WATCHED = """
 import json, sys
 from pathlib import Path
+import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Callback
 from v2v_ros.cli import main
-from v2v_ros.training import train as training
 
 class Watch(Callback):
     def __init__(self):
@@ -43,8 +43,8 @@ class Watch(Callback):
         note = {"seen": self.seen, "total": total, "world": trainer.world_size}
         Path(sys.argv[1], f"rank{trainer.global_rank}.json").write_text(json.dumps(note))
 
-make = training.lightning.Trainer
-training.lightning.Trainer = lambda **options: make(**{**options, "callbacks": [*options["callbacks"], Watch()]})
+make = lightning.Trainer
+lightning.Trainer = lambda **options: make(**{**options, "callbacks": [*options["callbacks"], Watch()]})
 sys.exit(main(sys.argv[2:]))
 """
 

@@ -20,10 +20,10 @@ from v2v_ros.model import weights
 
 pytest.importorskip("pytorch_lightning")
 
+import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Callback
 
 from v2v_ros.io.files import write_atomically
-from v2v_ros.training import train as training
 from v2v_ros.training.anneal import copy_run
 from v2v_ros.training.checkpoints import read_checkpoint
 from v2v_ros.training.config import TrainingConfig, read_config, resumed_values
@@ -40,12 +40,12 @@ CONFIG = TrainingConfig(
 
 def _watch(monkeypatch: pytest.MonkeyPatch, *callbacks: Callback) -> None:
     """Have the next runs call these as well."""
-    make = training.lightning.Trainer
+    make = lightning.Trainer
 
     def trainer(**options: Any) -> Any:
         return make(**{**options, "callbacks": [*callbacks, *options["callbacks"]]})
 
-    monkeypatch.setattr(training.lightning, "Trainer", trainer)
+    monkeypatch.setattr(lightning, "Trainer", trainer)
 
 
 class _At(Callback):

@@ -17,6 +17,7 @@ from .peak_sets import FILE_SAMPLES, CubeBatch, Label
 
 _SCENES = 8  # of a batch
 _WIDTH, _HEIGHT = 320, 240  # pixels of a scene: fine enough for the cells of a hand's cube
+_RANGE = {"hand": (0.15, 1.5), "body": (0.5, 5.0)}  # metres
 _PROPOSALS = 3  # of a scene
 _AT, _AWAY = 0.3, 0.75  # cube edges from a subject up to which a cube shows it, and from which on it shows others
 # Settings and their shares: scenes without anybody are where a refiner is needed most.
@@ -66,9 +67,7 @@ class ProposalCubes:
         labels: list[int] = []
         kind = self._weights.skeleton.kind
         for scene, depth in enumerate(scenes.depth):
-            detections = self._detect(
-                depth.numpy(), camera, kind, self._weights.skeleton.subject.depth_range, _PROPOSALS
-            )
+            detections = self._detect(depth.numpy(), camera, kind, _RANGE[kind], _PROPOSALS)
             known = [self._label(scenes, scene, center) for center in detections.centers]
             kept = [index for index, label in enumerate(known) if label is not None]
             if not kept:
