@@ -68,7 +68,10 @@ def weight_average(decay: float) -> Callable[[Any, Any, torch.Tensor | int], Non
 
 @contextmanager
 def flushed_denormals() -> Iterator[None]:
-    """Take them for zero meanwhile: what an optimiser keeps of units that no longer fire fades into them."""
+    """Take denormal numbers for zero meanwhile: what an optimiser keeps of units that no longer fire fades into them.
+
+    With them, steps were seen to take twenty times as long.
+    """
     torch.set_flush_denormal(True)
     try:
         yield

@@ -31,7 +31,7 @@ _TIMED, _WARM_UP = 40, 5
 
 
 def read_result(folder: Path, name: str, seed: int) -> dict[str, Any] | None:
-    """The result of a run; None while there is none.
+    """Return the result of a run; None while there is none.
 
     Raises:
         ValueError: The file is not what this program wrote.
@@ -49,12 +49,12 @@ def read_result(folder: Path, name: str, seed: int) -> dict[str, Any] | None:
 
 
 def missing(folder: Path, names: list[str], seeds: list[int]) -> list[tuple[str, int]]:
-    """Runs without a result, all of a seed together."""
+    """Return the runs without a result, all of a seed together."""
     return [(name, seed) for seed in seeds for name in names if read_result(folder, name, seed) is None]
 
 
 def trained_seeds(folder: Path) -> list[int]:
-    """Seeds of which there is a result of any network."""
+    """Return the seeds of which there is a result of any network."""
     seeds = set()
     for path in folder.glob("*_seed*.json"):
         name, _, seed = path.stem.rpartition("_seed")
@@ -68,7 +68,7 @@ def _fast_dtype(device: torch.device) -> torch.dtype:
 
 
 def milliseconds(config: ComparisonConfig, device: torch.device) -> dict[str, float]:
-    """Median time of every network for one sample, turn by turn so that a busy moment meets all of them.
+    """Return the median time of every network for one sample, turn by turn so that a busy moment meets all of them.
 
     In half precision where the hardware multiplies it, as at run time.
     """
@@ -97,7 +97,7 @@ def milliseconds(config: ComparisonConfig, device: torch.device) -> dict[str, fl
 
 
 def summarize(config: ComparisonConfig, folder: Path, seeds: list[int], device: torch.device) -> dict[str, Any]:
-    """All figures of the comparison; those of runs without a result are left out."""
+    """Return all figures of the comparison; those of runs without a result are left out."""
     times = milliseconds(config, device)
     rows: dict[str, dict[str, Any]] = {}
     for name, kind in REPRESENTATIONS.items():
@@ -125,7 +125,7 @@ def _mean(values: list[float]) -> float | None:
 
 
 def table(figures: dict[str, Any]) -> str:
-    """The figures for people to read, beside the paper's."""
+    """Return the figures for people to read, beside the paper's."""
     seeds = figures["seeds"]
     heads = ["parameters", "ms", "mean error", *(f"seed {seed}" for seed in seeds), "median", "< 30 mm", "paper, NYU"]
     lines = [f"{'representation':22}" + "".join(f"{head:>13}" for head in heads)]
@@ -162,7 +162,7 @@ def _millimetres(value: float | None) -> str:
 
 
 def csv_table(figures: dict[str, Any]) -> str:
-    """A row for every network and seed."""
+    """Return a row for every network and seed."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     columns = ("mean_mm", "median_mm", "success_30mm")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -35,13 +36,13 @@ class Samples(NamedTuple):
 
 
 def window(depth: torch.Tensor, cameras: Cameras, centers: torch.Tensor, edge: float, pixels: int) -> torch.Tensor:
-    """The part of depth images that cubes cover at their centres' depth, as the distance to the centres' plane.
+    """Return the part of depth images that cubes cover at their centres' depth, as the distance to the centres' plane.
 
     Args:
         depth: float [B, H, W] metres, NaN where invalid.
-        cameras: Of the images.
-        centers: float [B, 3] of the cubes, metres.
-        edge: Of the cubes, metres.
+        cameras: Cameras of the images.
+        centers: float [B, 3] centres of the cubes, metres.
+        edge: Edge of the cubes, metres.
         pixels: Side of the result; the nearest pixel of the image is taken.
 
     Returns:
@@ -62,7 +63,7 @@ def window(depth: torch.Tensor, cameras: Cameras, centers: torch.Tensor, edge: f
 
 
 def sample(grid: int, batch: int, generator: torch.Generator) -> Samples:
-    """Random right hands; the generator decides, and its device is where they are made."""
+    """Return random right hands; the generator decides, and its device is where they are made."""
     edge, (near, far) = SKELETON.cube_edge, HAND_DISTANCES
     worlds = sample_hand_worlds(batch, generator, near=near, far=far, empty=0.0, left=0.0)
     centers = cube_centers(worlds, edge, generator)
@@ -76,14 +77,15 @@ def sample(grid: int, batch: int, generator: torch.Generator) -> Samples:
 
 
 def training_batch(grid: int, batch: int, seed: int, step: int, device: torch.device) -> Samples:
-    """The samples of a step: the same for every network."""
+    """Return the samples of a step: the same for every network."""
     return sample(
         grid, batch, torch.Generator(device).manual_seed(derive_seed(SeedFamily.COMPARISON_BATCH, seed, step))
     )
 
 
+@lru_cache(maxsize=1)
 def held_out(grid: int, samples: int) -> list[Samples]:
-    """A fixed set in batches, none of which is trained on, whatever the seed; made on the CPU."""
+    """Return a fixed set in batches, none of which is trained on, whatever the seed; made on the CPU."""
     batches = []
     for index, first in enumerate(range(0, samples, _HELD_OUT_BATCH)):
         generator = torch.Generator().manual_seed(derive_seed(SeedFamily.COMPARISON_HELD_OUT, index))

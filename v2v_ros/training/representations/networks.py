@@ -182,7 +182,7 @@ class VoxelToCoordinates(nn.Sequential):
 
 
 def _initialize(network: nn.Module) -> None:
-    """The convolutions as V2V-PoseNet's own: N(0, 0.001)."""
+    """Initialize the convolutions as V2V-PoseNet's own: N(0, 0.001)."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Conv3d):
             nn.init.normal_(module.weight, std=0.001)
