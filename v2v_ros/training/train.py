@@ -58,7 +58,7 @@ def train(
             there, another process is at work there, there is no checkpoint to resume from or it is of another run, the
             weights to start from do not fit, or the dataset cannot be used.
         RuntimeError: The gradient was not finite for many steps in a row.
-        SystemExit: The run was interrupted.
+        KeyboardInterrupt: The run was interrupted.
     """
     plan = make_plan(config, output, resume=resume, overwrite=overwrite, start=start, devices=devices, nodes=nodes)
     return _run(plan, progress)

@@ -95,7 +95,7 @@ def fit(
 
     Raises:
         RuntimeError: The gradient was not finite for many steps in a row.
-        SystemExit: The run was interrupted.
+        KeyboardInterrupt: The run was interrupted.
     """
     torch.set_float32_matmul_precision("high")
     with ExitStack() as stack:
@@ -107,6 +107,9 @@ def fit(
         # Of folders that are not empty, since they are ours, and of Lightning's own future.
         warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric)\.")
         # Only our own checkpoint of this run is read, and it holds nothing but tensors and numbers.
-        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        if module.validated_step != trainer.global_step:
-            trainer.validate(module, datamodule=data, verbose=False)
+        try:
+            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+            if module.validated_step != trainer.global_step:
+                trainer.validate(module, datamodule=data, verbose=False)
+        except SystemExit as end:  # what Lightning makes of an interruption
+            raise KeyboardInterrupt from end

@@ -160,7 +160,7 @@ def train_representation(
     Raises:
         ValueError: The checkpoint is of another configuration, or another process trains this network.
         RuntimeError: The gradient was not finite for many steps in a row.
-        SystemExit: The run was interrupted.
+        KeyboardInterrupt: The run was interrupted.
     """
     device = torch.device(device)
     lightning.seed_everything(seed % 2**32, verbose=False)
