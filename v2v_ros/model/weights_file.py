@@ -49,7 +49,7 @@ def read_file(path: Path, format: str, content: str, command: str) -> WeightsFil
     Args:
         path: Path of the file.
         format: Name of the format that it must have.
-        content: What such a file holds, for the error's message.
+        content: Name of what such a file holds, for the error's message.
         command: Command that writes such a file, for the error's message.
 
     Raises:

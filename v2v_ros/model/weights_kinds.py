@@ -19,7 +19,7 @@ from .weights_refiner import JointRefinerWeights
 
 
 class StoredWeights:
-    """How weights are written to a file and read from it; the kinds, which are dataclasses, say what they hold."""
+    """Weights as a file keeps them; the kinds of weights are dataclasses that add their fields."""
 
     FORMAT: ClassVar[str]  # in the header
     CONTENT: ClassVar[str]  # name of the kind, for messages
@@ -70,7 +70,7 @@ class StoredWeights:
 
 
 class CubeWeights(StoredWeights):
-    """The same of networks that look into a skeleton's cubes."""
+    """Weights of networks that look into a skeleton's cubes, as a file keeps them."""
 
     skeleton: Skeleton
     cube_edge: float
@@ -97,15 +97,14 @@ class Weights(CubeWeights):
 
     Attributes:
         id: Short name, such as ``hand21_lite``.
-        skeleton: What the heatmaps stand for.
+        skeleton: Skeleton whose joints the heatmaps are of.
         config: Size of the network.
         cube_edge: Edge in metres of the cubes it was trained on.
         state: State dictionary of a :class:`~v2v_ros.model.network.V2VPoseNet`, float32.
-        training: How they came to be: data, budget, figures.
-        calibration: What the heatmaps' peaks and moments mean; None: they are reported as they are.
-        heatmap_offset: What to subtract from the heatmap coordinates, in heatmap cells, of networks trained on targets
-            that were rounded down; such targets (:mod:`v2v_ros.model.paper`) lie 0.25 cells beyond the joint on
-            average.
+        training: Record of how they came to be: data, budget, figures.
+        calibration: Tables of what the heatmaps' peaks and moments mean; None: they are reported as they are.
+        heatmap_offset: Heatmap cells to subtract from the heatmap coordinates of networks trained on targets that were
+            rounded down; such targets (:mod:`v2v_ros.model.paper`) lie 0.25 cells beyond the joint on average.
         refiner: Joint refiner, which makes joints of the heatmaps' peaks; None: each joint is the highest peak of its
             heatmap.
         hash: First 12 hexadecimal digits of the file's SHA-256; empty before saving.
@@ -181,7 +180,7 @@ class CenterWeights(CubeWeights):
         config: Size of the network.
         cube_edge: Edge in metres of the skeleton's cubes, the unit of the offsets; the refiner's own are wider.
         state: State dictionary of a :class:`~v2v_ros.model.network.CenterRefiner`, float32.
-        training: How they came to be: data, budget, figures.
+        training: Record of how they came to be: data, budget, figures.
         hash: First 12 hexadecimal digits of the file's SHA-256; empty before saving.
     """
 
@@ -212,7 +211,7 @@ class DetectorWeights(StoredWeights):
         id: Short name, such as ``detector``.
         config: Size of the network.
         state: State dictionary of a :class:`~v2v_ros.model.detector_network.DetectorNet`, float32.
-        training: How they came to be: data, budget, figures.
+        training: Record of how they came to be: data, budget, figures.
         hash: First 12 hexadecimal digits of the file's SHA-256; empty before saving.
     """
 

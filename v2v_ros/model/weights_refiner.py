@@ -22,7 +22,7 @@ class JointRefinerWeights:
         state: State dictionary of a :class:`~v2v_ros.model.joint_refiner.JointRefiner`, float32.
         calibration: Tables that correct its probabilities and covariances; None: they are reported as they are.
         knows_others: Whether it has learnt what is no subject, so that its probability of one means something.
-        training: How they came to be: data, budget, figures.
+        training: Record of how they came to be: data, budget, figures.
     """
 
     config: JointRefinerConfig

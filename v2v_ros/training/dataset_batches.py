@@ -67,9 +67,10 @@ class FrameBatches(SeededBatches):
     """Endless batches of frames, every frame once in an epoch.
 
     Args:
-        config: Of the run.
-        frames: To train on.
-        rank, processes: Which process this is, of how many.
+        config: Configuration of the run.
+        frames: Frames to train on.
+        rank: Index of this process.
+        processes: Number of processes.
         first_step: Step of the first batch, above 0 in a resumed run.
     """
 
@@ -124,8 +125,11 @@ def frame_batch(
     """Return some frames as the network eats them.
 
     Args:
-        indices: Of the frames in their dataset.
-        augment: Move, turn and scale them at random. Without, joints are where they are, in all recipes.
+        config: Configuration of the run.
+        frames: Frames of a dataset.
+        indices: Indices of the chosen frames in their dataset.
+        generator: Source of the augmentation.
+        augment: Whether to move, turn and scale them at random. Without, joints are where they are, in all recipes.
     """
     started = time.perf_counter()
     if config.network == "center":

@@ -30,7 +30,7 @@ def derive_seed(family: SeedFamily, *place: int) -> int:
     """Return the seed of 64 bits for a place in the tree of seeds.
 
     Args:
-        family: What the seed is for.
+        family: Family of the seed.
         place: Numbers from 0 on that lead to the place, such as the run's own seed and the step.
     """
     return int(np.random.SeedSequence((family, *place)).generate_state(1, np.uint64)[0])

@@ -41,7 +41,7 @@ class Batch(NamedTuple):
         grids: bool [B, 1, N, N, N] occupancy.
         coordinates: float [B, J, 3] joints in heatmap cells; NaN in samples without a subject, and of left hands.
         millimetres_per_cell: Size of a heatmap cell.
-        seconds: It took to make.
+        seconds: Seconds that it took to make.
     """
 
     grids: torch.Tensor
@@ -57,8 +57,8 @@ class CenterBatch(NamedTuple):
         grids: bool [B, 1, N, N, N] occupancy.
         offsets: float [B, 3] from the cube's centre to the reference point, in edges of the skeleton's cube; NaN in
             cubes without a subject.
-        edge: Of the skeleton's cube, metres.
-        seconds: It took to make.
+        edge: Edge of the skeleton's cube, metres.
+        seconds: Seconds that it took to make.
     """
 
     grids: torch.Tensor
@@ -165,9 +165,10 @@ class SeededBatches(IterableDataset[Batch | CenterBatch], ABC):
     """Endless batches, each with a seed of its own.
 
     Args:
-        config: Of the run.
-        device: Of the generator.
-        rank, processes: Which process this is, of how many.
+        config: Configuration of the run.
+        device: Device of the generator.
+        rank: Index of this process.
+        processes: Number of processes.
         first_step: Step of the first batch, above 0 in a resumed run.
     """
 
@@ -197,9 +198,10 @@ class SyntheticData(SeededBatches):
     """Endless batches, made on the device that trains on them or by workers on the CPU.
 
     Args:
-        config: Of the run.
-        device: Where to render.
-        rank, processes: Which process this is, of how many.
+        config: Configuration of the run.
+        device: Device to render on.
+        rank: Index of this process.
+        processes: Number of processes.
         first_step: Step of the first batch, above 0 in a resumed run.
     """
 

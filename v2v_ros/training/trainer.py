@@ -89,7 +89,7 @@ def fit(
 
     Args:
         trainer: Trainer from :func:`make_trainer`.
-        module: What is trained.
+        module: Module to train.
         data: Batches to train on and to validate on.
         checkpoint: Checkpoint of the same run to go on from; None: the run begins.
 

@@ -89,7 +89,7 @@ class Cubes(Protocol):
     """Where the cubes of a peak set come from.
 
     Attributes:
-        about: What tells them from others, for the files' headers.
+        about: Texts that tell them from others, for the files' headers.
     """
 
     about: dict[str, str]
@@ -112,12 +112,13 @@ def write_peak_set(
     """Compute the peaks that a network shows of cubes, except for those that the folder holds already, and read them.
 
     Args:
-        weights: Of the frozen pose network.
-        cubes: What it looks at.
-        folder: Where to keep the peaks.
-        samples: How many, rounded up to whole files.
-        runtime, threads: What runs the network (:func:`~v2v_ros.model.runtime.make_runtime`).
-        tick: Called after every file.
+        weights: Weights of the frozen pose network.
+        cubes: Cubes that it looks into.
+        folder: Folder that keeps the peaks.
+        samples: Number of samples, rounded up to whole files.
+        runtime: Name of the runtime of the network (:func:`~v2v_ros.model.runtime.make_runtime`).
+        threads: Number of CPU threads.
+        tick: Function that is called after every file.
 
     Raises:
         ValueError: The folder holds the peaks of another network or of other cubes, or a damaged file.
@@ -164,8 +165,8 @@ class SyntheticCubes:
     """Cubes as they are looked into at run time: at subjects, beside them, at other parts of people, at other things.
 
     Args:
-        weights: Of the pose network, for ``hand21`` or ``body15``.
-        seed: Of the samples.
+        weights: Weights of the pose network, for ``hand21`` or ``body15``.
+        seed: Seed of the samples.
 
     Raises:
         ValueError: There are no synthetic samples of the skeleton.
@@ -187,9 +188,9 @@ class FrameCubes:
     """Cubes about the subjects in the frames of a dataset, turned and scaled at random.
 
     Args:
-        config: Of a training run on the dataset, with the network's grid.
-        frames: Of the dataset.
-        augment: False: every frame once, as the network sees it at work.
+        config: Configuration of a training run on the dataset, with the network's grid.
+        frames: Frames of the dataset.
+        augment: Whether to turn and scale them; otherwise every frame once, as the network sees it at work.
     """
 
     def __init__(self, config: TrainingConfig, frames: FrameSet, *, augment: bool = True) -> None:

@@ -37,9 +37,9 @@ class ProposalCubes:
     """Cubes at a detector's proposals, right or wrong; without the joints, which whole scenes do not tell.
 
     Args:
-        weights: Of the pose network.
-        detector: That proposes.
-        seed: Of the scenes.
+        weights: Weights of the pose network.
+        detector: Weights of the detector that proposes.
+        seed: Seed of the scenes.
     """
 
     def __init__(self, weights: Weights, detector: DetectorWeights, seed: int = 0) -> None:
