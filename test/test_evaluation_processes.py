@@ -19,7 +19,7 @@ _OF_THE_CLOCK = ("ms_per_crop", "ms_per_image")
 
 
 def _run(arguments: list[str], folder: Path, processes: int) -> tuple[str, dict[str, Any]]:
-    package = str(Path(weights.__file__).resolve().parents[1])  # the one under test, wherever this runs
+    package = str(Path(weights.__file__).resolve().parents[2])  # the one under test, wherever this runs
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]

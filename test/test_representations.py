@@ -12,18 +12,22 @@ import torch
 
 from v2v_ros.cli import main
 from v2v_ros.cli.representations import _NAMES
-from v2v_ros.evaluation.metrics import joint_errors
-from v2v_ros.model.heatmaps import decode
 from v2v_ros.model.voxels import occupancy
 from v2v_ros.synthetic.render import Cameras
 from v2v_ros.synthetic.worlds import crop_cameras
+
+pytest.importorskip("pytorch_lightning")
+
+import pytorch_lightning as lightning
+from pytorch_lightning.callbacks import Callback
+
 from v2v_ros.training.representations import comparison, training
 from v2v_ros.training.representations.config import ComparisonConfig
 from v2v_ros.training.representations.data import SKELETON, Samples, held_out, sample, training_batch, window
 from v2v_ros.training.representations.networks import REPRESENTATIONS
-from v2v_ros.training.representations.training import Run, apply
+from v2v_ros.training.representations.training import RepresentationTraining, train_representation
 
-CONFIG = ComparisonConfig(grid=16, width=2, samples=32, batch=4, held_out=8, precision="float32")
+CONFIG = ComparisonConfig(grid=16, width=2, samples=32, batch=4, held_out=8, precision="32-true")
 TINY = [*("--grid", "16", "--width", "2", "--samples", "32", "--batch", "4", "--held-out", "8"), "--quiet"]
 CPU = torch.device("cpu")
 
@@ -32,6 +36,38 @@ CPU = torch.device("cpu")
 def few_repetitions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(comparison, "_TIMED", 3)
     monkeypatch.setattr(comparison, "_WARM_UP", 1)
+
+
+class _AtTheEnd(Callback):
+    """Calls a function with what was trained."""
+
+    def __init__(self, action: Any) -> None:
+        self.action = action
+
+    def on_fit_end(self, trainer: Any, module: Any) -> None:
+        self.action(module)
+
+
+class _Interrupt(Callback):
+    """Ends runs in some steps, counted over all of them, as Ctrl-C does when it comes twice."""
+
+    def __init__(self, *at: int) -> None:
+        self.at, self.steps = at, 0
+
+    def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
+        self.steps += 1
+        if self.steps in self.at:
+            raise KeyboardInterrupt
+
+
+def _watch(monkeypatch: pytest.MonkeyPatch, *callbacks: Callback) -> None:
+    """Have the next runs call these as well."""
+    make = lightning.Trainer
+
+    def trainer(**options: Any) -> Any:
+        return make(**{**options, "callbacks": [*options["callbacks"], *callbacks]})
+
+    monkeypatch.setattr(lightning, "Trainer", trainer)
 
 
 # What goes in
@@ -99,37 +135,39 @@ def _camera(pixels: int) -> Cameras:
 
 @pytest.mark.parametrize("name", REPRESENTATIONS)
 def test_every_network_puts_out_its_kind(name: str) -> None:
-    kind, config = REPRESENTATIONS[name], CONFIG.network()
+    module = RepresentationTraining(CONFIG, name, 0).eval()
     samples = training_batch(16, 2, 0, 0, CPU)
-    for precision in ("float32", "bf16"):
-        output = apply(kind.build(config).eval(), name, samples, precision)
-        assert output.shape == ((2, 21, 8, 8, 8) if kind.heatmaps else (2, 21, 3))
+    for mixed in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            output = module._output(samples)
+        assert output.shape == ((2, 21, 8, 8, 8) if module.representation.heatmaps else (2, 21, 3))
         assert output.dtype == torch.float32
 
 
 @pytest.mark.parametrize(
-    ("name", "width", "limit"),
+    ("name", "width", "samples", "limit"),
     [
-        ("pixel-to-coordinates", 2, 5.0),
-        ("pixel-to-voxel", 2, 5.0),
-        ("voxel-to-coordinates", 2, 5.0),
-        ("voxel-to-voxel", 4, 15.0),  # half a cell of so small a heatmap
+        ("pixel-to-coordinates", 2, 240, 5.0),
+        ("pixel-to-voxel", 2, 240, 5.0),
+        ("voxel-to-coordinates", 2, 240, 5.0),
+        ("voxel-to-voxel", 4, 360, 15.0),  # half a cell of so small a heatmap
     ],
 )
 def test_every_network_can_learn_two_samples(
-    name: str, width: int, limit: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, width: int, samples: int, limit: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = replace(CONFIG, width=width, samples=240, batch=2, decay=0.0)
-    samples = training_batch(16, 2, 0, 0, CPU)
-    monkeypatch.setattr(training, "training_batch", lambda *_: samples)
-    monkeypatch.setattr(training, "_held_out", lambda *_: [samples])
-    run = Run(config, name, 0, tmp_path)
-    run.train()
+    config = replace(CONFIG, width=width, samples=samples, batch=2, decay=0.0)
+    batch = training_batch(16, 2, 0, 0, CPU)
+    monkeypatch.setattr(training, "training_batch", lambda *_: batch)
+    monkeypatch.setattr(training, "held_out", lambda *_: [batch])
+    trained: list[RepresentationTraining] = []
+    _watch(monkeypatch, _AtTheEnd(trained.append))
+    train_representation(config, name, 0, tmp_path)
+    (module,) = trained
     # In training mode, since so few steps leave the running statistics of batch normalisation behind.
-    output = apply(run.network.train(), name, samples, "float32").detach()
-    joints = decode(output, config.sigma)[0] if run.representation.heatmaps else output
-    error = joint_errors(joints, samples.coordinates).mean() * config.millimetres_per_cell
-    assert error < limit
+    with torch.no_grad():
+        (errors,) = module.train().measure(batch)
+    assert errors.mean() < limit
 
 
 # The runs
@@ -138,25 +176,45 @@ def test_every_network_can_learn_two_samples(
 def test_all_four_see_the_same_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, list[Samples]] = {}
 
-    def spy(network: Any, name: str, samples: Samples, precision: str) -> torch.Tensor:
-        seen.setdefault(name, []).append(samples)
-        return apply(network, name, samples, precision)
-
-    monkeypatch.setattr(training, "apply", spy)
+    output = RepresentationTraining._output
     for name in REPRESENTATIONS:
-        Run(replace(CONFIG, samples=8), name, 0, tmp_path).train()
+
+        def spy(module: RepresentationTraining, samples: Samples, name: str = name) -> torch.Tensor:
+            seen.setdefault(name, []).append(samples)
+            return output(module, samples)
+
+        monkeypatch.setattr(RepresentationTraining, "_output", spy)
+        train_representation(replace(CONFIG, samples=8), name, 0, tmp_path)
     first, *others = seen.values()
-    assert len(first) > 4  # training steps, points of the curve, and the judgement
+    assert len(first) == 4  # training steps and validations
     for other in others:
         assert len(other) == len(first)
         assert all(all(map(torch.equal, one, two)) for one, two in zip(first, other, strict=True))
 
 
-def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
-    run = Run(CONFIG, "voxel-to-voxel", 0, tmp_path)
-    run._save()
+def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        _watch(patch, _Interrupt(6))
+        with pytest.raises(KeyboardInterrupt):
+            train_representation(CONFIG, "voxel-to-voxel", 0, tmp_path)
     with pytest.raises(ValueError, match="another configuration"):
-        Run(replace(CONFIG, sigma=1.0), "voxel-to-voxel", 0, tmp_path).train()
+        train_representation(replace(CONFIG, sigma=1.0), "voxel-to-voxel", 0, tmp_path)
+    assert not (tmp_path / "voxel-to-voxel_seed0.json").exists()
+
+
+def test_steps_that_are_not_finite_are_left_out_and_counted_across_an_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def poisoned(*place: Any) -> Samples:
+        samples = training_batch(*place)
+        return samples._replace(grids=samples.grids * torch.nan) if place[3] in (2, 3) else samples
+
+    monkeypatch.setattr(training, "training_batch", poisoned)
+    with monkeypatch.context() as patch:
+        _watch(patch, _Interrupt(6))
+        with pytest.raises(KeyboardInterrupt):
+            train_representation(CONFIG, "voxel-to-voxel", 0, tmp_path)
+    assert train_representation(CONFIG, "voxel-to-voxel", 0, tmp_path)["skipped"] == 2
 
 
 # The command
@@ -208,22 +266,15 @@ def test_an_interrupted_command_goes_on_and_ends_as_one_that_was_not(
         return main(["representations", "--output", str(tmp_path / folder), *TINY, "--seeds", "3", "--only", *names])
 
     assert command("whole") == 0
-    train_step, calls = Run._train_step, 0
-
-    def interrupted(run: Run, samples: Samples) -> None:
-        nonlocal calls
-        calls += 1
-        if calls in (6, 14):  # once in every network, of 8 steps
-            raise KeyboardInterrupt
-        train_step(run, samples)
-
-    monkeypatch.setattr(Run, "_train_step", interrupted)
+    interrupt = _Interrupt(6, 14)  # once in every network, of 8 steps
+    _watch(monkeypatch, interrupt)
     assert command("cut") == 130
-    assert [path.name for path in (tmp_path / "cut").glob("*.ckpt")] == ["pixel-to-coordinates_seed3.ckpt"]
+    left = [path.relative_to(tmp_path / "cut") for path in (tmp_path / "cut").rglob("*.ckpt")]
+    assert left == [Path("pixel-to-coordinates_seed3_run", "last.ckpt")]
     assert command("cut") == 130
     assert command("cut") == 0
-    assert calls == 2 * 8 + 2
-    assert not list((tmp_path / "cut").glob("*.ckpt"))
+    assert interrupt.steps == 2 * 8 + 2
+    assert not list((tmp_path / "cut").glob("*_run"))
     for name in names:
         whole, cut = ((tmp_path / folder / f"{name}_seed3.json").read_text() for folder in ("whole", "cut"))
         assert whole == cut
@@ -269,7 +320,7 @@ def test_broken_results_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(
-    ("option", "message"), [(("--grid", "20"), "multiple of 8"), (("--precision", "int8"), "unknown precision")]
+    ("option", "message"), [(("--grid", "20"), "multiple of 8"), (("--precision", "int8"), "unknown --precision")]
 )
 def test_wrong_values_are_named(
     option: tuple[str, str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

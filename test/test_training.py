@@ -20,14 +20,15 @@ from v2v_ros.model.network import RefinerConfig
 
 pytest.importorskip("pytorch_lightning")
 
+import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Callback
 from torch.utils.data import DataLoader
 
-from v2v_ros.training import finite
-from v2v_ros.training import train as training
+from v2v_ros.training import data, finite
 from v2v_ros.training.config import TrainingConfig, make_config, read_config
 from v2v_ros.training.export import MovingAverage
 from v2v_ros.training.losses import CenterTraining, PoseTraining, make_training
+from v2v_ros.training.plan import start_from
 from v2v_ros.training.synthetic_batches import Batch, CenterBatch, SyntheticData, held_out
 from v2v_ros.training.train import train
 
@@ -196,18 +197,18 @@ class _States(Callback):
 
 def _watch(monkeypatch: pytest.MonkeyPatch, *callbacks: Callback) -> None:
     """Have the next runs call these as well."""
-    make = training.lightning.Trainer
+    make = lightning.Trainer
 
     def trainer(**options: Any) -> Any:
         return make(**{**options, "callbacks": [*options["callbacks"], *callbacks]})
 
-    monkeypatch.setattr(training.lightning, "Trainer", trainer)
+    monkeypatch.setattr(lightning, "Trainer", trainer)
 
 
 def test_a_step_that_is_not_finite_is_left_out_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     watch = _States()
     _watch(monkeypatch, watch)
-    monkeypatch.setattr(training, "SyntheticData", _Poison)
+    monkeypatch.setattr(data, "SyntheticData", _Poison)
     train(CONFIG, tmp_path / "x.safetensors", progress=False)
     for step in range(1, 8):
         same = all(torch.equal(watch.states[step][key], value) for key, value in watch.states[step - 1].items())
@@ -217,7 +218,7 @@ def test_a_step_that_is_not_finite_is_left_out_and_counted(tmp_path: Path, monke
 
 
 def test_too_many_such_steps_stop_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "SyntheticData", _Poison)
+    monkeypatch.setattr(data, "SyntheticData", _Poison)
     monkeypatch.setattr(finite, "LARGEST_SKIPS", 1)
     with pytest.raises(RuntimeError, match=r"not finite in 2 steps in a row: lower --learning-rate"):
         train(CONFIG, tmp_path / "x.safetensors", progress=False)
@@ -357,13 +358,13 @@ def test_a_run_can_start_from_weights_and_from_those_of_other_joints(
     state = weights.load(first).state
 
     module = make_training(CONFIG, 1)
-    training.start_from(module, first)
+    start_from(module, first)
     assert all(torch.equal(module.network.state_dict()[key], value) for key, value in state.items())
     assert not caplog.records
 
     body = make_training(replace(CONFIG, skeleton="body15"), 1)
     fresh = body.network.state_dict()["back.3.weight"].clone()
-    training.start_from(body, first)
+    start_from(body, first)
     assert "is for other joints and starts anew" in caplog.text
     for key, value in body.network.state_dict().items():
         assert torch.equal(

@@ -27,9 +27,9 @@ OPTIONS = "--grid 16 --width 2 --batch 4 --samples 32 --validation-samples 72 --
 WATCHED = """
 import json, sys
 from pathlib import Path
+import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Callback
 from v2v_ros.cli import main
-from v2v_ros.training import train as training
 
 class Watch(Callback):
     def __init__(self):
@@ -43,14 +43,14 @@ class Watch(Callback):
         note = {"seen": self.seen, "total": total, "world": trainer.world_size}
         Path(sys.argv[1], f"rank{trainer.global_rank}.json").write_text(json.dumps(note))
 
-make = training.lightning.Trainer
-training.lightning.Trainer = lambda **options: make(**{**options, "callbacks": [*options["callbacks"], Watch()]})
+make = lightning.Trainer
+lightning.Trainer = lambda **options: make(**{**options, "callbacks": [*options["callbacks"], Watch()]})
 sys.exit(main(sys.argv[2:]))
 """
 
 
 def _run(command: list[str], folder: Path) -> str:
-    package = str(Path(weights.__file__).resolve().parents[1])  # the one under test, wherever this runs
+    package = str(Path(weights.__file__).resolve().parents[2])  # the one under test, wherever this runs
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)

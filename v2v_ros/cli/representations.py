@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from .common import Commands, command, positive, write_figures
-from .progress import Progress
 
 # Those of the networks, whose module takes seconds to import.
 _NAMES = ("pixel-to-coordinates", "pixel-to-voxel", "voxel-to-coordinates", "voxel-to-voxel")
@@ -42,7 +41,7 @@ def add(commands: Commands) -> None:
     value("--learning-rate", positive(float), "the highest where heatmaps come out (0.02)")
     value("--coordinate-learning-rate", positive(float), "the highest where coordinates come out (0.005)")
     value("--held-out", positive(int), "samples to judge on (1024)")
-    value("--precision", str, "auto, bf16 or float32 (auto: bf16 where the processor multiplies it)")
+    value("--precision", str, "auto, bf16-mixed, 16-mixed or 32-true (auto: bf16-mixed where it is fast)")
 
 
 def _seed(text: str) -> int:
@@ -55,22 +54,19 @@ def _seed(text: str) -> int:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     from ..io.files import write_atomically
     from ..model.runtime import choose_device
-    from ..training.optimisation import flushed_denormals
+    from ..training.precision import choose_precision
     from ..training.representations import comparison
     from ..training.representations.config import ComparisonConfig, folder_config
-    from ..training.representations.training import Run
+    from ..training.representations.training import train_representation
 
     folder: Path = options.output
     given = {name: value for name, value in vars(options).items() if name in ComparisonConfig.__dataclass_fields__}
     config, device = folder_config(folder, given), choose_device(options.device)
-    if note := config.training_precision(device.type)[1]:
+    if note := choose_precision(config.precision, config.grid, device.type)[1]:
         logging.getLogger(__name__).warning("%s", note)
     write_atomically(folder / "config.json", config.to_json().encode())
     for name, seed in comparison.missing(folder, options.only, options.seeds):
-        training = Run(config, name, seed, folder, device)
-        # With denormal numbers, steps were seen to take twenty times as long.
-        with Progress(config.steps, "step", quiet=options.quiet) as bar, flushed_denormals():
-            result = training.train(lambda bar=bar, training=training: bar.to(training.step))  # type: ignore[misc]
+        result = train_representation(config, name, seed, folder, device, progress=not options.quiet)
         print(f"{name}, seed {seed}: {result['mean_mm']:.2f} mm", flush=True)
     figures = comparison.summarize(config, folder, comparison.trained_seeds(folder), device)
     _write(figures, folder)

@@ -15,7 +15,7 @@ from ..model.runtime import choose_device, make_runtime
 from ..model.voxels import metric_coordinates, occupancy
 from ..model.weights import Weights
 from . import metrics
-from .calibration import RADIUS, CovarianceCoverage, Reliability, apply, covariance_coverage, reliability
+from .calibration import CovarianceCoverage, Reliability, apply, covariance_coverage, reliability
 from .figures import Figures
 from .metrics import CURVE_MM, PRECISION_MM, SUCCESS_MM, GroupFigures, by_group, error_figures
 from .processes import Processes

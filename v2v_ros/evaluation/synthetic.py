@@ -9,7 +9,7 @@ from typing import Any
 from ..estimator import PoseEstimator
 from ..geometry.estimate import Side
 from ..model.weights import Weights
-from .calibration import RADIUS, fit
+from .calibration import fit
 from .crops import CropFigures, Crops
 from .figures import Figures
 from .images import ImageFigures, Images

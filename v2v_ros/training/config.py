@@ -28,17 +28,17 @@ class TrainingConfig:
     Attributes:
         skeleton: ``hand21`` or ``body15``; with a dataset, the dataset's.
         network: ``pose`` for a V2V-PoseNet, ``center`` for the network that refines its cube's centre.
-        grid, width, depth, sigma: Of the network (:class:`~v2v_ros.model.network.NetworkConfig`,
+        grid, width, depth, sigma: Size of the network (:class:`~v2v_ros.model.network.NetworkConfig`,
             :class:`~v2v_ros.model.network.RefinerConfig`, which has neither depth nor sigma).
         samples: Samples seen over the whole run, by all processes together; 0: no end. With ``epochs``, these count.
         batch: Samples a step in every process.
         learning_rate: Highest learning rate of the hidden layers' kernels; that of everything else is a tenth.
-        decay: Of the exponential moving average of the weights; 0 trains without one.
+        decay: Decay a step of the exponential moving average of the weights; 0 trains without one.
         clip: Largest norm of the gradient.
-        seed: Of the data and the initialisation.
+        seed: Seed of the data and the initialisation.
         validation_samples: Size of the held-out set.
         validation_interval: Training samples between two validations.
-        precision: Of Lightning's trainer: one of :data:`PRECISIONS`; ``auto`` is what the processor is fast at.
+        precision: Precision of the trainer: one of :data:`PRECISIONS`; ``auto`` is what the processor is fast at.
         workers: Processes that render on the CPU; 0 renders in the training process, on the device that trains.
         half: Write the weights in half precision.
         dataset: Name of a dataset to train on; empty: synthetic data.
@@ -47,11 +47,11 @@ class TrainingConfig:
         recipe: ``ours``, or ``paper`` for a dataset as the paper trained on it: quantised cubes and targets, its
             augmentation, RMSprop at a constant rate, the mean squared error, and no average over the weights.
         epochs: Times that every frame of a dataset is seen.
-        centers: Where the cubes of a dataset are: ``released`` for centre files in its folder, ``truth`` for the
+        centers: Places of a dataset's cubes: ``released`` for centre files in its folder, ``truth`` for the
             labels' own, or another folder with centre files.
         cache: Folder of a dataset's cache; empty: images are read from the dataset itself.
-        schedule: Of the learning rate, one of :data:`~v2v_ros.training.optimisation.SCHEDULES`.
-        anneal_step: Of the schedule ``anneal``: the step at which the learning rate begins to fall.
+        schedule: Schedule of the learning rate, one of :data:`~v2v_ros.training.optimisation.SCHEDULES`.
+        anneal_step: Step at which the learning rate begins to fall, of the schedule ``anneal``.
         annealed: Name of the run whose copy this is, or an empty string.
 
     Raises:

@@ -17,10 +17,10 @@ from ..recorded.datasets.frame_set import FrameSet, frame_set, reference_points
 from ..recorded.datasets.projection import projection_warning
 from ..recorded.datasets.registry import open_dataset
 from .config import TrainingConfig
-from .synthetic_batches import ELSEWHERE, ELSEWHERE_FROM, LARGEST_OFFSET, Batch, CenterBatch, SeededBatches, batch_seed
+from .seeds import SeedFamily, derive_seed
+from .synthetic_batches import ELSEWHERE, ELSEWHERE_FROM, LARGEST_OFFSET, Batch, CenterBatch, SeededBatches
 
 _LOG = logging.getLogger(__name__)
-_HELD_OUT, _ORDER = 2, 3
 _HELD_OUT_BATCH, _HELD_OUT_PARTS = 8, 64  # at most so many frames, and parts for up to so many processes
 # Edge of the box, in the cube's edges, of all points that augmentation can bring into the cube: scaled by 0.8 and
 # turned by 40 degrees, points from (44 + 4) / 44 / 0.8 * (cos 40 + sin 40) = 1.92 times as far get in.
@@ -67,9 +67,10 @@ class FrameBatches(SeededBatches):
     """Endless batches of frames, every frame once in an epoch.
 
     Args:
-        config: Of the run.
-        frames: To train on.
-        rank, processes: Which process this is, of how many.
+        config: Configuration of the run.
+        frames: Frames to train on.
+        rank: Index of this process.
+        processes: Number of processes.
         first_step: Step of the first batch, above 0 in a resumed run.
     """
 
@@ -85,8 +86,8 @@ class FrameBatches(SeededBatches):
         config, together = self.config, self.config.batch * self.processes
         epoch, place = divmod(step, steps_per_epoch(config, self.frames, self.processes))
         if self._order[0] != epoch:  # of a million frames, it takes longer than a batch
-            shuffle = np.random.default_rng(batch_seed(_ORDER, config.seed, epoch)).permutation
-            self._order = epoch, shuffle(self.frames.indices)
+            seed = derive_seed(SeedFamily.FRAME_ORDER, config.seed, epoch)
+            self._order = epoch, np.random.default_rng(seed).permutation(self.frames.indices)
         order = self._order[1]
         share = order[place * together : (place + 1) * together]
         missing = -len(share) % self.processes
@@ -99,12 +100,12 @@ class FrameBatches(SeededBatches):
 def held_out_frames(
     config: TrainingConfig, frames: FrameSet, *, rank: int = 0, processes: int = 1
 ) -> list[tuple[int, Batch | CenterBatch]]:
-    """Yield this process's share of the frames to validate on, as the network sees them at work, and their places."""
+    """Return this process's share of the frames to validate on, as the network sees them at work, and their places."""
     share = []
     size = _held_out_size(frames)
     for index in range(rank, held_out_frame_parts(frames), processes):
         chosen = frames.indices[index * size : (index + 1) * size]
-        generator = torch.Generator().manual_seed(batch_seed(_HELD_OUT, index))
+        generator = torch.Generator().manual_seed(derive_seed(SeedFamily.HELD_OUT_BATCH, index))
         share.append((index, frame_batch(config, frames, chosen, generator, augment=False)))
     return share
 
@@ -124,8 +125,11 @@ def frame_batch(
     """Return some frames as the network eats them.
 
     Args:
-        indices: Of the frames in their dataset.
-        augment: Move, turn and scale them at random. Without, joints are where they are, in all recipes.
+        config: Configuration of the run.
+        frames: Frames of a dataset.
+        indices: Indices of the chosen frames in their dataset.
+        generator: Source of the augmentation.
+        augment: Whether to move, turn and scale them at random. Without, joints are where they are, in all recipes.
     """
     started = time.perf_counter()
     if config.network == "center":

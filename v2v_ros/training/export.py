@@ -37,13 +37,13 @@ class Export(Callback):
     """Writes the weights and the card after every validation, so that a run cut short still leaves its latest.
 
     Args:
-        config: Of the run.
-        path: The weights file; a record of all validations is kept in its run's folder.
-        average: Holds the weights to write.
-        pace: Knows how fast the run is.
+        config: Configuration of the run.
+        path: Weights file to write; a record of all validations is kept in its run's folder.
+        average: Callback that holds the weights to write.
+        pace: Callback that knows how fast the run is.
         start: Name of the weights that the run started from, or an empty string.
-        frames: Of a dataset, to train on; None: synthetic data.
-        steps_per_epoch: After which the weights are kept as those of an epoch; 0: they are not.
+        frames: Frames of a dataset, to train on; None: synthetic data.
+        steps_per_epoch: Steps after which the weights are kept as those of an epoch; 0: they are not kept.
     """
 
     def __init__(
@@ -61,7 +61,6 @@ class Export(Callback):
         self.validations = run_folder(path) / VALIDATIONS
         self.started = time.monotonic()
         self.curve: list[dict[str, float]] = []
-        self.exported_step = -1
 
     def state_dict(self) -> dict[str, Any]:
         return {"seconds": time.monotonic() - self.started, "start": self.start}
@@ -75,7 +74,6 @@ class Export(Callback):
 
     def on_validation_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         assert isinstance(module, Training)
-        self.exported_step = trainer.global_step
         if not trainer.is_global_zero:
             return
         config, network = self.config, self.config.network_config()

@@ -1,4 +1,4 @@
-"""The Lightning modules: how the two networks are trained, and what they are measured by."""
+"""The Lightning modules: how networks are trained, and what they are measured by."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pytorch_lightning as lightning
 import torch
 import torch.distributed as distributed
+from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss, smooth_l1_loss
 
 from ..evaluation.metrics import joint_errors, success_rate
@@ -24,23 +25,36 @@ class Training(lightning.LightningModule, ABC):
     """Muon with a warm-up and a schedule; a step whose gradient is not finite is left out.
 
     Args:
-        config: Of the run.
+        config: Configuration of the run.
         steps: Length of the schedule.
-        processes: That train together.
+        processes: Number of processes that train together.
+        network: Network to train; None: a new one of the configuration's size.
+        memory_format: Order of the input's numbers in memory that the network computes fastest in.
 
     Attributes:
-        network: What is trained.
-        figures: Of the last validation, by name; the same in every process.
+        network: Network to train.
+        figures: Figures of the last validation, by name; the same in every process.
+        validated_step: Step of the last validation; -1: there was none yet.
         joint_errors_mm: Mean error of every joint at the last validation, by name; empty where there are no joints.
-        finite: Leaves steps out, and counts them.
+        finite: Guard that leaves steps out, and counts them.
     """
 
-    def __init__(self, config: TrainingConfig, steps: int, processes: int = 1) -> None:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        steps: int,
+        processes: int = 1,
+        *,
+        network: nn.Module | None = None,
+        memory_format: torch.memory_format = torch.channels_last_3d,
+    ) -> None:
         super().__init__()
         self.config, self.steps, self.processes = config, steps, processes
-        self.network = config.build()
-        self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.network = config.build() if network is None else network
+        self.network.to(memory_format=memory_format)  # type: ignore[call-overload]
+        self._memory_format = memory_format
         self.figures: dict[str, float] = {}
+        self.validated_step = -1
         self.joint_errors_mm: dict[str, float] = {}
         self.finite = FiniteSteps(
             self.network,
@@ -49,7 +63,8 @@ class Training(lightning.LightningModule, ABC):
         self._results: list[tuple[int, tuple[torch.Tensor, ...]]] = []
 
     def forward(self, grids: torch.Tensor) -> torch.Tensor:
-        return self.network(grids.float().contiguous(memory_format=torch.channels_last_3d)).float()
+        output: torch.Tensor = self.network(grids.float().contiguous(memory_format=self._memory_format))
+        return output.float()
 
     @abstractmethod
     def loss(self, batch: Any) -> torch.Tensor:
@@ -127,6 +142,7 @@ class Training(lightning.LightningModule, ABC):
         ordered = sorted((result for part in parts for result in part), key=lambda result: result[0])
         columns = zip(*(results for _, results in ordered), strict=True)
         self.figures = self.summarize(*(torch.cat(column) for column in columns))
+        self.validated_step = self.global_step
         for name, value in self.figures.items():
             self.log(name, value, prog_bar=name == "val/error_mm")
 
@@ -135,10 +151,7 @@ class PoseTraining(Training):
     """Trains a V2V-PoseNet against Gaussian heatmaps (paper, section 6)."""
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        heatmap = self.config.grid // 2
-        targets = encode(batch.coordinates, heatmap, self.config.sigma)
-        # Summed over the cells: the mean is so small that Adam's epsilon would brake the start.
-        return mse_loss(self(batch.grids), targets) * heatmap**3
+        return heatmap_loss(self(batch.grids), batch.coordinates, self.config.sigma)
 
     def measure(self, batch: Batch) -> tuple[torch.Tensor, ...]:
         coordinates, scores = decode(self(batch.grids), self.config.sigma)
@@ -169,8 +182,8 @@ class PaperTraining(PoseTraining):
     def __init__(self, config: TrainingConfig, steps: int, processes: int = 1) -> None:
         super().__init__(config, steps, processes)
         for module in self.network.modules():
-            if isinstance(module, torch.nn.BatchNorm3d):
-                torch.nn.init.uniform_(module.weight)
+            if isinstance(module, nn.BatchNorm3d):
+                nn.init.uniform_(module.weight)
 
     def loss(self, batch: Batch) -> torch.Tensor:
         return mse_loss(self(batch.grids), encode(batch.coordinates, self.config.grid // 2, self.config.sigma))
@@ -218,6 +231,20 @@ class CenterTraining(Training):
             "val/false_alarms": found[~present].float().mean(),
         }
         return _finite(figures)
+
+
+def heatmap_loss(heatmaps: torch.Tensor, coordinates: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Return the mean squared error of heatmaps from Gaussians about the joints.
+
+    It is summed over the cells: their mean is so small that Adam's epsilon would brake the start.
+
+    Args:
+        heatmaps: float [B, J, N, N, N].
+        coordinates: float [B, J, 3] joints in heatmap cells; NaN where the heatmap is to be empty.
+        sigma: Width of the Gaussians, heatmap cells.
+    """
+    size = heatmaps.shape[-1]
+    return mse_loss(heatmaps, encode(coordinates, size, sigma)) * size**3
 
 
 def _finite(figures: dict[str, torch.Tensor]) -> dict[str, float]:

@@ -37,8 +37,8 @@ def scheduled_factor(schedule: str, steps: int, anneal_step: int = 0) -> Callabl
 
     Args:
         schedule: One of :data:`SCHEDULES`.
-        steps: Of the whole run.
-        anneal_step: Of ``anneal``: where the line down to zero begins.
+        steps: Steps of the whole run.
+        anneal_step: Step at which the line down to zero begins, of ``anneal``.
     """
     if schedule == "cosine":
         return learning_rate_factor(steps)
@@ -68,7 +68,10 @@ def weight_average(decay: float) -> Callable[[Any, Any, torch.Tensor | int], Non
 
 @contextmanager
 def flushed_denormals() -> Iterator[None]:
-    """Take them for zero meanwhile: what an optimiser keeps of units that no longer fire fades into them."""
+    """Take denormal numbers for zero meanwhile: what an optimiser keeps of units that no longer fire fades into them.
+
+    With them, steps were seen to take twenty times as long.
+    """
     torch.set_flush_denormal(True)
     try:
         yield
@@ -91,9 +94,9 @@ class Muon(torch.optim.Optimizer):
 
     Args:
         network: Its parameters are trained.
-        learning_rate: Of the kernels.
-        adam_learning_rate: Of everything else.
-        weight_decay: Of everything else.
+        learning_rate: Learning rate of the kernels.
+        adam_learning_rate: Learning rate of everything else.
+        weight_decay: Weight decay of everything else.
     """
 
     def __init__(

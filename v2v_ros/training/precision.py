@@ -10,42 +10,27 @@ AUTO = "auto"
 _SMALLEST_GRID = 24
 
 
-def trains_in_bfloat16(asked: bool | None, grid: int, device: str) -> tuple[bool, str]:
-    """Return whether to train in mixed precision with bfloat16, and what there is to say about it.
-
-    Args:
-        asked: Whether it was asked for; None: whatever this processor does right and fast.
-        grid: Cells per axis; the networks are an eighth of it wide at their narrowest place.
-        device: Kind of the device that trains, ``cpu`` or ``cuda``.
-
-    Returns:
-        Whether to, and a sentence for the log when it is not what could be expected, or an empty string.
-    """
-    if device != "cpu":
-        return (torch.cuda.is_bf16_supported(including_emulation=False) if asked is None else asked), ""
-    wanted = cpu_multiplies_bfloat16() if asked is None else asked
-    if wanted and grid < _SMALLEST_GRID:
-        # PyTorch 2.13's weight gradients of a 3D convolution in bfloat16 whose input is of 2x2x2 cells are memory that
-        # was never written, on processors with AVX512_BF16 and without AMX. From 3x3x3 cells on they are right.
-        return False, (
-            f"grids of less than {_SMALLEST_GRID} cells are trained in float32 on a CPU, not in bfloat16, "
-            "whose gradients PyTorch gets wrong on some processors"
-        )
-    return wanted, ""
-
-
 def choose_precision(asked: str, grid: int, device: str) -> tuple[str, str]:
     """Return the precision of Lightning's trainer, and what there is to say about it.
 
     Args:
         asked: ``auto``, ``bf16-mixed``, ``16-mixed`` (which Lightning takes for bfloat16 on a CPU) or ``32-true``.
-        grid: Cells per axis.
+        grid: Cells per axis; the networks are an eighth of it wide at their narrowest place.
         device: Kind of the device that trains, ``cpu`` or ``cuda``.
 
     Returns:
-        One of Lightning's names, and a sentence for the log or an empty string.
+        One of Lightning's names, and a sentence for the log when it is not what could be expected, or an empty string.
     """
-    if asked == "16-mixed" and device != "cpu":
-        return asked, ""
-    mixed, note = trains_in_bfloat16(None if asked == AUTO else asked != "32-true", grid, device)
-    return "bf16-mixed" if mixed else "32-true", note
+    if device != "cpu":
+        if asked != AUTO:
+            return asked, ""
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true", ""
+    mixed = cpu_multiplies_bfloat16() if asked == AUTO else asked != "32-true"
+    if mixed and grid < _SMALLEST_GRID:
+        # PyTorch 2.13's weight gradients of a 3D convolution in bfloat16 whose input is of 2x2x2 cells are memory that
+        # was never written, on processors with AVX512_BF16 and without AMX. From 3x3x3 cells on they are right.
+        return "32-true", (
+            f"grids of less than {_SMALLEST_GRID} cells are trained in float32 on a CPU, not in bfloat16, "
+            "whose gradients PyTorch gets wrong on some processors"
+        )
+    return "bf16-mixed" if mixed else "32-true", ""

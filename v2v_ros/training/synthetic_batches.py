@@ -11,7 +11,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
@@ -23,6 +22,7 @@ from ..synthetic.render import Cameras
 from ..synthetic.sensors.sense import Draws, Sensors, sense
 from ..synthetic.worlds import CROP_MARGIN, Worlds, crop_cameras, render_worlds
 from .config import TrainingConfig
+from .seeds import SeedFamily, derive_seed
 
 PIXELS_PER_CELL = 7  # in three cells: the crop is a fifth wider than the cube, so about two pixels a cell
 HAND_DISTANCES = (0.2, 1.2)  # metres
@@ -32,7 +32,6 @@ _EMPTY = {"pose": 0.08, "center": 0.2}  # share of the worlds without a subject
 _LEFT_HANDS = 0.2
 LARGEST_OFFSET = 0.3  # of a centre to be refined, in edges along each axis
 ELSEWHERE, ELSEWHERE_FROM = 0.2, 0.75  # share of the cubes to be refined that lie elsewhere, how far off, in edges
-_TRAINING, _HELD_OUT = 1, 2
 
 
 class Batch(NamedTuple):
@@ -42,7 +41,7 @@ class Batch(NamedTuple):
         grids: bool [B, 1, N, N, N] occupancy.
         coordinates: float [B, J, 3] joints in heatmap cells; NaN in samples without a subject, and of left hands.
         millimetres_per_cell: Size of a heatmap cell.
-        seconds: It took to make.
+        seconds: Seconds that it took to make.
     """
 
     grids: torch.Tensor
@@ -58,19 +57,14 @@ class CenterBatch(NamedTuple):
         grids: bool [B, 1, N, N, N] occupancy.
         offsets: float [B, 3] from the cube's centre to the reference point, in edges of the skeleton's cube; NaN in
             cubes without a subject.
-        edge: Of the skeleton's cube, metres.
-        seconds: It took to make.
+        edge: Edge of the skeleton's cube, metres.
+        seconds: Seconds that it took to make.
     """
 
     grids: torch.Tensor
     offsets: torch.Tensor
     edge: float
     seconds: float
-
-
-def batch_seed(*path: int) -> int:
-    """Return a seed of 64 bits for a place in a tree of seeds."""
-    return int(np.random.SeedSequence(path).generate_state(1, np.uint64)[0])
 
 
 def sample_batch(config: TrainingConfig, batch: int, generator: torch.Generator) -> Batch | CenterBatch:
@@ -171,9 +165,10 @@ class SeededBatches(IterableDataset[Batch | CenterBatch], ABC):
     """Endless batches, each with a seed of its own.
 
     Args:
-        config: Of the run.
-        device: Of the generator.
-        rank, processes: Which process this is, of how many.
+        config: Configuration of the run.
+        device: Device of the generator.
+        rank: Index of this process.
+        processes: Number of processes.
         first_step: Step of the first batch, above 0 in a resumed run.
     """
 
@@ -193,7 +188,8 @@ class SeededBatches(IterableDataset[Batch | CenterBatch], ABC):
         step, stride = (self.first_step, 1) if worker is None else (self.first_step + worker.id, worker.num_workers)
         generator = torch.Generator(self.device)
         while True:
-            generator.manual_seed(batch_seed(_TRAINING, self.config.seed, self.processes, self.rank, step))
+            place = self.config.seed, self.processes, self.rank, step
+            generator.manual_seed(derive_seed(SeedFamily.TRAINING_BATCH, *place))
             yield self.batch(step, generator)
             step += stride
 
@@ -202,9 +198,10 @@ class SyntheticData(SeededBatches):
     """Endless batches, made on the device that trains on them or by workers on the CPU.
 
     Args:
-        config: Of the run.
-        device: Where to render.
-        rank, processes: Which process this is, of how many.
+        config: Configuration of the run.
+        device: Device to render on.
+        rank: Index of this process.
+        processes: Number of processes.
         first_step: Step of the first batch, above 0 in a resumed run.
     """
 
@@ -232,7 +229,7 @@ def held_out_parts(config: TrainingConfig) -> int:
 
 
 def held_out(config: TrainingConfig, *, rank: int = 0, processes: int = 1) -> list[tuple[int, Batch | CenterBatch]]:
-    """Yield this process's share of a fixed set of samples, none of which is trained on, and their places in it.
+    """Return this process's share of a fixed set of samples, none of which is trained on, and their places in it.
 
     The set depends on the skeleton, the network's grid and ``validation_samples``, not on the run's seed. It is made
     on the CPU whatever trains, since generators of different devices draw differently.
@@ -240,6 +237,6 @@ def held_out(config: TrainingConfig, *, rank: int = 0, processes: int = 1) -> li
     share = []
     for index in range(rank, held_out_parts(config), processes):
         samples = min(_HELD_OUT_BATCH, config.validation_samples - index * _HELD_OUT_BATCH)
-        generator = torch.Generator().manual_seed(batch_seed(_HELD_OUT, index))
+        generator = torch.Generator().manual_seed(derive_seed(SeedFamily.HELD_OUT_BATCH, index))
         share.append((index, sample_batch(config, samples, generator)))
     return share

@@ -12,14 +12,13 @@ import torch
 
 from ...io.files import write_atomically
 from ...synthetic.scenes.whole import Scenes, sample_mixture
-from ..synthetic_batches import batch_seed
-
-_SCENES, _HELD_OUT = 11, 12  # places in the tree of seeds
+from ..seeds import SeedFamily, derive_seed
 
 
 def make_chunk(seed: int, index: int, count: int, held_out: bool = False) -> Scenes:
     """Return the scenes of a chunk, the same whenever they are made."""
-    generator = torch.Generator().manual_seed(batch_seed(_HELD_OUT if held_out else _SCENES, seed, index))
+    family = SeedFamily.DETECTOR_HELD_OUT if held_out else SeedFamily.DETECTOR_SCENES
+    generator = torch.Generator().manual_seed(derive_seed(family, seed, index))
     with torch.no_grad():
         return sample_mixture(count, generator)
 

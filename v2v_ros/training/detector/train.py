@@ -21,13 +21,12 @@ from ...model.weights import DetectorWeights, load_detector
 from ...synthetic.scenes.whole import Scenes
 from ..export import run_folder
 from ..optimisation import Muon, flushed_denormals, weight_average
-from ..synthetic_batches import batch_seed
+from ..seeds import SeedFamily, derive_seed
 from .augment import augment
 from .card import detector_card
 from .scenes import chunk_path, load_chunk, load_held_out
 from .targets import losses, total
 
-_STEP = 13  # place in the tree of seeds
 _WARMUP = 200  # steps
 _KEPT = 100  # steps between two checkpoints, at most
 _HARD = 0.5  # share of a batch drawn from the scenes by their highest false heat, the rest from all alike
@@ -42,17 +41,17 @@ class DetectorTraining:
         network: ``detector``, which tells its configuration from that of other networks.
         samples: Seen in all.
         batch: Scenes a step.
-        reuse: How often a scene is seen, on average, before the next ones are rendered.
+        reuse: Times that a scene is seen, on average, before the next ones are rendered.
         learning_rate: The highest, of hidden kernels; a tenth for the rest.
         cooling: Share of the run, at its end, over which the learning rate falls to zero.
-        decay: Of the moving average of the weights, a step.
+        decay: Decay of the moving average of the weights, a step.
         clip: Largest norm of the gradient.
-        seed: Of data and initialisation.
+        seed: Seed of data and initialisation.
         validation_samples: Size of the held-out set.
         validation_interval: Samples between two validations.
         chunk: Scenes that are rendered at a time, into a file.
         chunks: The newest chunks of scenes that are kept in memory and drawn from.
-        width, blocks: Of the network.
+        width, blocks: Size of the network.
 
     Raises:
         ValueError: A value makes no sense.
@@ -130,8 +129,8 @@ class _Pool:
     """The scenes in memory, and how hard each is.
 
     Args:
-        folder: Of the chunks.
-        run: What is asked for.
+        folder: Folder of the chunks.
+        run: Configuration of the run.
     """
 
     def __init__(self, folder: Path, run: DetectorTraining) -> None:
@@ -187,9 +186,9 @@ def train_detector(
     """Train, and write weights and a card after every validation.
 
     Args:
-        run: What to do.
+        run: Configuration of the run.
         output: The weights file; beside it lies the run's folder, with scenes and a checkpoint.
-        resume: Go on from the checkpoint of an earlier run of this output; its scenes are used again.
+        resume: Whether to go on from the checkpoint of an earlier run of this output; its scenes are used again.
         start: Name or path of weights to start from; empty: from random ones.
         report: Takes lines about the progress.
 
@@ -242,7 +241,7 @@ class _Run:
         with flushed_denormals():
             while self.step < run.steps:
                 self.pool.need(1 + int(self.step * run.batch / (run.chunk * run.reuse)))
-                generator.manual_seed(batch_seed(_STEP, run.seed, self.step))
+                generator.manual_seed(derive_seed(SeedFamily.DETECTOR_STEP, run.seed, self.step))
                 parts = self._train_step(generator)
                 for name, value in parts.items():
                     sums[name] = sums.get(name, 0.0) + value

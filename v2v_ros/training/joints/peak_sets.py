@@ -29,11 +29,11 @@ from ...synthetic.hand.worlds import sample_hand_worlds
 from ...synthetic.worlds import Worlds, crop_cameras, render_worlds
 from ..config import TrainingConfig
 from ..dataset_batches import FrameBatches, frame_batch
+from ..seeds import SeedFamily, derive_seed
 from ..synthetic_batches import (
     HAND_DISTANCES,
     PIXELS_PER_CELL,
     Batch,
-    batch_seed,
     cube_centers,
     other_surfaces,
     sensed_depth,
@@ -42,7 +42,6 @@ from ..synthetic_batches import (
 MOST_PEAKS = 6  # of a heatmap; a refiner may use fewer
 FILE_SAMPLES = 256
 _BATCH = 16
-_SEED = 4  # of this family of seeds; training, held-out sets, datasets and representations have 1 to 3
 _OTHERS = 0.4  # share of the batches in which there are other things than subjects, of these:
 _EMPTY, _LEFT = 0.2, 0.5  # shares of the worlds without a subject, and of left hands
 _ELSEWHERE, _ELSEWHERE_FROM = 0.25, 0.75  # share of the cubes that lie elsewhere; how far off, in cube edges
@@ -90,7 +89,7 @@ class Cubes(Protocol):
     """Where the cubes of a peak set come from.
 
     Attributes:
-        about: What tells them from others, for the files' headers.
+        about: Texts that tell them from others, for the files' headers.
     """
 
     about: dict[str, str]
@@ -113,12 +112,13 @@ def write_peak_set(
     """Compute the peaks that a network shows of cubes, except for those that the folder holds already, and read them.
 
     Args:
-        weights: Of the frozen pose network.
-        cubes: What it looks at.
-        folder: Where to keep the peaks.
-        samples: How many, rounded up to whole files.
-        runtime, threads: What runs the network (:func:`~v2v_ros.model.runtime.make_runtime`).
-        tick: Called after every file.
+        weights: Weights of the frozen pose network.
+        cubes: Cubes that it looks into.
+        folder: Folder that keeps the peaks.
+        samples: Number of samples, rounded up to whole files.
+        runtime: Name of the runtime of the network (:func:`~v2v_ros.model.runtime.make_runtime`).
+        threads: Number of CPU threads.
+        tick: Function that is called after every file.
 
     Raises:
         ValueError: The folder holds the peaks of another network or of other cubes, or a damaged file.
@@ -165,8 +165,8 @@ class SyntheticCubes:
     """Cubes as they are looked into at run time: at subjects, beside them, at other parts of people, at other things.
 
     Args:
-        weights: Of the pose network, for ``hand21`` or ``body15``.
-        seed: Of the samples.
+        weights: Weights of the pose network, for ``hand21`` or ``body15``.
+        seed: Seed of the samples.
 
     Raises:
         ValueError: There are no synthetic samples of the skeleton.
@@ -179,7 +179,7 @@ class SyntheticCubes:
         self.about = {"samples": "synthetic", "seed": str(seed)}
 
     def draw(self, index: int) -> Iterator[CubeBatch]:
-        generator = torch.Generator().manual_seed(batch_seed(_SEED, self._seed, index))
+        generator = torch.Generator().manual_seed(derive_seed(SeedFamily.PEAK_CUBES, self._seed, index))
         for _ in range(FILE_SAMPLES // _BATCH):
             yield sample_cubes(self._weights, _BATCH, generator)
 
@@ -188,9 +188,9 @@ class FrameCubes:
     """Cubes about the subjects in the frames of a dataset, turned and scaled at random.
 
     Args:
-        config: Of a training run on the dataset, with the network's grid.
-        frames: Of the dataset.
-        augment: False: every frame once, as the network sees it at work.
+        config: Configuration of a training run on the dataset, with the network's grid.
+        frames: Frames of the dataset.
+        augment: Whether to turn and scale them; otherwise every frame once, as the network sees it at work.
     """
 
     def __init__(self, config: TrainingConfig, frames: FrameSet, *, augment: bool = True) -> None:
@@ -203,7 +203,7 @@ class FrameCubes:
     def draw(self, index: int) -> Iterator[CubeBatch]:
         config, frames = self._batches.config, self._batches.frames
         for step in range(index * FILE_SAMPLES // config.batch, (index + 1) * FILE_SAMPLES // config.batch):
-            generator = torch.Generator().manual_seed(batch_seed(_SEED, config.seed, step))
+            generator = torch.Generator().manual_seed(derive_seed(SeedFamily.PEAK_CUBES, config.seed, step))
             chosen = self._batches.indices(step)
             batch = frame_batch(config, frames, chosen, generator, augment=self._augment)
             assert isinstance(batch, Batch)

@@ -12,10 +12,10 @@ from ...model.detector import Detector
 from ...model.voxels import cube_occupancy
 from ...model.weights import DetectorWeights, Weights
 from ...synthetic.scenes.whole import ABSENT, SEEN, Scenes, sample_scenes
-from ..synthetic_batches import batch_seed
-from .peak_sets import FILE_SAMPLES, CubeBatch, Label
+from ..seeds import SeedFamily, derive_seed
+from . import peak_sets
+from .peak_sets import CubeBatch, Label
 
-_SEED = 5  # of this family of seeds
 _SCENES = 8  # of a batch
 _WIDTH, _HEIGHT = 320, 240  # pixels of a scene: fine enough for the cells of a hand's cube
 _PROPOSALS = 3  # of a scene
@@ -37,9 +37,9 @@ class ProposalCubes:
     """Cubes at a detector's proposals, right or wrong; without the joints, which whole scenes do not tell.
 
     Args:
-        weights: Of the pose network.
-        detector: That proposes.
-        seed: Of the scenes.
+        weights: Weights of the pose network.
+        detector: Weights of the detector that proposes.
+        seed: Seed of the scenes.
     """
 
     def __init__(self, weights: Weights, detector: DetectorWeights, seed: int = 0) -> None:
@@ -48,8 +48,8 @@ class ProposalCubes:
         self.about = {"samples": f"proposals of {detector.hash}", "seed": str(seed)}
 
     def draw(self, index: int) -> Iterator[CubeBatch]:
-        generator = torch.Generator().manual_seed(batch_seed(_SEED, self._seed, index))
-        wanted = FILE_SAMPLES
+        generator = torch.Generator().manual_seed(derive_seed(SeedFamily.PROPOSED_CUBES, self._seed, index))
+        wanted = peak_sets.FILE_SAMPLES
         while wanted > 0:
             found = self._batch(generator)
             if found is not None:

@@ -49,12 +49,12 @@ def read_result(folder: Path, name: str, seed: int) -> dict[str, Any] | None:
 
 
 def missing(folder: Path, names: list[str], seeds: list[int]) -> list[tuple[str, int]]:
-    """Yield runs without a result, all of a seed together."""
+    """Return the runs without a result, all of a seed together."""
     return [(name, seed) for seed in seeds for name in names if read_result(folder, name, seed) is None]
 
 
 def trained_seeds(folder: Path) -> list[int]:
-    """Seeds of which there is a result of any network."""
+    """Return the seeds of which there is a result of any network."""
     seeds = set()
     for path in folder.glob("*_seed*.json"):
         name, _, seed = path.stem.rpartition("_seed")
@@ -68,7 +68,7 @@ def _fast_dtype(device: torch.device) -> torch.dtype:
 
 
 def milliseconds(config: ComparisonConfig, device: torch.device) -> dict[str, float]:
-    """Median time of every network for one sample, turn by turn so that a busy moment meets all of them.
+    """Return the median time of every network for one sample, turn by turn so that a busy moment meets all of them.
 
     In half precision where the hardware multiplies it, as at run time.
     """

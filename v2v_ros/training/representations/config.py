@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ...model.network import NetworkConfig
-from ..precision import AUTO, trains_in_bfloat16
+from ..config import TrainingConfig
+from ..precision import AUTO
 from .data import SKELETON
-
-PRECISIONS = (AUTO, "bf16", "float32")
 
 
 @dataclass(frozen=True)
@@ -19,14 +18,14 @@ class ComparisonConfig:
     """Everything that decides a comparison but its seeds; all four networks are trained alike.
 
     Attributes:
-        grid, width, sigma: Of V2V-PoseNet (:class:`~v2v_ros.model.network.NetworkConfig`); the other networks follow.
-        samples: That each network sees.
+        grid, width, sigma: Size of V2V-PoseNet (:class:`~v2v_ros.model.network.NetworkConfig`); the others follow.
+        samples: Samples that each network sees.
         batch: Samples a step.
         learning_rate: Highest learning rate of hidden kernels where heatmaps come out; a tenth for everything else.
         coordinate_learning_rate: The same where coordinates come out.
-        decay: Of the moving average of the weights, a step.
+        decay: Decay of the moving average of the weights, a step.
         clip: Largest norm of the gradient.
-        precision: ``bf16`` for mixed precision, ``float32``, or ``auto`` for whichever the processor is fast at.
+        precision: Precision of Lightning's trainer: one of :data:`~v2v_ros.training.config.PRECISIONS`.
         held_out: Samples that the networks are judged on.
 
     Raises:
@@ -46,24 +45,40 @@ class ComparisonConfig:
     held_out: int = 1024
 
     def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"unknown precision '{self.precision}'; choose one of: {', '.join(PRECISIONS)}")
-        for name in ("samples", "batch", "learning_rate", "coordinate_learning_rate", "clip", "held_out"):
+        for name in ("samples", "batch", "coordinate_learning_rate", "held_out"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above zero, got {getattr(self, name)}")
-        if not 0 <= self.decay < 1:
-            raise ValueError(f"decay must be from 0 to below 1, got {self.decay}")
-        self.network()
+                raise ValueError(f"--{name.replace('_', '-')} must be above zero, got {getattr(self, name)}")
+        self.training(heatmaps=True, seed=0)
 
     def network(self) -> NetworkConfig:
         """Size of V2V-PoseNet."""
         return NetworkConfig(len(SKELETON.joint_names), self.grid, self.width, self.sigma)
 
-    def training_precision(self, device: str) -> tuple[str, str]:
-        """``bf16`` or ``float32`` for a kind of device, and what there is to say about it, or an empty string."""
-        asked = None if self.precision == AUTO else self.precision == "bf16"
-        mixed, note = trains_in_bfloat16(asked, self.grid, device)
-        return "bf16" if mixed else "float32", note
+    def training(self, heatmaps: bool, seed: int) -> TrainingConfig:
+        """Return the configuration of one network's run.
+
+        Args:
+            heatmaps: Whether heatmaps come out of the network; otherwise coordinates.
+            seed: Seed of the samples and the initialisation.
+
+        Raises:
+            ValueError: A value is unknown or out of its range; the message names it.
+        """
+        return TrainingConfig(
+            skeleton=SKELETON.name,
+            grid=self.grid,
+            width=self.width,
+            sigma=self.sigma,
+            samples=self.steps * self.batch,
+            batch=self.batch,
+            learning_rate=self.learning_rate if heatmaps else self.coordinate_learning_rate,
+            decay=self.decay,
+            clip=self.clip,
+            seed=seed,
+            validation_samples=self.held_out,
+            precision=self.precision,
+            schedule="cosine",
+        )
 
     @property
     def steps(self) -> int:

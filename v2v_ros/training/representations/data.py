@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -11,12 +12,12 @@ from ...model.voxels import grid_coordinates, occupancy
 from ...synthetic.hand.worlds import sample_hand_worlds
 from ...synthetic.render import Cameras
 from ...synthetic.worlds import crop_cameras
-from ..synthetic_batches import HAND_DISTANCES, batch_seed, cube_centers, sensed_depth
+from ..seeds import SeedFamily, derive_seed
+from ..synthetic_batches import HAND_DISTANCES, cube_centers, sensed_depth
 from ..synthetic_batches import PIXELS_PER_CELL as RENDERED_PIXELS_PER_CELL
 from .networks import PIXELS_PER_CELL
 
 SKELETON = HAND21
-_TRAINING, _HELD_OUT = 3, 4
 _HELD_OUT_BATCH = 32
 
 
@@ -39,9 +40,9 @@ def window(depth: torch.Tensor, cameras: Cameras, centers: torch.Tensor, edge: f
 
     Args:
         depth: float [B, H, W] metres, NaN where invalid.
-        cameras: Of the images.
-        centers: float [B, 3] of the cubes, metres.
-        edge: Of the cubes, metres.
+        cameras: Cameras of the images.
+        centers: float [B, 3] centres of the cubes, metres.
+        edge: Edge of the cubes, metres.
         pixels: Side of the result; the nearest pixel of the image is taken.
 
     Returns:
@@ -77,13 +78,16 @@ def sample(grid: int, batch: int, generator: torch.Generator) -> Samples:
 
 def training_batch(grid: int, batch: int, seed: int, step: int, device: torch.device) -> Samples:
     """Return the samples of a step: the same for every network."""
-    return sample(grid, batch, torch.Generator(device).manual_seed(batch_seed(_TRAINING, seed, step)))
+    return sample(
+        grid, batch, torch.Generator(device).manual_seed(derive_seed(SeedFamily.COMPARISON_BATCH, seed, step))
+    )
 
 
+@lru_cache(maxsize=1)
 def held_out(grid: int, samples: int) -> list[Samples]:
     """Return a fixed set in batches, none of which is trained on, whatever the seed; made on the CPU."""
     batches = []
     for index, first in enumerate(range(0, samples, _HELD_OUT_BATCH)):
-        generator = torch.Generator().manual_seed(batch_seed(_HELD_OUT, index))
+        generator = torch.Generator().manual_seed(derive_seed(SeedFamily.COMPARISON_HELD_OUT, index))
         batches.append(sample(grid, min(_HELD_OUT_BATCH, samples - first), generator))
     return batches

@@ -195,10 +195,10 @@ class Representation:
     """What goes into a network and what comes out of it.
 
     Attributes:
-        pixels: A depth image goes in; otherwise an occupancy grid.
-        heatmaps: Heatmaps come out; otherwise coordinates in heatmap cells.
-        build: Makes the network.
-        memory_format: That the network computes fastest in.
+        pixels: Whether a depth image goes in; otherwise an occupancy grid.
+        heatmaps: Whether heatmaps come out; otherwise coordinates in heatmap cells.
+        build: Function that makes the network.
+        memory_format: Order of the input's numbers in memory that the network computes fastest in.
     """
 
     pixels: bool
