@@ -47,9 +47,9 @@ class _Lead:
     """A place where a subject may be, to be looked at with the next frame.
 
     Attributes:
-        center: float64 [3] metres.
-        left: What is known about the side, as a logit of a left hand.
-        prior: What the detection says for a subject, as a logit.
+        center: float64 [3] metres, centre of the cube.
+        left: Evidence about the side, as a logit of a left hand.
+        prior: Evidence of the detection for a subject, as a logit.
     """
 
     center: np.ndarray
@@ -68,11 +68,12 @@ class PoseEstimator:
     Args:
         weights: Name of shipped weights or path of a weights file.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        runtime: What runs the pose network, one of :data:`v2v_ros.model.runtime.NAMES`.
-        threads: CPU threads for it; 0: the runtime's choice. PyTorch's are those of the whole process.
-        read_out: How joints are read off the network's heatmaps: ``peaks``, each by itself, as the paper does;
-            ``refiner``, by the joint refiner of the weights; ``auto``: by the refiner where the weights have one.
-        skeleton: When given, weights for any other skeleton are refused.
+        runtime: Name of the runtime of the pose network, one of :data:`v2v_ros.model.runtime.NAMES`.
+        threads: Number of CPU threads for it; 0: the runtime's choice. PyTorch's are those of the whole process.
+        read_out: Name of the read-out that makes joints of the network's heatmaps: ``peaks``, each by itself, as the
+            paper does; ``refiner``, with the joint refiner of the weights; ``auto``: with the refiner where the weights
+            have one.
+        skeleton: Name of the skeleton that is needed; weights for any other are refused. None: any will do.
         detector_weights: Name or path of a detector's weights; ``auto``: those shipped; None: the nearest things are
             looked at.
         settings: Any of :class:`~v2v_ros.estimator.settings.Settings`; what is left out, or None, suits the kind of
@@ -170,8 +171,8 @@ class PoseEstimator:
 
         Args:
             depth: float [H, W] metres along z, NaN where invalid.
-            intrinsics: Of the image.
-            stamp: Seconds; differences to the frames before drive the prediction.
+            intrinsics: Intrinsics of the image.
+            stamp: Time of the image, seconds; differences to the frames before drive the prediction.
             center: float [3] metres, a hint where a subject is; used while one is looked for, and as any other place
                 between ``min_depth`` and ``max_depth`` only.
 
@@ -286,7 +287,7 @@ class PoseEstimator:
         """Look at proposals, and again where a subject seems to lie off the middle of its cube.
 
         Args:
-            hint: float [3] metres, what the user pointed at: the proposals count only if it is nothing.
+            hint: float [3] metres, the place that the user pointed at; the proposals count only if no subject is there.
         """
         choices = [(proposals.centers, [_evidence(each) for each in proposals.left.tolist()], _priors(proposals))]
         if hint is not None:

@@ -22,9 +22,9 @@ class SubjectSize:
 
     Attributes:
         ring: Distance at which the surroundings are probed.
-        step: How much further away the surroundings are than the subject.
+        step: Distance by which the surroundings must lie further away than the subject.
         free: Smallest share of the directions that must be free.
-        radius: Of the ball whose content is averaged into the centre.
+        radius: Radius of the ball whose content is averaged into the centre.
         area: Smallest and largest visible surface inside that ball, in square metres.
         separation: Smallest distance between two candidates.
     """
@@ -61,8 +61,8 @@ def locate(
 
     Args:
         depth: float32 [H, W] metres, NaN where invalid.
-        intrinsics: Of the image.
-        size: Of the subject.
+        intrinsics: Intrinsics of the image.
+        size: Size of the subject.
         min_depth, max_depth: Range of distances to look at, metres.
         limit: Largest number of candidates.
         free: Smallest share of directions that must be free; None: that of the size. A given one asks for guesses
@@ -138,8 +138,8 @@ def _middle(
     """Mean shift from a start to the middle of the points [3, N] in a ball, and these points.
 
     Args:
-        in_ball: The points in the ball around a centre.
-        still: A step shorter than this is the last, metres.
+        in_ball: Function that returns the points in the ball around a centre.
+        still: Length of a step, metres, below which it is the last one.
     """
     center = start
     near = in_ball(center)
@@ -166,7 +166,7 @@ def refine_center(points: np.ndarray, center: np.ndarray, edge: float) -> np.nda
     Args:
         points: float [N, 3] metres.
         center: float [3] metres.
-        edge: Of the cube, metres.
+        edge: Edge of the cube, metres.
 
     Returns:
         float64 [3]; the centre itself when the cube is empty.

@@ -25,10 +25,10 @@ class Observer:
     """Runs the pose network on cubes, where it is not known as either hand.
 
     Args:
-        pipeline: From cubes to joints.
+        pipeline: Pipeline that turns cubes into joints.
 
     Attributes:
-        side: Which hand to expect, or None for bodies, which have no side. UNKNOWN: either.
+        side: Hand to expect, or None for bodies, which have no side. UNKNOWN: either.
     """
 
     def __init__(self, pipeline: Pipeline | CudaPipeline) -> None:
@@ -46,10 +46,10 @@ class Observer:
         """Look into the cubes around centers float64 [K, 3], all in one call of the network.
 
         Args:
-            image: As the pipeline uploaded it.
-            intrinsics: Of the image.
-            clock: As the pipeline takes it.
-            evidence: What is known about the side of each, as a logit of a left hand; None: nothing.
+            image: Depth image as the pipeline's ``upload`` returned it.
+            intrinsics: Intrinsics of the image.
+            clock: Stopwatch with the pipeline's stages.
+            evidence: Evidence about the side of each cube's subject, as a logit of a left hand; None: nothing is known.
 
         Returns:
             One observation for each cube, as the likelier hand; None for a cube that is empty.

@@ -34,7 +34,7 @@ class Looks:
             joint refiner the mean of the joints' scores.
         left: float32 [K], logit of the hand being the left one against the right one, without regard to other looks; 0
             where the read-out does not say.
-        empty: bool [K]: there is next to nothing in the cube.
+        empty: bool [K]: whether next to nothing is in the cube.
     """
 
     points: np.ndarray
@@ -82,15 +82,15 @@ class Pipeline:
     """Runs a pose network on cubes in depth images.
 
     Args:
-        weights: Of the network.
-        device: Where to run.
-        runtime: What runs the network, a name for :func:`~v2v_ros.model.runtime.make_runtime`.
-        threads: CPU threads of the runtime; 0: its choice.
-        read_out: How joints are read off the heatmaps, a name for :class:`~v2v_ros.model.read_out.ReadOut`.
+        weights: Weights of the network.
+        device: Device that the network runs on.
+        runtime: Name of the network's runtime (:func:`~v2v_ros.model.runtime.make_runtime`).
+        threads: Number of CPU threads of the runtime; 0: its choice.
+        read_out: Name of the read-out (:class:`~v2v_ros.model.read_out.ReadOut`) that turns heatmaps into joints.
 
     Attributes:
-        description: Of the runtime, for people.
-        read_out: What reads the heatmaps.
+        description: Description of the runtime, for people.
+        read_out: Read-out of the heatmaps.
     """
 
     def __init__(
@@ -119,11 +119,11 @@ class Pipeline:
         """Look into cubes.
 
         Args:
-            image: As :meth:`upload` returned it.
-            intrinsics: Of the image.
+            image: Depth image as :meth:`upload` returned it.
+            intrinsics: Intrinsics of the image.
             centers: float64 [K, 3] metres.
-            mirrored: bool [K]: show the network the mirror image, from left to right.
-            clock: Times the stages ``voxelize``, ``network`` and ``joints``.
+            mirrored: bool [K]: whether the network sees the mirror image, from left to right.
+            clock: Stopwatch with the stages ``voxelize``, ``network`` and ``joints``.
         """
         looks = Looks.nothing(len(centers), self._config.joints)
         with clock.stage("voxelize"):

@@ -82,15 +82,15 @@ class CudaPipeline:
     A number of cubes that comes for the first time is recorded, which takes longer than any frame after it.
 
     Args:
-        weights: Of the network.
-        device: Where to run; anything but a GPU only shows that the results are the same.
-        threads: Of PyTorch on the CPU, of the whole process; 0: as it is set.
-        read_out: How joints are read off the heatmaps, a name for :class:`~v2v_ros.model.read_out.ReadOut`.
-        graphs: Record CUDA graphs, on a GPU; where that fails the reason is logged and all runs without.
+        weights: Weights of the network.
+        device: Device that the network runs on; anything but a GPU only shows that the results are the same.
+        threads: Number of PyTorch's CPU threads, of the whole process; 0: as it is set.
+        read_out: Name of the read-out (:class:`~v2v_ros.model.read_out.ReadOut`) that turns heatmaps into joints.
+        graphs: Whether to record CUDA graphs, on a GPU; where that fails the reason is logged and all runs without.
 
     Attributes:
-        description: Of the runtime, for people.
-        read_out: What reads the heatmaps.
+        description: Description of the runtime, for people.
+        read_out: Read-out of the heatmaps.
     """
 
     def __init__(

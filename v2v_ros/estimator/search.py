@@ -29,7 +29,7 @@ class Proposals:
     Attributes:
         centers: float64 [K, 3] metres.
         left: float32 [K], logits of a left hand; 0 where nothing is known.
-        scores: float32 [K] in [0, 1], of the detector; 0.5, which says nothing, without one.
+        scores: float32 [K] in [0, 1], scores of the detector; 0.5, which says nothing, without one.
         best: Highest score of the detector in the image, in [0, 1]; NaN without a detector.
     """
 
@@ -50,9 +50,9 @@ class Search:
     """Proposes cubes, among which the pose network decides.
 
     Args:
-        subject: What is looked for.
-        edge: Of the cubes, metres.
-        detector: Finds subjects in whole images; None: the nearest things are proposed.
+        subject: Kind of subject to look for.
+        edge: Edge of the cubes, metres.
+        detector: Detector that finds subjects in whole images; None: the nearest things are proposed.
     """
 
     def __init__(self, subject: Subject, edge: float, detector: Detector | None) -> None:
@@ -74,7 +74,7 @@ class Search:
 
         Args:
             depth: float32 [H, W] metres, NaN where invalid.
-            intrinsics: Of the image.
+            intrinsics: Intrinsics of the image.
             depth_range: Least and greatest distance of a subject, metres.
             limit: Largest number of proposals.
         """
@@ -121,9 +121,9 @@ def nearest_blobs(
     Args:
         depth: float32 [H, W] metres, NaN where invalid.
         depth_range: Least and greatest distance, metres.
-        radius: Of the ball whose content is averaged into a middle, metres.
+        radius: Radius of the ball whose content is averaged into a middle, metres.
         separation: Smallest distance between two middles, metres.
-        limit: At most so many.
+        limit: Largest number of middles.
     """
     points = _cloud(depth, intrinsics)
     points = points[(points[:, 2] >= depth_range[0]) & (points[:, 2] <= depth_range[1])]
@@ -155,8 +155,8 @@ class Refiner:
     """Runs a centre refiner on the cubes around guesses.
 
     Args:
-        weights: Of the network.
-        device: Where to run.
+        weights: Weights of the network.
+        device: Device that the network runs on.
     """
 
     def __init__(self, weights: CenterWeights, device: torch.device) -> None:

@@ -21,11 +21,12 @@ class Settings:
         score_threshold: Lowest score, the probability of a subject, of a skeleton that is reported.
         min_depth, max_depth: Range of distances along z, metres, in which a new subject, the middle of its joints, is
             taken in; one who is followed is lost a tenth beyond.
-        side: Which hand to expect; UNKNOWN: either, and always for bodies. The networks know right hands and see left
-            ones mirrored.
+        side: Hand to expect; UNKNOWN: either, and always for bodies. The networks know right hands and see left ones
+            mirrored.
         max_subjects: Largest number of subjects that are followed: those found first, or that a hint points at.
-        filter: Name of what smooths joints over time, one of :data:`v2v_ros.estimator.tracking.filters.NAMES`.
-        confirmation: Frames in which a subject must have been seen before it is reported.
+        filter: Name of the filter that smooths joints over time, one of
+            :data:`v2v_ros.estimator.tracking.filters.NAMES`.
+        confirmation: Number of frames in which a subject must have been seen before it is reported.
         hold_seconds: Time for which a subject that is not seen is still reported, as predicted.
         memory_seconds: Time for which it then keeps its identity.
         camera_roll: Degrees (0, 90, 180 or 270) by which the camera is mounted turned clockwise about its optical axis,

@@ -13,8 +13,8 @@ class Stopwatch:
     """Sums up the seconds of named stages.
 
     Args:
-        device: Where the work is done.
-        stages: Their names; none of them is missing from ``seconds``.
+        device: Device that does the work.
+        stages: Names of the stages; ``seconds`` has an entry for each of them.
     """
 
     def __init__(self, device: torch.device, stages: tuple[str, ...]) -> None:

@@ -49,7 +49,7 @@ def hand_angles(points: NDArray[np.floating], left: bool) -> NDArray[np.float64]
     Args:
         points: float [..., 21, 3], joints of ``hand21`` in any right-handed frame; NaN for a joint that is not
             estimated.
-        left: These are left hands.
+        left: Whether the hands are left ones.
 
     Returns:
         float64 [..., 20] radians, in the order of :data:`ANGLE_NAMES`. NaN for an angle one of whose joints is

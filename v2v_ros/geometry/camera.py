@@ -81,9 +81,9 @@ def from_camera_info(info: Any, shape: tuple[int, ...], *, sensor: bool = False)
     interest moves the principal point, then binning divides all of it.
 
     Args:
-        info: A sensor_msgs/msg/CameraInfo, of whatever library.
-        shape: (height, width) of the image it belongs to.
-        sensor: From K whatever P is: those that the image of the lens is drawn with.
+        info: Message sensor_msgs/msg/CameraInfo, of any library.
+        shape: Height and width of the image that the message belongs to, pixels.
+        sensor: Whether to take K, the intrinsics of the distorted image, whatever P holds.
 
     Raises:
         ValueError: It is for images of another size, or its intrinsics are not usable.
@@ -196,8 +196,8 @@ def points_in_cube(
 
     Args:
         depth: float [H, W] metres along z, NaN where invalid: the image, or a window of it.
-        intrinsics: Of the whole image.
-        center, edge: Of the cube, metres.
+        intrinsics: Intrinsics of the whole image.
+        center, edge: Centre (x, y, z) in the optical frame and edge of the cube, metres.
         corner: Column and row in the image of the window's first pixel.
 
     Returns:

@@ -25,7 +25,8 @@ class CameraRoll:
     """How a camera is turned. Nothing is rounded on the way: pixels and numbers only change places and signs.
 
     Attributes:
-        degrees: Clockwise about the optical axis, as seen from behind the camera; one of :data:`ROLLS`.
+        degrees: Angle in degrees, clockwise about the optical axis as seen from behind the camera; one of
+            :data:`ROLLS`.
 
     Raises:
         ValueError: It is another number.

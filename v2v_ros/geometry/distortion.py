@@ -37,7 +37,7 @@ class Rectifier:
         topic: Name of the images' topic.
 
     Attributes:
-        note: What was done, or could not be done, with the last image, for people; empty where nothing had to be.
+        note: Message for people about the last image: that it was rectified, or why it could not be; empty otherwise.
     """
 
     def __init__(self, topic: str) -> None:
@@ -54,8 +54,8 @@ class Rectifier:
 
         Args:
             depth: float32 [H, W] metres along z, NaN where invalid.
-            info: A sensor_msgs/msg/CameraInfo, of whatever library.
-            rectify: Whether to do anything.
+            info: Message sensor_msgs/msg/CameraInfo, of any library.
+            rectify: Whether to remove the distortion.
 
         Raises:
             ValueError: The camera_info is of another image, or its intrinsics or coefficients are not usable.
@@ -155,8 +155,8 @@ def _source_pixels(
     """Where a rectified image takes its pixels from.
 
     Args:
-        intrinsics: Of the rectified image.
-        sensor: Those that the distorted image is drawn with.
+        intrinsics: Intrinsics of the rectified image.
+        sensor: Intrinsics of the distorted image.
 
     Returns:
         [H * W] indices into the distorted image, -1 for what the lens does not see.

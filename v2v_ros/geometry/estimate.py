@@ -34,16 +34,16 @@ class SkeletonEstimate:
     """One subject in one frame; metres in the camera's optical frame.
 
     Attributes:
-        id: Stable while the subject is tracked.
-        side: Of a hand.
-        tracking_state: Newly found, followed, or only predicted.
+        id: Identifier, the same for as long as the subject is tracked.
+        side: Side of a hand.
+        tracking_state: State of the track: newly found, followed, or only predicted.
         score: Mean of the joints' scores.
-        center: float64 [3], of the cube.
-        cube_edge: Of the cube.
+        center: float64 [3], centre of the cube.
+        cube_edge: Edge of the cube.
         points: float32 [J, 3]; NaN for a joint that is not estimated.
         scores: float32 [J] in [0, 1]; 0 for a joint that is not estimated.
         covariances: float32 [J, 6]: xx, xy, xz, yy, yz, zz in square metres; NaN for a joint that is not estimated.
-        velocities: float32 [J, 3] metres a second; NaN where it is not known.
+        velocities: float32 [J, 3] metres per second; NaN where it is not known.
     """
 
     id: str
@@ -63,8 +63,8 @@ class Estimate:
     """What was found in one frame.
 
     Attributes:
-        skeletons: In the order in which the subjects were first seen.
-        seconds: That every stage took.
+        skeletons: Skeletons, in the order in which their subjects were first seen.
+        seconds: Seconds that each stage took, by name.
         best_detection: Highest score in [0, 1] of all places where the search saw a subject, whether one was found
             there or not; NaN when the frame was not searched, or by something that gives no scores.
         looked_at: float64 [K, 3] metres, centres of the cubes that the pose network looked into.

@@ -55,12 +55,12 @@ class Hull:
     """The hull of one subject, the union of its spheres and cylinders; metres in the frame of the joints.
 
     Attributes:
-        joints: int64 [S], the joint around which a sphere lies.
-        centers: float64 [S, 3].
-        radii: float64 [S].
-        children: int64 [C], the joint at the far end of a cylinder.
-        starts, ends: float64 [C, 3], the ends of the cylinders' axes.
-        widths: float64 [C], their radii: never above those of the spheres at the ends.
+        joints: int64 [S], joints around which the spheres lie.
+        centers: float64 [S, 3], centres of the spheres.
+        radii: float64 [S], radii of the spheres.
+        children: int64 [C], joints at the far ends of the cylinders.
+        starts, ends: float64 [C, 3], ends of the cylinders' axes.
+        widths: float64 [C], radii of the cylinders: never above those of the spheres at the ends.
     """
 
     joints: NDArray[np.int64]
@@ -81,8 +81,8 @@ def keep_out_hull(
         points: float [J, 3] metres; NaN for a joint that is not estimated. The bones to and from it are bridged by
             one from the joint before it to those behind it, as thick as the thickest of them.
         covariances: float [J, 6] square metres: xx, xy, xz, yy, yz, zz; NaN counts as 0.
-        sigmas: Every radius grows by so many standard deviations of its joint in the direction where it is least
-            certain; that of a cylinder by those of the less certain of its ends.
+        sigmas: Number of standard deviations by which a radius grows: of its joint, in the direction where that is
+            least certain; for a cylinder, of the less certain of its two ends.
     """
     bone_radii, joint_radii = _radii(skeleton.name)
     places: NDArray[np.float64] = np.asarray(points, dtype=np.float64)

@@ -19,11 +19,11 @@ class Subject:
         centered: Cube edges between a cube's middle and its subject from which on it is looked at again.
         near: Metres; a joint's score is the probability that it lies this near to the truth.
         centroid_noise: Standard deviation of a measured centroid, in cube edges.
-        acceleration: m/s^2 that come without warning.
+        acceleration: Standard deviation of unforeseen accelerations, m/s^2.
         fade: Seconds after which an unseen subject has lost most of its velocity.
-        cutoff_slope: Hz per m/s by which the One-Euro filter follows faster.
-        gate: Cube edges from where a subject should be in which it is always looked for.
-        travel: m/s at which somebody who was lost may have moved on.
+        cutoff_slope: Rise of the One-Euro filter's cutoff frequency with speed, Hz per m/s.
+        gate: Distance from its predicted place, in cube edges, up to which a subject is always recognised.
+        travel: Speed, m/s, at which a lost subject may have moved on.
         same_size: Relative difference of the bones up to which it may be the same subject.
     """
 

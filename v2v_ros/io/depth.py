@@ -64,11 +64,11 @@ def decode_image(
 
     Args:
         encoding: ``16UC1`` or ``mono16`` (0 invalid), or ``32FC1`` (0, negative and non-finite values invalid).
-        height, width: Pixels.
-        step: Bytes per row, padding included.
+        height, width: Size of the image, pixels.
+        step: Number of bytes per row, padding included.
         is_bigendian: Byte order of the data.
-        data: The pixels: anything with the buffer protocol (bytes, bytearray, memoryview, array.array, a
-            NumPy array), which is read in place, or an object with ``tobytes()``, which costs a copy.
+        data: Bytes of the pixels: anything with the buffer protocol (bytes, bytearray, memoryview, array.array, a NumPy
+            array), which is read in place, or an object with ``tobytes()``, which costs a copy.
         unit: Metres that one unit of the pixels stands for; 0: as REP 118 has it, a millimetre in 16 bits and a metre
             in ``32FC1``.
 
@@ -106,7 +106,7 @@ def decode_compressed_depth(format: str, data: Any, unit: float = 0.0) -> NDArra
     Args:
         format: ``<encoding>; compressedDepth [png|rvl]``; PNG when the codec is missing. Or ``16UC1; png compressed``.
         data: Header, then the compressed image; types as for :func:`decode_image`.
-        unit: As for :func:`decode_image`.
+        unit: Metres that one unit of the pixels stands for, see :func:`decode_image`.
 
     Returns:
         float32 [H, W] metres, NaN where invalid.

@@ -34,8 +34,8 @@ def doubt(depth: NDArray[np.float32], encoding: str, unit: float = 0.0) -> str:
 
     Args:
         depth: float32 [H, W] metres, NaN where invalid.
-        encoding: Of the image, or the format of a compressed one.
-        unit: In which it was read, metres; 0: that of the encoding.
+        encoding: Encoding of the image, or the format of a compressed one.
+        unit: Unit in which the image was read, metres; 0: that of the encoding.
     """
     height, width = depth.shape
     v, u = (_PLACES * ((height,), (max(1, width - 1),))).astype(np.intp)

@@ -74,9 +74,9 @@ def draw_skeletons(
 
     Args:
         image: uint8 [H, W, 3], RGB; it is not changed.
-        points_list: Per skeleton float [J, 3], metres in the optical frame; NaN joints are left out.
-        intrinsics: Of the picture.
-        thin: White hairlines without joints, for a second set of skeletons such as the truth.
+        points_list: float [J, 3] metres in the optical frame, for each skeleton; joints that are NaN are left out.
+        intrinsics: Intrinsics of the picture.
+        thin: Whether to draw white hairlines without joints, for a second set of skeletons such as the truth.
 
     Returns:
         uint8 [H, W, 3], RGB.

@@ -41,10 +41,10 @@ class Times:
     """Times of images in the order of the recording.
 
     Attributes:
-        nanoseconds: A time for each image; it goes back only where a recording begins anew.
-        late: Those that came after a later one, and have no time of their own in this order.
-        recorded: They are not those of the headers.
-        problem: What is wrong with the stamps of the headers and what was taken instead; empty when they are used.
+        nanoseconds: Time of each image; it goes back only where a recording starts again.
+        late: Indices of the images that came after a later one, and have no time of their own in this order.
+        recorded: Whether the times are those of recording, not the stamps of the headers.
+        problem: Fault of the headers' stamps and the times taken in their place; empty when the stamps are used.
     """
 
     nanoseconds: Sequence[int]
@@ -58,8 +58,8 @@ def choose_times(stamps: Sequence[int], recorded: Sequence[int]) -> Times:
     images.
 
     Args:
-        stamps: Of the headers, nanoseconds, in the order of the recording.
-        recorded: When each image was recorded, nanoseconds.
+        stamps: Stamps of the headers, nanoseconds, in the order of the recording.
+        recorded: Time at which each image was recorded, nanoseconds.
     """
     late = frozenset(index for index in range(1, len(stamps)) if _is_late(stamps, index))
     still = sum(_stands_still(stamps, index) for index in range(len(stamps)))

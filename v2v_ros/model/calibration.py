@@ -21,9 +21,10 @@ class Calibration:
 
     Attributes:
         peaks: The knots, strictly increasing.
-        probabilities: Of a joint with such a peak to be near the truth (20 mm of a hand, 100 mm of a body), in [0, 1],
-            not decreasing.
-        variance_factors: What the second moment of such a heatmap is to be multiplied by, above zero.
+        probabilities: Probabilities in [0, 1] that a joint with such a peak lies near the truth (20 mm for a hand, 100
+            mm for a body), not decreasing.
+        variance_factors: Factors, above zero, that turn the second moment of a heatmap with such a peak into a
+            covariance.
 
     Raises:
         ValueError: The tables are not of that form.

@@ -54,8 +54,8 @@ class Detector:
     """Finds hands or bodies in whole depth images.
 
     Args:
-        weights: Of the network.
-        device: That runs it.
+        weights: Weights of the network.
+        device: Device that the network runs on.
     """
 
     def __init__(self, weights: DetectorWeights, device: torch.device) -> None:
@@ -75,10 +75,10 @@ class Detector:
 
         Args:
             depth: float32 [H, W] metres; what is not finite or not above 0 is invalid.
-            intrinsics: Of the image.
+            intrinsics: Intrinsics of the image.
             kind: ``hand`` or ``body``.
             depth_range: Metres from the camera along its axis, between which reported centres lie.
-            limit: At most so many.
+            limit: Largest number of detections.
 
         Raises:
             ValueError: The kind is unknown.
@@ -108,9 +108,9 @@ def decode(
     """Return the peaks of one image's heat, highest first.
 
     Args:
-        out: float [1, 9, H / 4, W / 4] of the network.
-        depth: float [1, H, W] metres, NaN where invalid, that it saw.
-        camera: Of that depth.
+        out: float [1, 9, H / 4, W / 4], output of the network.
+        depth: float [1, H, W] metres, NaN where invalid: the image that the network saw.
+        camera: Intrinsics of that image.
         kind: ``hand`` or ``body``.
 
     Returns:

@@ -40,7 +40,8 @@ def decode(heatmaps: torch.Tensor, sigma: float, offset: float = 0.0) -> tuple[t
     Args:
         heatmaps: float [B, J, M, M, M], M >= 3.
         sigma: Standard deviation of the targets, in cells.
-        offset: Of the targets from the joints on all axes, in cells; what :func:`encode` makes has none.
+        offset: Offset of the targets from the joints along every axis, in cells; the targets of :func:`encode` have
+            none.
 
     Returns:
         coordinates float [B, J, 3] (x, y, z) in cells, and scores float [B, J] in [0, 1]: the highest value.

@@ -30,11 +30,11 @@ class JointRefinerConfig:
     """Size of a joint refiner.
 
     Attributes:
-        joints: Of the skeleton.
-        peaks: Of each heatmap that it is shown.
+        joints: Number of joints of the skeleton.
+        peaks: Number of peaks that the refiner sees of each heatmap.
         width: Channels of a token; a multiple of the heads.
-        layers: Of the transformer.
-        heads: Of its attention.
+        layers: Number of layers of the transformer.
+        heads: Number of heads of its attention.
 
     Raises:
         ValueError: A size is out of its range, or the width is no multiple of the heads.
@@ -125,7 +125,7 @@ class JointRefiner(nn.Module):
     """From the peaks of all heatmaps of a subject to its joints.
 
     Args:
-        config: Its size.
+        config: Size of the network.
     """
 
     def __init__(self, config: JointRefinerConfig) -> None:
@@ -166,8 +166,8 @@ def describe(peaks: Peaks, count: int, size: int) -> tuple[torch.Tensor, torch.T
     """Return what a refiner is shown of peaks.
 
     Args:
-        peaks: Of heatmaps of that size, at least as many as are shown.
-        count: Peaks shown, K.
+        peaks: Peaks of heatmaps of that size, at least as many as the refiner sees.
+        count: Number of peaks that the refiner sees of each heatmap, K.
         size: Cells of a heatmap along an axis, M.
 
     Returns:

@@ -19,7 +19,7 @@ class NetworkConfig:
     """Size of a V2V-PoseNet.
 
     Attributes:
-        joints: Heatmaps put out.
+        joints: Number of joints, and so of heatmaps.
         grid: Cells per axis of the occupancy grid; the heatmaps have half as many. A multiple of 8.
         width: Channels after the first convolution; the paper's network has 16.
         sigma: Standard deviation of the target Gaussian, in heatmap cells.

@@ -32,7 +32,7 @@ class Augmentation:
     """One draw of the training augmentation.
 
     Attributes:
-        scale: Per cent, published range 80 to 120.
+        scale: Scale in per cent, published range 80 to 120.
         angle: Radians about the optical axis, published range -40 to 40 degrees.
         translation: Cells (x, y, z) cut off at the low side of the larger grid, published range 0 to 8.
     """
@@ -56,7 +56,7 @@ class PaperGeometry:
     Attributes:
         grid: Cells per axis that the network sees.
         original: Cells per axis of the larger grid from which training crops.
-        sigma: Of the target Gaussian, in heatmap cells.
+        sigma: Standard deviation of the target Gaussian, in heatmap cells.
     """
 
     grid: int = 88

@@ -45,7 +45,7 @@ def find_peaks(heatmaps: torch.Tensor, sigma: float, count: int) -> Peaks:
     Args:
         heatmaps: float32 [B, J, M, M, M], M >= 3.
         sigma: Standard deviation, in cells, of the Gaussians that the network was trained on.
-        count: How many peaks of each heatmap, K.
+        count: Number of peaks of each heatmap, K.
     """
     on_cpu = heatmaps.device.type == "cpu" and heatmaps.dtype == torch.float32
     return _sparse(heatmaps, sigma, count) if on_cpu else dense_peaks(heatmaps, sigma, count)

@@ -26,15 +26,17 @@ class ReadOut:
     """Reads heatmaps, with the joint refiner of the weights or without.
 
     Args:
-        weights: Of the pose network that makes the heatmaps.
-        device: Where they are.
-        runtime, threads: What runs the refiner (:func:`~v2v_ros.model.runtime.make_refiner_runtime`).
-        name: One of :data:`NAMES`; ``auto``: with the refiner where the weights have one.
+        weights: Weights of the pose network that makes the heatmaps.
+        device: Device that the heatmaps lie on.
+        runtime, threads: Runtime of the refiner and its number of CPU threads
+            (:func:`~v2v_ros.model.runtime.make_refiner_runtime`).
+        name: One of :data:`NAMES`; ``auto``: ``refiner`` where the weights have one, else ``peaks``.
 
     Attributes:
-        name: Which one it is, ``refiner`` or ``peaks``.
-        knows_subjects: It tells subjects from other things; otherwise the mean of the joints' scores must do.
-        calibration: What its confidences and moments mean; None: they are reported as they are.
+        name: Name of the read-out, ``refiner`` or ``peaks``.
+        knows_subjects: Whether its probability of a subject tells subjects from other things; otherwise the mean of the
+            joints' scores is used.
+        calibration: Tables that calibrate its confidences and moments; None: they are reported as they are.
 
     Raises:
         ValueError: There is no such read-out, or the weights have no refiner.

@@ -61,9 +61,9 @@ def cube_occupancy(
 
     Args:
         depth: float32 [H, W] metres along z, NaN where invalid.
-        intrinsics: Of the image.
+        intrinsics: Intrinsics of the image.
         centers: float64 [K, 3] metres.
-        edge: Of the cubes, metres.
+        edge: Edge of the cubes, metres.
         grid: Cells per axis, N.
 
     Returns:
@@ -160,8 +160,8 @@ def scatter_occupancy(
         depth: float32 [H, W] metres along z, NaN where invalid.
         columns, rows: float64 [W] and [H], see :func:`rays`.
         centers: float64 [K, 3] metres; a cube around NaN is empty.
-        mirrored: bool [K]: the mirror image, from left to right, of what is in the cube.
-        edge: Of the cubes, metres.
+        mirrored: bool [K]: whether a grid is that of the mirror image, from left to right, of its cube's content.
+        edge: Edge of the cubes, metres.
         grid: Cells per axis, N.
 
     Returns:

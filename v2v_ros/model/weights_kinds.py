@@ -96,7 +96,7 @@ class Weights(CubeWeights):
     """A pose network's weights and what they are for.
 
     Attributes:
-        id: Short name, such as ``hand21_lite``.
+        id: Name, such as ``hand21_lite``.
         skeleton: Skeleton whose joints the heatmaps are of.
         config: Size of the network.
         cube_edge: Edge in metres of the cubes it was trained on.
@@ -175,7 +175,7 @@ class CenterWeights(CubeWeights):
     """A centre refiner's weights and what they are for.
 
     Attributes:
-        id: Short name, such as ``hand21_center``.
+        id: Name, such as ``hand21_center``.
         skeleton: Skeleton whose reference point is found.
         config: Size of the network.
         cube_edge: Edge in metres of the skeleton's cubes, the unit of the offsets; the refiner's own are wider.
@@ -208,7 +208,7 @@ class DetectorWeights(StoredWeights):
     """A detector's weights: for hands and bodies alike.
 
     Attributes:
-        id: Short name, such as ``detector``.
+        id: Name, such as ``detector``.
         config: Size of the network.
         state: State dictionary of a :class:`~v2v_ros.model.detector_network.DetectorNet`, float32.
         training: Record of how they came to be: data, budget, figures.

@@ -21,7 +21,7 @@ def make_filter(name: str, skeleton: Skeleton) -> JointFilter:
 
     Args:
         name: ``none``; ``kalman`` (:class:`KalmanFilter`); ``one_euro`` (:class:`OneEuroFilter`).
-        skeleton: Of the subject.
+        skeleton: Skeleton of the subject.
 
     Raises:
         ValueError: There is no such filter.

@@ -43,7 +43,7 @@ class KalmanFilter(StampedFilter):
     filter cannot average out: the share of the heatmap's variance that does not change from frame to frame.
 
     Args:
-        skeleton: Of the subject.
+        skeleton: Skeleton of the subject.
     """
 
     def __init__(self, skeleton: Skeleton) -> None:
@@ -146,7 +146,7 @@ class BoneLengths:
     """Robust running means of bone lengths, in which a frame counts by how well it shows the bone's two joints.
 
     Args:
-        skeleton: Whose bones; arrays of them have the order of ``skeleton.bones``.
+        skeleton: Skeleton that the bones belong to; arrays of bones have the order of ``skeleton.bones``.
     """
 
     def __init__(self, skeleton: Skeleton) -> None:

@@ -25,7 +25,7 @@ class OneEuroFilter(StampedFilter):
     Covariances are those measured, and grow while a joint is predicted.
 
     Args:
-        skeleton: Of the subject; hands and bodies have different constants.
+        skeleton: Skeleton of the subject; hands and bodies have different constants.
     """
 
     def __init__(self, skeleton: Skeleton) -> None:

@@ -19,10 +19,10 @@ class Observation:
         points: float32 [J, 3] metres; NaN where not estimated.
         scores: float32 [J] in [0, 1].
         covariances: float32 [J, 6] square metres: xx, xy, xz, yy, yz, zz; NaN where not estimated.
-        center: float64 [3] metres, of the cube that was looked into.
+        center: float64 [3] metres, centre of the cube that was looked into.
         score: Probability in [0, 1] that it is a subject.
-        side: As which hand the network saw it.
-        left: What this look says for a left hand (or, negative, for a right one), as a logit.
+        side: Hand as which the network saw it.
+        left: Evidence of this look for a left hand (or, negative, for a right one), as a logit.
     """
 
     points: np.ndarray
@@ -50,7 +50,7 @@ def choose_side(right: Observation, left: Observation, evidence: float) -> Obser
     left hand are.
 
     Args:
-        evidence: What is known from before, as a logit of a left hand.
+        evidence: Evidence from earlier frames, as a logit of a left hand.
     """
     logit = right.left + left.left or float(np.log((left.score + 1e-3) / (right.score + 1e-3)))
     chosen = left if evidence + logit > 0 else right
@@ -66,10 +66,10 @@ class CentroidMotion:
     """Where the middle of a subject will be: a Kalman filter of constant velocity, the same along every axis.
 
     Args:
-        position: float [3] metres.
-        stamp: Seconds.
+        position: float [3] metres, first measurement.
+        stamp: Time of that measurement, seconds.
         noise: Standard deviation of a measurement, metres.
-        acceleration: Standard deviation of what is not known about the motion, m/s^2.
+        acceleration: Standard deviation of unforeseen accelerations, m/s^2.
         fade: Seconds after which a subject that is not seen has lost most of its velocity.
     """
 
@@ -95,7 +95,7 @@ class CentroidMotion:
         """Take in a measured position float [3].
 
         Args:
-            crowded: Somebody else is in the same cube: the network may have drawn the skeleton towards them.
+            crowded: Whether somebody else is in the same cube: the network may have drawn the skeleton towards them.
         """
         elapsed = max(0.0, stamp - self.stamp)
         variances = self._spread(elapsed)
@@ -127,20 +127,20 @@ class Track:
     """A subject with an identity that holds from frame to frame.
 
     Args:
-        observation: The first one.
-        stamp: Its time, seconds.
-        edge: Of the cube, metres.
-        skeleton: Of the subject.
-        filter: Name of what smooths its joints, one of :data:`~v2v_ros.estimator.tracking.filters.NAMES`.
+        observation: First observation.
+        stamp: Time of that observation, seconds.
+        edge: Edge of the cube, metres.
+        skeleton: Skeleton of the subject.
+        filter: Name of the filter that smooths its joints, one of :data:`~v2v_ros.estimator.tracking.filters.NAMES`.
 
     Attributes:
-        id: Empty until the tracker reports the subject for the first time.
+        id: Identifier; empty until the tracker reports the subject for the first time.
         seen: Time of the last sighting, seconds.
         looked: Time of the last look at where it should be, seconds.
-        fresh: It was seen in this frame.
-        lost: It is not followed any more, only remembered.
-        sightings: Frames in which it was seen.
-        doubts: Searches in a row that found no subject where it is, but one elsewhere.
+        fresh: Whether the subject was seen in this frame.
+        lost: Whether it is not followed any more, only remembered.
+        sightings: Number of frames in which it was seen.
+        doubts: Number of searches in a row that found no subject where it is, but one elsewhere.
         size: Mean length of its bones over time, metres.
     """
 
@@ -186,7 +186,7 @@ class Track:
         """Take in what was seen at a time.
 
         Args:
-            crowded: Somebody else is in the same cube.
+            crowded: Whether somebody else is in the same cube.
         """
         self._motion.update(observation.centroid, stamp, crowded)
         self.observation = observation

@@ -30,13 +30,13 @@ class Tracker:
     and side, can be. Whoever is seen out of the range of distances is lost at once.
 
     Args:
-        skeleton: Of the subjects.
+        skeleton: Skeleton of the subjects.
         edge: Cube edge in metres.
-        settings: What to go by; how many subjects are followed, where, and for how long.
+        settings: Settings: how many subjects are followed, in which range, for how long, and with which filter.
 
     Attributes:
-        settings: What to go by; another filter is taken up by present and future tracks.
-        tracks: Those followed and those lost, in the order in which they were found.
+        settings: Settings in use; another filter is taken up by present and future tracks.
+        tracks: Tracks that are followed or lost, in the order in which they were found.
     """
 
     def __init__(self, skeleton: Skeleton, edge: float, settings: Settings) -> None:

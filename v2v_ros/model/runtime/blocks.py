@@ -18,7 +18,7 @@ class BlockFront(nn.Module):
     """Stands for ``Conv3d(1, C, 7, padding=3)``, ReLU and ``MaxPool3d(2)``.
 
     Args:
-        convolution: With a bias, batch normalisation folded in.
+        convolution: Convolution with a bias, batch normalisation folded in.
     """
 
     def __init__(self, convolution: nn.Conv3d) -> None:

@@ -24,8 +24,8 @@ class Runtime(Protocol):
     """Maps occupancy grids to heatmaps.
 
     Attributes:
-        description: For people: the library, its version and the precision.
-        device: Where heatmaps come out.
+        description: Library, its version and the precision, as a text for people.
+        device: Device that the heatmaps are returned on.
     """
 
     @property
@@ -48,7 +48,7 @@ def resolve(name: str, device: torch.device) -> str:
     """Return the library that runs networks on a device: ``torch``, ``openvino`` or ``onnxruntime``.
 
     Args:
-        name: As :func:`make_runtime` takes it.
+        name: Name of a runtime, see :func:`make_runtime`.
 
     Raises:
         ValueError: There is no such runtime, or it is not installed or not for the device.
@@ -74,8 +74,8 @@ def make_runtime(name: str, weights: Weights, device: torch.device, threads: int
     Args:
         name: One of :data:`NAMES`; ``auto``: OpenVINO on a CPU if it is installed, else PyTorch.
             ``onnxruntime:PROVIDER`` runs ONNX Runtime by that execution provider instead of its CPU one.
-        weights: Of the network.
-        device: Where to run.
+        weights: Weights of the network.
+        device: Device that the heatmaps are returned on.
         threads: CPU threads; 0: the library's choice. PyTorch's are those of the whole process.
 
     Raises:

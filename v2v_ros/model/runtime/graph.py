@@ -27,10 +27,10 @@ def onnx_model(
     """Return a network in evaluation mode as an ``onnx.ModelProto``.
 
     Args:
-        network: Left as it is; batch normalisations are folded.
-        batch: Samples of a call; None: any number.
-        more: Adds nodes that read ``heatmaps``; returns the names of their outputs, float32, with their shapes without
-            the batch.
+        network: Network to convert; it is not changed, batch normalisations are folded in the model.
+        batch: Number of samples of a call; None: any number.
+        more: Function that adds nodes that read ``heatmaps``, and returns the names of their outputs, float32, with
+            their shapes without the batch.
 
     Returns:
         Input ``grids`` uint8 [B, 1, N, N, N] of 0 and 1, output ``heatmaps`` float32 [B, J, N/2, N/2, N/2], (z, y, x).

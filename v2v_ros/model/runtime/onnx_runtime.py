@@ -14,8 +14,8 @@ class OnnxRuntime:
     """Runs a network with ONNX Runtime, in float32 on the CPU; other providers may choose.
 
     Args:
-        network: Left as it is.
-        device: Where heatmaps are to come out.
+        network: Network to run; it is not changed.
+        device: Device that the heatmaps are returned on.
         threads: CPU threads; 0: as many as ONNX Runtime sees fit.
         provider: Execution provider, with or without that word: ``CPU``, ``CUDA``, ``Tensorrt``, ``OpenVINO``, ...
 

@@ -16,7 +16,7 @@ class OpenVinoRuntime:
     """Runs a network with OpenVINO on the CPU, in bfloat16 where the processor multiplies it, else in float32.
 
     Args:
-        network: Left as it is.
+        network: Network to run; it is not changed.
         threads: CPU threads; 0: as many as OpenVINO sees fit.
 
     Raises:
@@ -54,7 +54,7 @@ def compile_model(model: Any, threads: int = 0, precision: str = "") -> Any:
 
     Args:
         threads: CPU threads; 0: as many as OpenVINO sees fit.
-        precision: To compute in, such as ``f32``; empty: what the processor multiplies best.
+        precision: Precision of the computation, such as ``f32``; empty: the one that the processor multiplies best.
     """
     options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
     if threads:

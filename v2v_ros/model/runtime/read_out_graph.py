@@ -43,9 +43,9 @@ def reading_model(refiner: JointRefinerWeights, size: int, batch: int | None = N
     """Return the way from peaks to a reading as an ``onnx.ModelProto``.
 
     Args:
-        refiner: Left as it is.
+        refiner: Joint refiner to convert; it is not changed.
         size: Cells of a heatmap along an axis.
-        batch: Subjects of a call; None: any number.
+        batch: Number of subjects of a call; None: any number.
 
     Returns:
         Inputs as :class:`~v2v_ros.model.peaks.Peaks` has them, outputs as

@@ -22,9 +22,10 @@ def make_refiner_runtime(
     """Return what maps the peaks of heatmaps to what the refiner says of them.
 
     Args:
-        name, device, threads: As :func:`~v2v_ros.model.runtime.make_runtime` takes them. Execution providers other than
-            the CPU's of ONNX Runtime leave so small a network to PyTorch.
-        weights: Of the refiner.
+        name, device, threads: Runtime, device and number of CPU threads, see
+            :func:`~v2v_ros.model.runtime.make_runtime`. Execution providers of ONNX Runtime other than the CPU's leave
+            so small a network to PyTorch.
+        weights: Weights of the refiner.
         size: Cells of a heatmap along an axis.
 
     Raises:

@@ -15,10 +15,10 @@ class TorchRuntime:
     Half the precision is used where the hardware multiplies it natively; heatmaps come out as float32.
 
     Args:
-        network: Left as it is; a folded copy runs.
-        device: Where to run.
-        threads: CPU threads, of the whole process; 0: as PyTorch is set.
-        dtype: To compute in; None: the best for the device.
+        network: Network to run; it is not changed, a folded copy runs.
+        device: Device that the network runs on.
+        threads: Number of CPU threads of the whole process; 0: as PyTorch is set.
+        dtype: Precision of the computation; None: the best for the device.
     """
 
     def __init__(
