@@ -35,11 +35,12 @@ def measure(
 
     Args:
         names: Names or paths of weights, all of the set's skeleton.
-        test_set: A set of crops.
-        device, runtime, threads: What runs the networks, as :class:`~v2v_ros.estimator.PoseEstimator` takes them.
-        samples: Of the set only so many, the first ones.
-        rounds: Turns in which each is timed.
-        tick: Called after every part of the set.
+        test_set: Set of crops.
+        device, runtime, threads: Device, runtime and CPU threads of the networks, as for
+            :class:`~v2v_ros.estimator.PoseEstimator`.
+        samples: Number of crops of the set, its first ones; None: all.
+        rounds: Number of turns in which each network is timed.
+        tick: Callback after every part of the set.
 
     Returns:
         ``networks``, rows with ``mean_mm``, ``p50`` (ms a grid), size, and whether no other network is both nearer and

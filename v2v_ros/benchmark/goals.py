@@ -15,13 +15,13 @@ class Goal:
 
     Attributes:
         device: ``cpu`` or ``cuda``.
-        name: For people.
-        bound: What is asked.
-        unit: Of the bound.
-        at_least: The bound is a floor, not a ceiling.
-        read: The measured value from the figures of a run; None when the run did not measure it.
-        how: The options that measure it.
-        part: Of the figures, from which it is read.
+        name: Name for people.
+        bound: Value to reach: a ceiling, or with ``at_least`` a floor.
+        unit: Unit of the bound.
+        at_least: Whether the bound is a floor, not a ceiling.
+        read: Function that reads the measured value from the figures of a run; None when the run did not measure it.
+        how: Options that measure it.
+        part: Part of the figures that it is read from.
     """
 
     device: str

@@ -34,9 +34,10 @@ class Choice:
     """A network to time.
 
     Attributes:
-        name: As the user called it.
-        weights: What runs.
-        random: The weights are random numbers, since none of this size are shipped; the time does not depend on them.
+        name: Name that the user gave.
+        weights: Weights of the network.
+        random: Whether the weights are random numbers, since none of this size are shipped; the time does not depend on
+            them.
     """
 
     name: str
@@ -57,7 +58,7 @@ def choose(name: str, skeleton: str) -> Choice:
     Args:
         name: ``lite`` or ``full`` for the shipped one of that size, or name or path of weights. Where no full one is
             shipped, the paper's network gets random weights.
-        skeleton: For ``lite`` and ``full``.
+        skeleton: Name of the skeleton of ``lite`` and ``full``.
 
     Raises:
         WeightsError: There are no such weights.
@@ -159,11 +160,11 @@ def time_networks(
     """Time every combination; those of one network and batch turn by turn.
 
     Args:
-        runtimes: Names; :data:`EAGER` is always timed as well.
-        ceilings: Of the device, see :func:`~v2v_ros.benchmark.machine.ceilings`.
-        rounds: Turns of each that count.
-        threads: Of the CPU; 0: as many as the runtime takes.
-        tick: Called after every network and batch.
+        runtimes: Names of runtimes; :data:`EAGER` is always timed as well.
+        ceilings: Ceilings of the device, see :func:`~v2v_ros.benchmark.machine.ceilings`.
+        rounds: Number of turns of each that count.
+        threads: Number of CPU threads; 0: as many as the runtime takes.
+        tick: Callback after every network and batch.
 
     Returns:
         Rows, and what was left out and why. A row has the percentiles of a whole batch in milliseconds; ``gflops``

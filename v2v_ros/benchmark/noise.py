@@ -25,8 +25,8 @@ class Load:
     """What other processes use of the cores that this process may use.
 
     Args:
-        stat: The system's counters, in the format of proc(5).
-        own: Seconds of CPU time that are not others'.
+        stat: File of the system's counters, in the format of proc(5).
+        own: Function that returns the CPU time of this process, seconds.
     """
 
     def __init__(self, stat: Path = Path("/proc/stat"), own: Callable[[], float] = time.process_time) -> None:
@@ -51,11 +51,12 @@ class Timing:
     """Of one thing that was timed again and again, after warm-up.
 
     Attributes:
-        p50, p90, p99: Milliseconds.
-        samples: How many count.
-        dropped: How many do not, because others used more than :data:`OTHERS_LIMIT` cores meanwhile.
+        p50, p90, p99: Percentiles, milliseconds.
+        samples: Number of samples that count.
+        dropped: Number of samples that do not count, because other processes used more than :data:`OTHERS_LIMIT` cores
+            meanwhile.
         others: Cores that other processes used, median of all samples; None where the system does not tell.
-        noisy: Too few samples were left, or they lie far apart; then all of them count.
+        noisy: Whether too few samples were left, or they lie far apart; then all of them count.
     """
 
     p50: float
@@ -151,12 +152,12 @@ def take_turns(
     finds the caches full of what the others left there.
 
     Args:
-        calls: What to time, by name.
-        rounds: Turns of each.
-        warm_up: Turns before, which do not count.
-        seconds: After as long no further round begins, once there were five.
-        wait: Called after each run, within its time: for work that is only queued.
-        tick: Called after every round, also those that do not count.
+        calls: Functions to time, by name.
+        rounds: Number of turns of each.
+        warm_up: Number of turns before, which do not count.
+        seconds: Time after which no further round begins, once there were five.
+        wait: Function called after each run, within its time: for work that is only queued.
+        tick: Callback after every round, also those that do not count.
     """
     repeats = dict.fromkeys(calls, 1)
     recorder = Recorder()

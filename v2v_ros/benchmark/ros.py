@@ -59,7 +59,7 @@ def time_nodes(
     """Measure the pose node from outside.
 
     Args:
-        weights: Name or path.
+        weights: Name or path of weights.
         rate: Frames a second of the camera, 640x480.
         seconds: Time that is measured.
         kind: ``hand`` or ``body``; what is rendered.

@@ -19,8 +19,8 @@ class Scene:
 
     Attributes:
         images: 640x480 pixels ``16UC1``, little endian, as a camera sends them.
-        depths: The same as float32 [480, 640] metres, NaN where invalid.
-        centers: float64 [3] metres: the middle of the subject.
+        depths: float32 [480, 640] metres, NaN where invalid: the same images.
+        centers: float64 [3] metres, middle of the subject in each image.
     """
 
     images: list[bytes]

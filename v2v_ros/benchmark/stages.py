@@ -38,13 +38,13 @@ def time_stages(
     """Time the estimator following the subject, and searching for it.
 
     Args:
-        frames: Timed frames of each kind, after a tenth as many to warm up.
-        tick: Called after every frame.
+        frames: Number of timed frames of each kind, after a tenth as many to warm up.
+        tick: Callback after every frame.
 
     Returns:
-        For ``tracking`` and ``searching`` the stages' ``p50``, ``p90`` and ``p99`` in milliseconds; ``noise``: what
-        others did meanwhile; ``cpu``: milliseconds of CPU time of a frame, and the cores that this keeps busy at 30 Hz;
-        ``camera_share``: the p50 of a tracked frame over the time between two frames at 30 Hz.
+        ``tracking`` and ``searching``: ``p50``, ``p90`` and ``p99`` of the stages in milliseconds; ``noise``: load by
+        other processes meanwhile; ``cpu``: milliseconds of CPU time of a frame, and the cores that this keeps busy at
+        30 Hz; ``camera_share``: the p50 of a tracked frame over the time between two frames at 30 Hz.
     """
     figures: dict[str, Any] = {"noise": {}, "cpu": {}}
     for kind in KINDS:

@@ -23,7 +23,7 @@ def time_start(weights: str | Path, scene: Scene, *, device: str, runtime: str, 
     """Start a process that estimates, and ask it.
 
     Args:
-        weights, device, runtime, threads: As for :class:`~v2v_ros.estimator.PoseEstimator`.
+        weights, device, runtime, threads: Arguments of :class:`~v2v_ros.estimator.PoseEstimator`.
 
     Returns:
         ``seconds``: from the start of the process to its first skeleton, None when it found none; ``peak_mb``: resident

@@ -37,8 +37,8 @@ def time_subjects(
 
     Args:
         counts: Numbers of subjects.
-        rounds: Turns of each that count; a tenth as many come before.
-        tick: Called after every round.
+        rounds: Number of turns of each that count; a tenth as many come before.
+        tick: Callback after every round.
 
     Returns:
         Rows: ``subjects``, ``ms``: the percentiles of every stage, ``rate_hz`` by the median, ``of_one``:

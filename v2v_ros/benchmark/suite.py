@@ -38,18 +38,18 @@ class Plan:
     """What to measure.
 
     Attributes:
-        weights: Name or path; what the estimator runs.
-        device: Of the estimator: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        runtime: Of the estimator.
-        threads: Of the CPU; 0: as PyTorch has been told.
-        frames: Timed frames of each kind.
-        networks: Names as :func:`~v2v_ros.benchmark.networks.choose` takes them.
-        runtimes: To compare with the eager baseline on every network.
-        batches: Grids in one call.
-        devices: Where networks are compared; the estimator's is always one of them.
+        weights: Name or path of the estimator's weights.
+        device: Device of the estimator: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        runtime: Runtime of the estimator.
+        threads: Number of CPU threads; 0: as many as PyTorch is set to.
+        frames: Number of timed frames of each kind.
+        networks: Names of the networks to compare, see :func:`~v2v_ros.benchmark.networks.choose`.
+        runtimes: Names of the runtimes to compare with the eager baseline on every network.
+        batches: Numbers of grids in one call.
+        devices: Devices on which networks are compared; the estimator's is always one of them.
         subjects: Numbers of subjects in one frame.
-        ros_rates: Frames a second at which the nodes are measured over DDS; empty: they are not.
-        ros_seconds: How long at each.
+        ros_rates: Frame rates, Hz, at which the nodes are measured over DDS; empty: they are not.
+        ros_seconds: Time for which each rate is measured.
     """
 
     weights: str | Path
@@ -88,7 +88,7 @@ def everything(weights: str | Path) -> dict[str, Any]:
     """Arguments of a :class:`Plan` that compares all that this machine and this package have.
 
     Args:
-        weights: Those whose skeleton and network are taken.
+        weights: Name or path of the weights whose skeleton and network are taken.
     """
     cuda = torch.cuda.is_available()
     return {
@@ -115,10 +115,10 @@ def run_benchmark(plan: Plan, tick: Callable[[], object] = lambda: None) -> dict
     """Measure.
 
     Args:
-        tick: Called again and again, about ``plan.steps`` times.
+        tick: Callback, called about ``plan.steps`` times.
 
     Returns:
-        What docs/performance.md describes: JSON has the same names.
+        Figures as docs/performance.md describes them; JSON has the same names.
 
     Raises:
         WeightsError: There are no such weights.

@@ -21,7 +21,7 @@ class CommandError(Exception):
     """A command cannot be carried out; the message is all that the user needs to see.
 
     Attributes:
-        figures: What ``--json`` writes all the same; None for nothing.
+        figures: Figures that ``--json`` writes all the same; None for nothing.
     """
 
     def __init__(self, message: str, figures: dict[str, Any] | None = None) -> None:
@@ -41,11 +41,11 @@ def command(
 
     Args:
         commands: The parser's list of commands.
-        name: What the user types.
-        run: Carries it out; returns the figures that ``--json`` writes.
-        text: What it does, a sentence.
-        example: One call of it, or more.
-        details: What its own help says beside the sentence.
+        name: Name of the command.
+        run: Function that carries it out, and returns the figures that ``--json`` writes.
+        text: Sentence that says what it does.
+        example: One example of a call, or more.
+        details: Text that its own help shows below that sentence.
     """
     sub = commands.add_parser(
         name,
@@ -68,10 +68,10 @@ def command_group(
 
     Args:
         commands: The parser's list of commands.
-        name: What the user types.
-        modules: Of its commands, each with a function ``add``.
-        text: What it is for, a sentence.
-        example: One call of it, or more.
+        name: Name of the command.
+        modules: Modules of its commands, each with a function ``add``.
+        text: Sentence that says what it is for.
+        example: One example of a call, or more.
     """
     form = argparse.RawDescriptionHelpFormatter
     sub = commands.add_parser(name, help=text, description=text, epilog=f"example:\n  {example}", formatter_class=form)
@@ -96,9 +96,9 @@ def network_options(
 
     Args:
         sub: The command's parser.
-        several: Weights are a list.
-        required: Weights must be named.
-        read_out: Add ``--read-out``.
+        several: Whether weights are a list.
+        required: Whether weights must be named.
+        read_out: Whether to add ``--read-out``.
     """
     text = "name of shipped weights or path of a file" + ("" if required else " (default: see 'v2v info')")
     sub.add_argument("--weights", nargs="+" if several else None, required=required, metavar="WEIGHTS", help=text)

@@ -9,9 +9,9 @@ class Progress:
     """A bar on the terminal; none when quiet, when the output is no terminal, or when tqdm is not installed.
 
     Args:
-        total: What the bar counts to.
-        unit: Of what it counts.
-        quiet: Show nothing.
+        total: Number that the bar counts to.
+        unit: Unit of that number.
+        quiet: Whether to show nothing.
     """
 
     def __init__(self, total: float, unit: str, *, quiet: bool = False) -> None:

@@ -39,7 +39,7 @@ class OverlayNode(Node):
     """Subscribes to images and skeletons while there are subscribers to ``~/image``.
 
     Args:
-        options: For :class:`rclpy.node.Node`.
+        options: Arguments of :class:`rclpy.node.Node`.
     """
 
     def __init__(self, **options: Any) -> None:

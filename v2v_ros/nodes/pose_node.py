@@ -47,9 +47,9 @@ class PoseNode(LifecycleNode):
     A thread takes the messages and only keeps the newest; another one processes it.
 
     Args:
-        make_estimator: Makes the estimator when the node is configured, and again when it fails; with ``device`` when
-            that is not to be the parameter's.
-        options: For :class:`rclpy.node.Node`.
+        make_estimator: Function that makes the estimator when the node is configured, and again when it fails; it gets
+            ``device`` when that is not to be the parameter's.
+        options: Arguments of :class:`rclpy.node.Node`.
     """
 
     def __init__(self, *, make_estimator: Callable[..., PoseEstimator] = load_estimator, **options: Any) -> None:

@@ -67,7 +67,7 @@ class SyntheticCameraNode(Node):
     """Renders in a thread; while nobody subscribes it does nothing.
 
     Args:
-        options: For :class:`rclpy.node.Node`.
+        options: Arguments of :class:`rclpy.node.Node`.
     """
 
     def __init__(self, **options: Any) -> None:

@@ -32,7 +32,7 @@ class View(NamedTuple):
         name: Name of the frame.
         depth: float16 [h, w] metres, a thinned out image, NaN where invalid.
         intrinsics: Camera of the thinned out image.
-        estimate: What was found in the whole image.
+        estimate: Subjects found in the whole image.
         truth: float32 [J, 3] metres, or None.
         milliseconds: Time that the estimate took.
     """
@@ -87,12 +87,12 @@ class Scene:
     """Draws views into the scene of a viser server.
 
     Args:
-        server: ``viser.ViserServer``.
+        server: Server, a ``viser.ViserServer``.
         skeleton: Skeleton of the estimates.
         edge: Cube edge in metres.
 
     Attributes:
-        shown: Which of ``points``, ``skeletons``, ``cubes`` and ``truth`` are drawn.
+        shown: Names of the parts that are drawn, out of ``points``, ``skeletons``, ``cubes`` and ``truth``.
     """
 
     def __init__(self, server: Any, skeleton: Skeleton, edge: float) -> None:

@@ -24,7 +24,7 @@ class Shot(NamedTuple):
 
     Attributes:
         name: Name of the frame, for people.
-        stamp: Seconds.
+        stamp: Time of the image, seconds.
         depth: float32 [H, W] metres, NaN where invalid.
         intrinsics: Camera of the image.
         truth: float32 [J, 3] metres, the true joints; None where they are not known.

@@ -24,7 +24,7 @@ class Viewer:
     """Serves a page that shows depth and skeletons.
 
     Args:
-        estimator: Makes the skeletons.
+        estimator: Estimator that makes the skeletons.
         host, port: Address to serve at; port 0 takes a free one.
         rate: Frames a second at which recordings are played at most.
 
@@ -80,11 +80,11 @@ class Viewer:
         """Show frames until they end, then go on showing what there was until :meth:`stop` or an interrupt.
 
         Args:
-            shots: The frames.
+            shots: Frames to show.
             frames: Number after which to return; None: never.
 
         Returns:
-            How many were shown.
+            Number of frames shown.
         """
         shown = 0
         for shot in itertools.islice(shots, frames):

@@ -21,9 +21,9 @@ class Child:
     """A node of this package in a process of its own.
 
     Args:
-        module: In ``v2v_ros.nodes``.
-        arguments: What comes after ``--ros-args``.
-        folder: For its log; also its working folder, so that no source tree hides the installed package.
+        module: Name of the node's module in ``v2v_ros.nodes``.
+        arguments: Arguments that follow ``--ros-args``.
+        folder: Folder of its log; also its working folder, so that no source tree hides the installed package.
     """
 
     def __init__(self, module: str, arguments: Sequence[str], folder: Path) -> None:
@@ -107,7 +107,7 @@ def private_network(folder: Path) -> Iterator[None]:
     A domain or a Fast DDS profile that the user has set stays as it is.
 
     Args:
-        folder: For a file that must stay while the network is used.
+        folder: Folder for the profile of Fast DDS; it must stay while the network is used.
     """
     # Up to 101 a domain's ports are below those that the system gives to anybody.
     wanted = {"ROS_DOMAIN_ID": str(50 + os.getpid() % 50)}

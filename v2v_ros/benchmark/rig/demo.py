@@ -38,12 +38,12 @@ class DemoResult:
     """What was measured, from outside the nodes.
 
     Attributes:
-        frames: Depth images that skeletons came back for.
+        frames: Number of depth images that skeletons came back for.
         detected_share: Share of them with a skeleton.
         mean_error_mm: Mean distance of the joints from the truth; NaN when nothing was detected.
         rate_hz: Skeleton messages per second.
         camera_hz: Images per second that the camera published.
-        latency_ms: From the image's stamp to the arrival of its skeletons: ``p50`` and ``p99``.
+        latency_ms: Percentiles ``p50`` and ``p99`` of the time from an image's stamp to the arrival of its skeletons.
         stages_ms: Median time of each stage inside the node.
     """
 
@@ -79,12 +79,12 @@ def run_demo(
 
     Args:
         seconds: Time that is measured, after the start and a warm-up.
-        weights: Name or path; empty: the shipped ones.
-        device, runtime, threads: As the parameters of the pose node.
-        rate, width, height: Of the camera.
+        weights: Name or path of weights; empty: the shipped ones.
+        device, runtime, threads: Parameters of the pose node.
+        rate, width, height: Frames per second, and width and height of the images in pixels, of the camera.
         kind: ``hand`` or ``body``.
-        picture: Where to put a PNG of three frames.
-        on_progress: Gets the seconds that have been measured, again and again.
+        picture: Path of a PNG of three frames to write; None: none.
+        on_progress: Callback that gets the seconds that have been measured, again and again.
 
     Raises:
         DemoError: A node could not start or ended, or nothing came back in time.

@@ -33,8 +33,8 @@ class Frame:
     Attributes:
         stamp: Seconds and nanoseconds.
         latency: Seconds from the stamp to the arrival of the skeletons.
-        truth: float32 [J, 3] metres.
-        joints: The same as estimated, NaN where not estimated; None when nothing was detected.
+        truth: float32 [J, 3] metres, the true joints.
+        joints: float32 [J, 3] metres, the estimated joints, NaN where not estimated; None when nothing was detected.
         depth: float32 [H, W] metres; None when it was not asked for.
     """
 
@@ -56,13 +56,13 @@ class Observer:
     """A node in this process with a context of its own.
 
     Args:
-        namespace: Of the camera and the pose node.
-        with_images: Subscribe to the depth images too.
+        namespace: Namespace of the camera and the pose node.
+        with_images: Whether to subscribe to the depth images too.
 
     Attributes:
-        frames, stats: What has come since :meth:`begin`.
-        images: How many images the camera has published since then.
-        failure: Why the pose node cannot start; empty while it can.
+        frames, stats: Frames and messages ``stats`` received since :meth:`begin`.
+        images: Number of images that the camera has published since then.
+        failure: Reason why the pose node cannot start; empty while it can.
     """
 
     def __init__(self, namespace: str, with_images: bool) -> None:
@@ -147,8 +147,8 @@ def wait(
     """Let an observer see what comes for a time, or until something holds.
 
     Args:
-        check: Called again and again; it raises when waiting on is in vain.
-        on_progress: Gets the seconds that have passed, again and again.
+        check: Function called again and again, which raises when there is nothing left to wait for.
+        on_progress: Callback that gets the seconds that have passed, again and again.
 
     Returns:
         Seconds that have passed.

@@ -50,9 +50,9 @@ class Events:
     """The events, each a generator.
 
     Args:
-        node: Spun by the caller, in the pose node's namespace.
-        stop_camera, start_camera: End the camera's process and start another one.
-        camera: What it publishes.
+        node: Node in the pose node's namespace, which the caller spins.
+        stop_camera, start_camera: Functions that end the camera's process and start another one.
+        camera: Intrinsics of the camera's images.
     """
 
     def __init__(

@@ -155,13 +155,13 @@ def soak(
         minutes: Length, warm-up included. Ctrl-C ends it earlier, with a verdict on what there is.
         output: JSON file that gets all figures so far every minute, so that a killed run keeps them.
         warm_up: Minutes at the beginning that do not count; None: 10, or a third of a run of less than 30.
-        sample_seconds: Between samples.
-        event_seconds: From one event's end to the next one's beginning.
-        with_events: Let things happen.
+        sample_seconds: Time between samples.
+        event_seconds: Time from one event's end to the next one's beginning.
+        with_events: Whether events disturb the node: subscribers, an empty room, a new camera and others.
         weights, device, runtime, threads: Parameters of the pose node.
-        rate: Of the camera, Hz.
-        pose_parameters: Further parameters of the pose node.
-        on_progress: Gets the seconds that have passed, again and again.
+        rate: Frame rate of the camera, Hz.
+        pose_parameters: Parameters of the pose node beyond those above, by name.
+        on_progress: Callback that gets the seconds that have passed, again and again.
 
     Returns:
         ``samples``, each with ``at`` and length in ``seconds``, the ``event`` that went on (or empty), what the node

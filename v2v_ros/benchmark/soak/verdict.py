@@ -34,7 +34,7 @@ def judge(samples: Sequence[Sample], warm_up: float) -> dict[str, Any]:
     """Growth and verdict of everything that must be flat.
 
     Args:
-        samples: Of :func:`v2v_ros.benchmark.soak.run.soak`. Those of times at which something happened are left out.
+        samples: Samples of :func:`v2v_ros.benchmark.soak.run.soak`; those during an event are left out.
         warm_up: Seconds at the beginning that do not count.
 
     Returns:
@@ -80,8 +80,8 @@ def _row(
     """Return one quantity.
 
     Args:
-        total: By which the median of the last quarter may exceed that of the first.
-        hourly: Bar of the slope.
+        total: Amount by which the median of the last quarter may exceed that of the first.
+        hourly: Slope per hour up to which the quantity counts as flat.
         long: Whether the samples are enough to call it flat.
     """
     points = [(one["at"], value) for one in samples if (value := read(one)) is not None]

@@ -18,13 +18,13 @@ class Compute:
     """The estimator's place, and the machine's abilities.
 
     Attributes:
-        device, runtime, weights: What the estimator says of itself.
-        asked_device: The parameter ``device``.
-        gpu: There is an NVIDIA GPU, whether PyTorch can use it or not.
-        cuda: PyTorch can use it.
+        device, runtime, weights: Names of the estimator's device, runtime and weights; empty without an estimator.
+        asked_device: Value of the parameter ``device``.
+        gpu: Whether there is an NVIDIA GPU, be it usable by PyTorch or not.
+        cuda: Whether PyTorch can use it.
         torch, torch_cuda: Version of PyTorch, and of the CUDA that it was built for; empty for none.
-        vectors: What PyTorch says of the CPU, such as ``AVX512``.
-        openvino: OpenVINO is installed.
+        vectors: Vector instructions of the CPU, as PyTorch names them, such as ``AVX512``.
+        openvino: Whether OpenVINO is installed.
     """
 
     device: str = ""
@@ -43,7 +43,7 @@ def survey(about: Mapping[str, str], asked_device: str) -> Compute:
     """Compare what computes with what this machine has; at once but for the first time.
 
     Args:
-        about: Of the estimator, with ``device``, ``runtime`` and ``weights``; empty when there is none.
+        about: Description of the estimator with ``device``, ``runtime`` and ``weights``; empty when there is none.
     """
     gpu, cuda, vectors, openvino = _machine()
     return Compute(

@@ -22,7 +22,7 @@ class DepthSummary:
         valid: Share of the pixels that have a depth, in [0, 1].
         in_range: Share of all pixels that are within the range.
         nearest: Distance that one in a hundred valid pixels falls below.
-        median: Of the valid pixels.
+        median: Median distance of the valid pixels.
     """
 
     min_depth: float = math.nan

@@ -48,24 +48,24 @@ class NodeState:
     Attributes:
         node: Name of the node with its namespace.
         lifecycle: Label of the lifecycle state, such as ``active``.
-        failure: Why the node could not be configured; empty when it could.
-        enabled: Not paused by ``~/enable``.
-        wanted: Somebody uses an output.
-        clock_missing: Simulated time is used, but none has come.
-        sim_time: Simulated time is used.
-        image_topic, info_topic: Resolved names.
+        failure: Reason why the node could not be configured; empty when it could.
+        enabled: Whether processing is on, not paused by ``~/enable``.
+        wanted: Whether anybody subscribes to an output.
+        clock_missing: Whether simulated time is used, but no message of it has come.
+        sim_time: Whether simulated time is used.
+        image_topic, info_topic: Names of the topics after remapping.
         image_name: Name of the image topic before remapping.
-        image_publishers, info_publishers: How many publishers there are.
-        image_input, info_input: The node's subscriptions.
-        graph: What is published; needed only when :func:`must_look`.
+        image_publishers, info_publishers: Numbers of publishers.
+        image_input, info_input: QoS of the node's subscriptions.
+        graph: Publishers and topics that the middleware has discovered; needed only when :func:`must_look`.
         middleware: Identifier of the RMW implementation.
-        remedy: What to set in the environment for large messages.
+        remedy: Advice on the environment variables to set for large messages.
         patience: Seconds without messages that are normal.
         busy: Seconds that the image at hand has taken so far.
-        untaken: What to say about QoS overrides without effect; empty where there are none.
-        lost_device: Why the network runs on the CPU instead of the device asked for; empty where it does not.
-        dropped, failed: Images overtaken by newer ones; images that could not be processed.
-        compute: What computes, and what could.
+        untaken: Message about QoS overrides without effect; empty where there are none.
+        lost_device: Reason why the network runs on the CPU instead of the device asked for; empty where it does not.
+        dropped, failed: Number of images overtaken by newer ones, and of images that could not be processed.
+        compute: Device, runtime and weights in use, and the abilities of the machine.
         info: Skeleton, weights, network, runtime and device, in words.
     """
 

@@ -25,9 +25,9 @@ class End:
     """A publisher, or a subscription of this node.
 
     Attributes:
-        type: Such as ``sensor_msgs/msg/Image``.
-        reliability, durability: As in parameters ``qos_overrides``: ``best_effort`` or ``reliable``, ``volatile`` or
-            ``transient_local``.
+        type: Message type, such as ``sensor_msgs/msg/Image``.
+        reliability, durability: Policies as in the parameters ``qos_overrides``: ``best_effort`` or ``reliable``,
+            ``volatile`` or ``transient_local``.
         node: Name with namespace.
     """
 
@@ -60,7 +60,7 @@ class Proposal:
     """A topic that may have been meant.
 
     Attributes:
-        topic: Its name.
+        topic: Name of the topic.
         transport: Value of ``depth_transport`` with which the node reads it; empty for camera_info.
     """
 
@@ -77,7 +77,7 @@ def look(node: Node, image_topic: str, info_topic: str) -> Graph:
     """Ask the middleware for what it has discovered, which waits for nobody.
 
     Args:
-        image_topic, info_topic: Resolved names.
+        image_topic, info_topic: Names of the topics after remapping.
     """
     kinds = (IMAGE, COMPRESSED, INFO)
     found = {
@@ -123,8 +123,8 @@ def image_proposals(wanted: str, kind: str, topics: Mapping[str, str]) -> list[P
 
     Args:
         wanted: Name of the topic that the node reads.
-        kind: Its type, :data:`IMAGE` or :data:`COMPRESSED`.
-        topics: As in :class:`Graph`.
+        kind: Type of that topic, :data:`IMAGE` or :data:`COMPRESSED`.
+        topics: Types by name of topic, as in :class:`Graph`.
     """
     own, other = ("raw", "compressedDepth") if kind == IMAGE else ("compressedDepth", "raw")
     proposals = [Proposal(name, "raw") for name, type_ in topics.items() if type_ == IMAGE]

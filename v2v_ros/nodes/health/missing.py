@@ -11,9 +11,9 @@ def explain_images(graph: Graph, topic: str, name: str, own: End) -> str:
     """Return the cause that the graph shows, with its remedy; empty when it shows none.
 
     Args:
-        topic: Resolved name of the image topic.
-        name: Before remapping.
-        own: The node's subscription.
+        topic: Name of the image topic after remapping.
+        name: Name of that topic before remapping.
+        own: Subscription of the node.
     """
     if not graph.images:
         return f"nobody publishes it; {_meant(graph, topic, name, own)}"

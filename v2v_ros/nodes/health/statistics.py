@@ -27,35 +27,37 @@ class Figures:
 
     Attributes:
         since: Time since the beginning.
-        images, infos: Depth images and camera_info messages received.
-        processed: Images whose skeletons were published.
-        stale: Images not processed because they were older than ``max_age`` or came out of order.
-        duplicates: Images not processed because the one before had the same stamp.
-        image_rate, info_rate, output_rate: Over the last seconds.
+        images, infos: Number of depth images and of camera_info messages received.
+        processed: Number of images whose skeletons were published.
+        stale: Number of images not processed because they were older than ``max_age`` or came out of order.
+        duplicates: Number of images not processed because the one before had the same stamp.
+        image_rate, info_rate, output_rate: Rates over the last seconds.
         image_period: Median time between the last images; 0 before the second.
         image_silence, info_silence: Time since the last message, or since the beginning.
         image_bytes: Size of the last image's data; 0 before the first.
         transport: p50, p90 and p99 of the ages of the images when they arrived, processed or not.
         age: Median age of the images when their processing began.
         stale_age: Age of the last image that was too old; NaN when the last one was not.
-        standstill: For how long images have come with the same stamp; 0 when the last one had a new stamp.
-        behind: For how long fewer images have been processed than came (duplicates and images too old aside).
+        standstill: Time for which images have come with the same stamp; 0 when the last one had a new stamp.
+        behind: Time for which fewer images have been processed than came (duplicates and images too old aside).
         seconds: Median time of each stage.
         load: Share of the last seconds in which an image was being processed.
-        subjects: In the last processed image.
-        depth: What the last image that was summarized shows; NaN when that was long ago.
-        nothing_in_range: For how long hardly any pixel has been in range, and nobody found; 0 when the last image that
-            was summarized had more.
+        subjects: Number of subjects in the last processed image.
+        depth: Summary of the depths in the last image that was summarized; NaN when that was long ago.
+        nothing_in_range: Time for which hardly any pixel has been in range, and nobody found; 0 when the last image
+            that was summarized had more.
         best_detection: Highest score of a place where the last search, within the last seconds, saw a subject.
-        error: Why the last image that failed did so.
-        error_since: Time since then; infinite when none failed.
-        failing: The last image whose turn came failed.
-        frames: The frame_id that the images had, and the one to which it last changed.
-        frame_since: Time since then; infinite when it never changed.
-        info_frame, image_frame: Of the camera_info and of the image processed last, where they differ.
-        distortion: What is done about the distortion of the lens; empty where there is none.
-        doubt: What is to be said against the unit of the depths, or their byte order; empty when nothing is.
-        losing: The stamps prove that images are lost on the way.
+        error: Reason why the last image that failed did so.
+        error_since: Time since that failure; infinite when none failed.
+        failing: Whether the last image whose turn came failed.
+        frames: Pair of frame_ids: the one that images had before the last change, and the one since; empty before a
+            change.
+        frame_since: Time since that change; infinite when there was none.
+        info_frame, image_frame: Frames of the camera_info and of the image processed last, where they differ.
+        distortion: Message about the distortion of the lens, see :class:`~v2v_ros.geometry.distortion.Rectifier`; empty
+            where there is none.
+        doubt: Doubt about the unit of the depths or their byte order; empty when there is none.
+        losing: Whether the stamps prove that images are lost on the way.
     """
 
     since: float = 0.0

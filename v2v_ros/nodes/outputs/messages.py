@@ -108,7 +108,7 @@ def markers(
 
     Args:
         gone: Ids of skeletons that were shown before; their markers are deleted.
-        lifetime: Of the markers, from :class:`Lifetime`; None: that of a camera that is not slow.
+        lifetime: Lifetime of the markers, from :class:`Lifetime`; None: that of a camera that is not slow.
     """
     lifetime = lifetime or Lifetime().after(header)
     colors = bone_colors(skeleton)

@@ -36,9 +36,9 @@ class Frame:
     """One processed image.
 
     Attributes:
-        header: Of the depth image.
+        header: Header of the depth image.
         depth: float32 [H, W] metres, NaN where invalid.
-        began: ``time.perf_counter()`` when the processing began.
+        began: Time at the beginning of the processing, by ``time.perf_counter()``, seconds.
     """
 
     header: Header

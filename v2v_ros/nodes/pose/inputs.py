@@ -65,7 +65,7 @@ def rectified(
     (:mod:`v2v_ros.geometry.distortion`).
 
     Args:
-        topic: Of the camera_info.
+        topic: Name of the topic of the camera_info.
 
     Raises:
         FrameError: The camera_info is not usable, or is for an image of another size.
@@ -136,7 +136,7 @@ class Pairs:
     """Brings two messages of the same stamp together, whichever comes first.
 
     Args:
-        kept: How many may wait on each side; the oldest go first.
+        kept: Number of messages that may wait on each side; the oldest are dropped first.
     """
 
     def __init__(self, kept: int) -> None:

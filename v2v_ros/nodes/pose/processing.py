@@ -48,8 +48,8 @@ class Processing:
     """Decides whether an image is processed, and does it.
 
     Attributes:
-        infos: Filled by the camera_info callback.
-        hint: The last message on ``center``.
+        infos: Latest messages camera_info, filled by the callback of their topic.
+        hint: Last message on ``center``.
     """
 
     def __init__(

@@ -33,11 +33,11 @@ class Receiver:
     an image's way from the camera (docs/decisions/0014-a-thread-for-the-inputs.md).
 
     Args:
-        node: Owns the subscriptions.
-        subscriptions: In the group :class:`ByReceiver`. Of those with a message at the same time, the first is served
-            first. They must not be destroyed before :meth:`stop`.
-        on_error: Called in the thread with the subscription and what taking its message or its callback raised; the
-            thread then goes on.
+        node: Node that owns the subscriptions.
+        subscriptions: Subscriptions in the group :class:`ByReceiver`, which must not be destroyed before :meth:`stop`.
+            When several have a message, they are served in this order.
+        on_error: Callback for what taking a message or its callback raised, called in the thread with the subscription
+            and the error; the thread then goes on.
     """
 
     def __init__(

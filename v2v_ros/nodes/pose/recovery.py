@@ -26,7 +26,7 @@ def load_estimator(node: LifecycleNode, device: str = "") -> PoseEstimator:
     """Return the estimator that the node's parameters describe.
 
     Args:
-        device: Used instead of the parameter's; empty: the parameter's.
+        device: Device in place of the parameter's; empty: the parameter's.
 
     Raises:
         ValueError: The weights, the device or the runtime cannot be used.
@@ -48,13 +48,13 @@ class Recovery:
     """Keeps the estimator from configuration to cleanup, and gives it up when it fails again and again.
 
     Args:
-        make: Makes an estimator; called with ``device="cpu"`` once the GPU is given up.
-        now: Seconds of a clock.
+        make: Function that makes an estimator; it gets ``device="cpu"`` once the GPU is given up.
+        now: Clock, seconds.
 
     Attributes:
-        estimator: None from when it is given up until :meth:`renew` has made another.
-        restarts: How many estimators were made after the first.
-        lost_device: Why the device of the parameters is not used any more; empty while it is.
+        estimator: Estimator; None from when it is given up until :meth:`renew` has made another.
+        restarts: Number of estimators made after the first.
+        lost_device: Reason why the device of the parameters is not used any more; empty while it is.
     """
 
     def __init__(self, make: Callable[..., PoseEstimator], now: Callable[[], float] = time.monotonic) -> None:
@@ -103,7 +103,7 @@ class Recovery:
         """Make another estimator. (Not at the failure: the error still holds the old one's memory.)
 
         Args:
-            policy: Where it is to run: ``retry`` (as before) or ``cpu``.
+            policy: Device that it is to run on: ``retry``, the same as before, or ``cpu``.
 
         Raises:
             RuntimeFailure: It cannot be made, or the last attempt was a moment ago.

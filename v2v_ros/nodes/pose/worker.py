@@ -15,13 +15,13 @@ class Worker(Generic[Item]):
     """A slot for the newest item and the thread that processes it.
 
     Args:
-        process: Called in the thread, with one item at a time.
-        on_error: Called in the thread with what ``process`` raised; the thread then goes on.
-        name: Of the thread.
+        process: Function that processes one item at a time, called in the thread.
+        on_error: Callback for what ``process`` raised, called in the thread; the thread then goes on.
+        name: Name of the thread.
 
     Attributes:
-        dropped: Items that a newer one replaced before their turn.
-        failed: Items whose processing raised.
+        dropped: Number of items that a newer one replaced before their turn.
+        failed: Number of items whose processing raised.
     """
 
     def __init__(self, process: Callable[[Item], None], on_error: Callable[[Exception], None], name: str) -> None:

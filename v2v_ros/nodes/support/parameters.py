@@ -20,14 +20,15 @@ class Spec:
     """One parameter.
 
     Attributes:
-        name: As in a YAML file.
-        default: Its type is the parameter's type. An empty list has none in ROS: no texts are one empty text.
+        name: Name as in a YAML file.
+        default: Default value, whose type is the parameter's type. An empty list has no type in ROS; for lists of
+            texts, one empty text means none.
         text: Description for ``ros2 param describe``.
         limits: Lowest and highest number allowed, both included.
-        step: Between the whole numbers allowed; 1: all of them.
-        choices: The texts allowed.
+        step: Step between the whole numbers allowed; 1: all of them.
+        choices: Texts allowed.
         pattern: Regular expression that a text must match as a whole; ``choices`` then only names examples.
-        read_only: It can be set only when the node starts.
+        read_only: Whether it can be set only when the node starts.
     """
 
     name: str
@@ -68,7 +69,8 @@ def declare(node: Node, specs: Sequence[Spec], check: Callable[[Mapping[str, Any
     """Declare parameters, and from then on refuse values that are not allowed, with the reason.
 
     Args:
-        check: Gets the values of all parameters as they would be; returns why they do not go together.
+        check: Function that gets the values that all parameters would have, and returns why they do not go together;
+            empty when they do.
 
     Raises:
         rclpy.exceptions.ParameterException: A value given at the start is not allowed.

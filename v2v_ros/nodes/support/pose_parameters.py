@@ -209,7 +209,7 @@ class PoseSettings:
     """The parameters of the pose node that can change while it runs.
 
     Attributes:
-        estimator: What the estimator goes by; depths of 0 are resolved.
+        estimator: Settings of the estimator; a depth of 0 is replaced by that of the kind of subject.
     """
 
     estimator: Settings
