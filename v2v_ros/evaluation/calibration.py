@@ -26,9 +26,9 @@ class ReliabilityBin(Figures):
     """Joints of nearly the same score.
 
     Attributes:
-        count: Number of the joints.
+        count: Number of joints.
         score: Mean of their scores.
-        share: Those of them within the radius, of all.
+        share: Share of them that lie within the radius.
     """
 
     count: int
@@ -42,7 +42,7 @@ class Reliability(Figures):
 
     Attributes:
         radius_mm: Distance that a score speaks of.
-        bins: Those that are not empty, by rising scores.
+        bins: Bins that are not empty, by rising scores.
         expected_calibration_error: Mean of |share - score| over the joints (Naeini et al., AAAI 2015).
     """
 
@@ -75,7 +75,7 @@ def reliability(scores: Floats, distances: Floats, radius: float, bins: int = 10
         scores: float [N] in [0, 1].
         distances: float [N] metres to the truth; infinite for joints that were not estimated.
         radius: Metres that a score speaks of.
-        bins: Equally wide ones, over [0, 1].
+        bins: Number of equally wide bins over [0, 1].
     """
     index = np.minimum((scores * bins).astype(int), bins - 1)
     within = distances <= radius

@@ -60,9 +60,9 @@ class CropFigures(Figures):
     """Figures of a pose network on crops.
 
     Attributes:
-        read_outs: Of the heatmaps' peaks alone, and of the read-out that was judged.
-        joints, parts, sensors, views: By their names; views of bodies only.
-        calibrated: The scores and covariances are.
+        read_outs: Figures of the heatmaps' peaks alone, and of the read-out that was judged, by name.
+        joints, parts, sensors, views: Figures by name of the joint, part, sensor and view; views for bodies only.
+        calibrated: Whether scores and covariances are calibrated.
     """
 
     mean_mm: float
@@ -100,10 +100,10 @@ class Crops:
     """Runs a pose network on crops, part by part, and makes figures of all of them.
 
     Args:
-        weights: Of the network.
-        device: Where to run.
-        runtime, threads: What runs it, as :class:`~v2v_ros.estimator.PoseEstimator` takes them.
-        read_out: How joints are read off its heatmaps, likewise.
+        weights: Weights of the network.
+        device: Device that the network runs on.
+        runtime, threads: Runtime and CPU threads of the network, as for :class:`~v2v_ros.estimator.PoseEstimator`.
+        read_out: Name of the read-out that turns its heatmaps into joints, likewise.
     """
 
     def __init__(
@@ -233,7 +233,7 @@ class CubeResults:
         confidences: float32 [B, J], before calibration.
         moments: float32 [B, J, 6] covariances before calibration, square metres.
         plain: float32 [B, J, 3] metres: the joints read off the heatmaps' highest peaks alone.
-        seconds: That the batch took, voxelization included.
+        seconds: Seconds that the batch took, voxelization included.
     """
 
     joints: torch.Tensor
@@ -247,10 +247,10 @@ class CubeNetwork:
     """A pose network as the estimator runs it.
 
     Args:
-        weights, device, runtime, threads, read_out: As :class:`~v2v_ros.estimator.PoseEstimator` takes them.
+        weights, device, runtime, threads, read_out: Arguments as for :class:`~v2v_ros.estimator.PoseEstimator`.
 
     Attributes:
-        read_out: What reads the heatmaps.
+        read_out: Read-out of the heatmaps.
 
     Raises:
         ValueError: There is no such device, runtime or read-out.
@@ -295,10 +295,10 @@ class CubeNetwork:
         """Find the joints of cubes in which clouds of different sizes are.
 
         Args:
-            points: For every cube float [P, 3], metres.
+            points: float [P, 3] metres, for every cube.
             centers: float [B, 3] metres.
-            published: Take the middle of the highest cell, as the published code does (for networks trained as
-                published: of the voxel that its targets mean), instead of what lies between cells.
+            published: Whether to take the middle of the highest cell, as the published code does (for networks trained
+                as published: of the voxel that its targets mean), not the place between cells.
 
         Returns:
             float32 [B, J, 3] metres, on the CPU.

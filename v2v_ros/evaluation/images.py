@@ -30,13 +30,14 @@ class ImageFigures(Figures):
     """Figures of an estimator on images.
 
     Attributes:
-        found_share: Images in which a subject was reported.
-        scores: Of what was reported.
-        nobody_share: Images in which nothing was; of sets without subjects only, as the others are of sets with them.
-        centered_share: Images whose reported cube is less than half its edge off, per axis.
-        side_right_share: Reported hands whose side is right.
+        found_share: Share of the images in which a subject was reported.
+        scores: Scores of the reported subjects.
+        nobody_share: Share of the images in which nothing was reported. It is for sets without subjects only, the
+            others are for sets with subjects only.
+        centered_share: Share of the images whose reported cube is less than half its edge off, per axis.
+        side_right_share: Share of the reported hands whose side is right.
         mean_mm, median_mm, missed_share, success_30mm: Errors of the joints that were reported.
-        sensors: By their names.
+        sensors: Figures by name of the sensor.
     """
 
     found_share: float
@@ -57,8 +58,8 @@ class _Found:
     """The subject that was reported in an image.
 
     Attributes:
-        centered: Its cube is where the subject is.
-        side_right: It is of the subject's side.
+        centered: Whether its cube is where the subject is.
+        side_right: Whether it is of the subject's side.
         errors: [J], millimetres; None in an image without a subject.
     """
 
@@ -81,8 +82,8 @@ class Images:
     """Runs an estimator on images, each alone, told neither where the subject is nor which hand it is.
 
     Args:
-        estimator: To judge.
-        test_set: Of images, with a subject or without.
+        estimator: Estimator to judge.
+        test_set: Set of images, with a subject or without.
     """
 
     def __init__(self, estimator: PoseEstimator, test_set: SyntheticSet) -> None:

@@ -39,7 +39,7 @@ class MovingSubject(SyntheticSequence):
         kind: ``hand`` or ``body``.
         motion: One of :data:`MOTIONS`: at rest; a sine of 1 m/s peak speed; 1 m/s with sudden turns; the sequence's
             own motion.
-        seed: Of shape, pose and direction.
+        seed: Seed of shape, pose and direction.
     """
 
     def __init__(self, kind: str, motion: str, seed: int) -> None:
@@ -126,9 +126,9 @@ class FilterFigures(Figures):
         jitter_mm: RMS of the joints' motion from frame to frame, of a subject at rest.
         spread_mm: RMS of their distance from their mean, likewise.
         error_mm: Mean joint error, for every motion.
-        lag_ms: How far the joints are behind along the true velocity at 1 m/s, over the speed.
+        lag_ms: Distance by which the joints lag along the true velocity at 1 m/s, over the speed, ms.
         velocity_error_ms: Mean error of the joints' velocities at 1 m/s, m/s; NaN where there are none.
-        jitter_ratio, spread_ratio: How many times smaller these are than the network's own.
+        jitter_ratio, spread_ratio: Number of times by which these are smaller than the network's own.
     """
 
     jitter_mm: float
@@ -153,8 +153,8 @@ def evaluate_motion(estimator: PoseEstimator, tick: Callable[[], object] = lambd
     """Compare the filters on what the network makes of subjects at rest and in motion.
 
     Args:
-        estimator: Its network is run once; every filter gets the same joints.
-        tick: Called after every frame.
+        estimator: Estimator whose network is run once; every filter gets the same joints.
+        tick: Callback after every frame.
     """
     recordings = {
         motion: [record(estimator, motion, seed, frames, tick) for seed in SEEDS] for motion, frames in MOTIONS.items()

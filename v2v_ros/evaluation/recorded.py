@@ -28,9 +28,9 @@ class FrameFigures(Figures):
     """The skeleton that was found in a frame; all None where none was.
 
     Attributes:
-        score: Of the skeleton.
-        side: Of the hand, in lower case.
-        joints_on_surface_share: Of the joints with depth around, those within :data:`SURFACE_RANGE`.
+        score: Score of the skeleton.
+        side: Side of the hand, in lower case.
+        joints_on_surface_share: Share of the joints with depth around that lie within :data:`SURFACE_RANGE`.
         missed: Number of joints that were not estimated.
     """
 
@@ -46,10 +46,10 @@ class RecordedFigures(Figures):
 
     Attributes:
         frames: Number of frames.
-        found_share: Frames in which a subject was found.
-        scores: Of the subjects.
-        surface_mm: How far behind the surface joints may be, from and to.
-        joints_on_surface_share: Of all joints with depth around, those that are.
+        found_share: Share of the frames in which a subject was found.
+        scores: Scores of the subjects.
+        surface_mm: Distances behind the surface, from and to, at which a joint counts as on it.
+        joints_on_surface_share: Share of all joints with depth around that are on the surface.
         joints_without_depth: Number of joints that cannot be judged.
         frame_list: Figures of every frame, by its id.
     """

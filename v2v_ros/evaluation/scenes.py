@@ -36,10 +36,10 @@ class ScenePart:
 
     Attributes:
         units: uint16 [B, H, W], depth in tenths of a millimetre, 0 where invalid.
-        scenes: Their labels; the depth in them is that of the units.
-        camera: Of the images.
-        sensor: Name of its preset.
-        setting: Of the scenes.
+        scenes: Scenes with their labels; the depth in them is that of the units.
+        camera: Intrinsics of the images.
+        sensor: Name of the sensor's preset.
+        setting: Setting of the scenes.
     """
 
     units: NDArray[np.uint16]
@@ -98,7 +98,7 @@ class SceneFigures:
     """Runs a detector on scenes, part by part.
 
     Args:
-        detector: To judge.
+        detector: Detector to judge.
     """
 
     def __init__(self, detector: Detector) -> None:

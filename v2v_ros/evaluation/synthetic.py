@@ -26,10 +26,10 @@ class SyntheticFigures(Figures):
     """Figures of weights on a test set.
 
     Attributes:
-        test_set: Its name.
-        samples: How many were judged.
-        recorded: The set is as on record; None: there is no record.
-        measured: By the form of the set.
+        test_set: Name of the set.
+        samples: Number of samples that were judged.
+        recorded: Whether the set is as on record; None: there is no record.
+        measured: Figures, in a class by the form of the set.
     """
 
     test_set: str
@@ -62,15 +62,16 @@ def evaluate(
     """Evaluate weights on a test set.
 
     Args:
-        weights: Of the set's skeleton.
+        weights: Weights for the set's skeleton.
         source: Name or path of the same weights, for the estimator.
-        detector_weights: What :class:`~v2v_ros.estimator.PoseEstimator` finds the subject with, in whole images.
-        runtime, threads: What runs the network, as :class:`~v2v_ros.estimator.PoseEstimator` takes them.
-        read_out: How joints are read off its heatmaps, likewise.
-        samples: Only so many, the first ones.
-        tick: Called after every part of the set.
-        worst: Takes the crops with the largest mean errors, the worst first, for a contact sheet.
-        processes: That share the set; all of them return the same.
+        detector_weights: Weights of the detector that finds the subject in whole images, as for
+            :class:`~v2v_ros.estimator.PoseEstimator`.
+        runtime, threads: Runtime and CPU threads of the network, as for :class:`~v2v_ros.estimator.PoseEstimator`.
+        read_out: Name of the read-out that turns its heatmaps into joints, likewise.
+        samples: Number of samples to judge, the first ones; None: all.
+        tick: Callback after every part of the set.
+        worst: List to which the crops with the largest mean errors are added, the worst first, for a contact sheet.
+        processes: Processes that share the set; all of them return the same.
 
     Raises:
         ValueError: The set is of another skeleton.

@@ -58,12 +58,12 @@ class SyntheticSet:
     """A test set.
 
     Attributes:
-        name: Unique; its last number is the version, which changes whenever a single bit does.
-        skeleton: Of its labels.
+        name: Unique name; its last number is the version, which changes whenever a single bit does.
+        skeleton: Skeleton of its labels.
         form: ``crops`` (cubes as the pose network sees them), ``images`` (whole ones with a subject) or ``empty``
             (whole ones without).
-        samples: How many.
-        number: What tells its seeds from those of other sets.
+        samples: Number of samples.
+        number: Number that sets its seeds apart from those of other sets.
     """
 
     name: str
@@ -79,11 +79,11 @@ class Part:
 
     Attributes:
         units: uint16 [B, H, W], depth in tenths of a millimetre, 0 where invalid.
-        cameras: float32, that took them.
+        cameras: Cameras that took them, float32.
         joints: float32 [B, J, 3] metres; NaN without a subject.
         centers: float32 [B, 3] metres, the subject's reference point.
-        cube_centers: float32 [B, 3] metres: the same, as far off as a locator's; of crops.
-        left: bool [B]: the subject is a left hand.
+        cube_centers: float32 [B, 3] metres, the reference point as far off as a locator's; for crops.
+        left: bool [B]: whether the subject is a left hand.
         sensor: Name of the preset of the depth camera.
         view: ``front`` or ``top`` for bodies, empty for hands.
     """

@@ -50,10 +50,10 @@ class SceneFigures(Figures):
     """Figures of a scene.
 
     Attributes:
-        frames, subjects: How many, the latter over all frames.
-        mota, idf1, switches, fragmentations, misses, false_positives: Those of the papers.
-        side_right_share: Of the hands that were matched, those of the right side; of hands only.
-        mean_mm: Mean joint error of what was matched.
+        frames, subjects: Number of frames, and of subjects in all frames together.
+        mota, idf1, switches, fragmentations, misses, false_positives: Figures as the papers define them.
+        side_right_share: Share of the matched hands whose side is right; for hands only.
+        mean_mm: Mean joint error of the matched subjects.
         ms_per_frame: Median time of the estimator.
     """
 
@@ -129,7 +129,7 @@ def summarize(tallies: dict[str, Tally], kind: str) -> dict[str, SceneFigures]:
     """Return a row of figures for every scene, and if there are several, one for all of them.
 
     Args:
-        tallies: By the names of the scenes.
+        tallies: Tallies by name of the scene.
         kind: ``hand`` or ``body``; the side is judged of hands.
     """
     several = len(tallies) > 1
@@ -171,11 +171,12 @@ def evaluate_tracks(
     """Show scenes of the estimator's kind of subject at 30 frames a second, each from its start.
 
     Args:
-        names: Of the scenes, from :data:`v2v_ros.synthetic.scenes.several.NAMES`.
-        seed: Of the scenes.
-        frames: Of each scene only so many; None: all.
-        tick: Called after every frame.
-        pictures: Takes a strip uint8 [H, W, 3] of each scene, some frames with what was found in them.
+        names: Names of the scenes, out of :data:`v2v_ros.synthetic.scenes.several.NAMES`.
+        seed: Seed of the scenes.
+        frames: Number of frames of each scene, the first ones; None: all.
+        tick: Callback after every frame.
+        pictures: List to which a strip uint8 [H, W, 3] of each scene is added: some frames with the skeletons found in
+            them.
 
     Raises:
         ValueError: There is no such scene.

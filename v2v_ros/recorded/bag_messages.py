@@ -67,11 +67,11 @@ def skeleton_array(
     """Return a v2v_ros/msg/SkeletonArray.
 
     Args:
-        store: Of :func:`typestore`.
+        store: Types of the messages, see :func:`typestore`.
         skeleton: Name of the joint set.
         stamp: Seconds and nanoseconds of the depth image.
-        frame_id: Of the depth image.
-        estimates: What was found in it.
+        frame_id: Frame of the depth image.
+        estimates: Skeletons found in that image.
     """
     types: dict[str, Any] = store.types
     point, vector = types["geometry_msgs/msg/Point"], types["geometry_msgs/msg/Vector3"]

@@ -67,9 +67,9 @@ class BagFrame:
 
     Attributes:
         stamp: Seconds and nanoseconds of the image's header, or of the recording where the bag's stamps do not advance.
-        frame_id: The optical frame, from the image's header, without a leading slash.
+        frame_id: Optical frame from the image's header, without a leading slash.
         depth: float32 [H, W] metres, NaN where invalid.
-        intrinsics: Of the camera info that belongs to the image.
+        intrinsics: Intrinsics from the camera info that belongs to the image.
     """
 
     stamp: tuple[int, int]
@@ -110,10 +110,12 @@ def iter_depth(
 
     Args:
         bag: Directory with metadata.yaml, or a single .mcap or .db3 file.
-        depth_topic: Of type sensor_msgs/msg/Image, or sensor_msgs/msg/CompressedImage with compressedDepth.
-        info_topic: Of type sensor_msgs/msg/CameraInfo.
+        depth_topic: Name of a topic of type sensor_msgs/msg/Image, or sensor_msgs/msg/CompressedImage with
+            compressedDepth.
+        info_topic: Name of a topic of type sensor_msgs/msg/CameraInfo.
         depth_unit: Metres that one unit of the images stands for; 0: by their encoding.
-        rectify: Remove the distortion of the lens where the topic's name does not say that the images are rectified.
+        rectify: Whether to remove the distortion of the lens where the topic's name does not say that the images are
+            rectified.
 
     Raises:
         BagError: The bag cannot be read, or a topic is missing, of another type or without a usable message.
@@ -206,10 +208,10 @@ def write_skeletons(
     The file appears whole or not at all.
 
     Args:
-        path: Ends in .mcap; an existing file is replaced.
+        path: Path of the file, which ends in .mcap; an existing file is replaced.
         skeleton: Name of the joint set.
-        frames: Stamp (seconds, nanoseconds) and frame_id of each depth image, and what was estimated from it.
-        topic: Where to publish.
+        frames: Stamp (seconds, nanoseconds), frame_id and estimate of each depth image.
+        topic: Name of the topic to publish on.
 
     Raises:
         BagError: The path cannot be written to, or rosbags is not installed.

@@ -40,11 +40,11 @@ class FrameRecord:
     """One entry of a frame list.
 
     Attributes:
-        id: Unique in its list.
-        path: The depth image, in one of the formats of ``SUFFIXES``.
+        id: Identifier, unique in its list.
+        path: Path of the depth image, in one of the formats of ``SUFFIXES``.
         mm_per_unit: Millimetres that one unit of the stored values stands for.
         fx, fy, cx, cy: Pinhole intrinsics in pixels.
-        center: Where the subject is, in metres in the optical frame, when the list says so.
+        center: Place of the subject (x, y, z) in the optical frame, metres; None: the list does not say.
     """
 
     id: str
@@ -135,11 +135,11 @@ def write_predictions(
     """Write predictions as JSON, in millimetres; the file appears whole or not at all.
 
     Args:
-        path: ``{"skeleton", "joint_names", "frames": [{"id", "skeletons": [{"id", "score", "center_mm",
-            "joints_mm", "scores"}]}]}``. A joint that was not estimated is null.
+        path: Path of the file, with the content ``{"skeleton", "joint_names", "frames": [{"id", "skeletons": [{"id",
+            "score", "center_mm", "joints_mm", "scores"}]}]}``. A joint that was not estimated is null.
         skeleton: Name of the joint set.
-        joint_names: In the order of the joints.
-        frames: The id of each frame and what was estimated from it.
+        joint_names: Names in the order of the joints.
+        frames: Identifier and estimate of each frame.
 
     Raises:
         FrameListError: The file cannot be written.

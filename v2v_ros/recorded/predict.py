@@ -52,10 +52,10 @@ class Predictor:
     """Runs an estimator over recorded frames.
 
     Args:
-        estimator: Makes the skeletons.
-        sequence: Keep tracks from frame to frame; otherwise each frame stands alone.
+        estimator: Estimator that makes the skeletons.
+        sequence: Whether to keep tracks from frame to frame; otherwise each frame stands alone.
         pictures: Folder for a picture of every frame, or None.
-        tick: Called with the frames done and their number in all.
+        tick: Callback that gets the number of frames done and their number in all.
     """
 
     def __init__(
@@ -122,7 +122,8 @@ class Predictor:
         """Predict the depth images of a bag into a bag of ``SkeletonArray`` messages.
 
         Args:
-            depth_unit, rectify: As for :func:`~v2v_ros.recorded.bags.iter_depth`.
+            depth_unit, rectify: Metres of one unit of the images, and whether to remove the lens's distortion, see
+                :func:`~v2v_ros.recorded.bags.iter_depth`.
 
         Raises:
             BagError: The bag or its topics cannot be used, or the output cannot be written.

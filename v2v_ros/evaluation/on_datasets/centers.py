@@ -42,8 +42,8 @@ def find_centers(
     """Find centres of mass, and the reference points that a centre network finds.
 
     Args:
-        processes: That share the work.
-        tick: Called after every part of this process.
+        processes: Processes that share the work.
+        tick: Callback after every part of this process.
 
     Returns:
         Two float64 [F, 3] in metres; NaN in frames that the protocol leaves out or that show nothing. The same in
@@ -86,7 +86,8 @@ class CenterFigures(Figures):
     Attributes:
         frames: Number of these frames.
         mean_mm, median_mm, p95_mm: Distance to the reference point.
-        joints_inside_share, frames_inside_share: Of the joints, and of the frames with all joints, in the paper's cube.
+        joints_inside_share, frames_inside_share: Share of the joints, and of the frames with all joints, in the paper's
+            cube.
     """
 
     frames: int

@@ -24,8 +24,8 @@ class Ensemble:
 
     Args:
         members: Weights of one skeleton.
-        device: Where to run.
-        runtime, threads: What runs them, as :class:`~v2v_ros.estimator.PoseEstimator` takes them.
+        device: Device that the networks run on.
+        runtime, threads: Runtime and CPU threads of the networks, as for :class:`~v2v_ros.estimator.PoseEstimator`.
         decode: ``exact``: between cells; ``published``: the highest cell, as the paper's code reads it; ``auto``:
             as each network was trained.
 
@@ -83,8 +83,8 @@ def predict(
     """Joints float32 [N, J, 3] in metres of the frames in use; the same in every process.
 
     Args:
-        processes: That share the work.
-        tick: Called after every batch of this process.
+        processes: Processes that share the work.
+        tick: Callback after every batch of this process.
     """
     results = {}
     for part in range(batches(frames)):

@@ -66,15 +66,16 @@ class DatasetFigures(Figures):
     """Figures of a method on a dataset's test set, or on a part of it.
 
     Attributes:
-        dataset: Its name.
+        dataset: Name of the dataset.
         frames: Number of frames with a truth.
-        complete: They are as many as published results are of, and none was missed.
-        map_10cm: Of bodies.
+        complete: Whether there are as many frames as published results are of, and none was missed.
+        map_10cm: Mean average precision at 10 cm, for bodies only.
         success: Shares of frames whose worst joint is within thresholds in millimetres.
-        area_mm: Up to which the areas are.
-        area, worst_area: Under the shares of joints, and of frames by their worst joint.
-        missed_share: Of the joints, where any was missed.
-        parts, joints, sequences: By their names; the first and the last where the dataset has them.
+        area_mm: Threshold in millimetres up to which the areas extend.
+        area, worst_area: Area under the curve of the share of joints, and of frames by their worst joint.
+        missed_share: Share of the joints that were missed; None where none was.
+        parts, joints, sequences: Figures by name of the part, joint and sequence; parts and sequences where the dataset
+            has them.
     """
 
     dataset: str
@@ -114,7 +115,7 @@ def dataset_figures(errors_mm: torch.Tensor, spec: DatasetSpec) -> DatasetFigure
     Args:
         errors_mm: [F, J], millimetres, in the order of the test set; NaN where there is no truth, also for frames that
             the protocol leaves out; infinite where a joint was not estimated (:func:`metrics.joint_errors`).
-        spec: The dataset's.
+        spec: Spec of the dataset.
     """
     skeleton = spec.skeleton
     body = skeleton.kind == "body"

@@ -25,9 +25,9 @@ def dataset_report(
     """Return figures beside the published ones, for people to read.
 
     Args:
-        results: Of one method or several, by their names.
-        spec: The dataset's.
-        coverage: How many frames were in use, of the methods of which that is known (:attr:`FrameSet.counts`).
+        results: Figures of one method or several, by name.
+        spec: Spec of the dataset.
+        coverage: Number of frames in use (:attr:`FrameSet.counts`), for the methods of which it is known.
     """
     lines = []
     if len(results) == 1:

@@ -27,13 +27,13 @@ class PublishedRow:
     """A method's figure on a dataset.
 
     Attributes:
-        method: What its authors call it.
+        method: Name that its authors gave it.
         figure: Mean error in mm, or mAP@10cm in percent for ITOP.
-        source: Who computed it, or from what.
-        median_mm: Where its file was at hand.
-        ensemble: Several networks or epochs are averaged; None: not known.
-        not_comparable: Why it does not compare with the others; empty: it does.
-        note: What else to know.
+        source: Origin of the figure: its publication, or the file it was computed from.
+        median_mm: Median error in mm; None where the method's file was not at hand.
+        ensemble: Whether several networks or epochs are averaged; None: not known.
+        not_comparable: Reason why it does not compare with the others; empty: it does.
+        note: Remark that a reader should know.
         parts: ITOP's rows in percent, of ``ITOP_PARTS``.
     """
 

@@ -16,8 +16,8 @@ def check_trained_on(members: Mapping[str, Weights], spec: DatasetSpec, test_sub
     """Compare the training of weights with the test, and with each other. Weights that do not tell are passed over.
 
     Args:
-        members: The weights whose joints are averaged, by their names.
-        test_subject: Of MSRA, the subject that is tested on.
+        members: Weights whose joints are averaged, by name.
+        test_subject: Subject of MSRA that is tested on.
 
     Returns:
         Warnings.

@@ -37,7 +37,7 @@ def check_file(file: JointFile, spec: DatasetSpec, options: ReadOptions, *, trut
     """Return whether joints are in the image, at the dataset's depths, and as far from each other as people's are.
 
     Args:
-        truth: It is the file of the truth, which has options of its own.
+        truth: Whether it is the file of the truth, which has options of its own.
     """
     joints = file.joints[file.valid]
     warnings = []
@@ -81,9 +81,10 @@ def check_pair(
     otherwise.
 
     Args:
-        files: Of the prediction and of the truth.
-        joints, truth: float64 [F, J, 3], what :func:`~v2v_ros.evaluation.predictions.files.match` made of them.
-        options: How both were read.
+        files: Files of the prediction and of the truth.
+        joints, truth: float64 [F, J, 3] metres, predicted and true joints as
+            :func:`~v2v_ros.evaluation.predictions.files.match` returns them.
+        options: Options by which both were read.
     """
     warnings = []
     missed = np.isnan(joints).any((1, 2))

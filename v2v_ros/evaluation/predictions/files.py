@@ -34,10 +34,10 @@ class JointFile:
     """What a file of joints holds.
 
     Attributes:
-        path: The file; of more than two in a row, the first and how many follow.
+        path: Path of the file; of more than two in a row, that of the first and the number of the others.
         joints: float64 [F, J, 3] metres in the optical frame, in the skeleton's joint order; NaN in frames marked
             ``invalid``.
-        names: Of the frames, if the file has them.
+        names: Names of the frames, if the file has them.
         lines: Line number of every frame.
         form: One of ``FORMS``; ``dataset`` for the labels of a dataset itself.
         unit: ``mm`` or ``m``.
@@ -66,7 +66,7 @@ class ReadOptions:
     Attributes:
         form: One of ``FORMS``; ``auto``: told by the signs, as pixels are not negative and world coordinates are.
         unit: ``mm`` or ``m``; ``auto``: told by the magnitude of the depths.
-        y_up: The y axis of world coordinates points up; None: as in the dataset.
+        y_up: Whether the y axis of world coordinates points up; None: as in the dataset.
         intrinsics: (fx, fy, cx, cy) for ``u v d``; None: those that the community scores with.
     """
 
@@ -175,8 +175,8 @@ def write_uvd(
     Args:
         joints: [F, J, 3] metres in the optical frame, in the skeleton's joint order, in the order of the test set;
             frames that are all NaN become a line ``invalid``.
-        intrinsics: With which the joints were measured, so that they come back to the pixels where they were seen;
-            None: those that the community scores with.
+        intrinsics: Intrinsics by which the joints were measured, so that they come back to the pixels where they were
+            seen; None: those that the community scores with.
 
     Raises:
         ValueError: A joint is not finite, though others of its frame are, or not before the camera.
@@ -200,7 +200,7 @@ def write_submission(path: Path, names: Sequence[str], joints: NDArray[np.floati
     """Write a submission to the HANDS 2017 challenge.
 
     Args:
-        names: Of the frames, such as ``frame/images/image_D00000001.png``.
+        names: Names of the frames, such as ``frame/images/image_D00000001.png``.
         joints: [F, 21, 3] metres in the optical frame, in the order of HAND21.
 
     Raises:

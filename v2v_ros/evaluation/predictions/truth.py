@@ -23,8 +23,8 @@ def dataset_truth(
     """Return the test split of a dataset, as a file of its labels would have it.
 
     Args:
-        folder: Of the dataset.
-        subjects: Of MSRA, which test subjects follow one another.
+        folder: Folder of the dataset.
+        subjects: Test subjects of MSRA, in the order of the frames.
         intrinsics: (fx, fy, cx, cy) for labels that are ``u v d``; None: those that the community scores with.
 
     Returns:

@@ -24,12 +24,12 @@ class Tile:
     """A frame and what was found in it.
 
     Attributes:
-        id: Of the frame.
+        id: Identifier of the frame.
         depth: float32 [H, W] metres, NaN where invalid.
-        intrinsics: Of the frame.
-        found: The skeleton, or None.
+        intrinsics: Intrinsics of the frame.
+        found: Skeleton that was found, or None.
         truth: float [J, 3] metres in the optical frame, where it is known.
-        note: Beside the id; empty: the skeleton's score.
+        note: Text beside the id; empty: the skeleton's score.
     """
 
     id: str

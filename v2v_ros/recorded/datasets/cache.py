@@ -37,7 +37,7 @@ def cube_windows(centers: NDArray[np.floating], edge: float, intrinsics: Intrins
 
     Args:
         centers: [F, 3] metres in the optical frame; NaN: no cube.
-        edge: Of the cubes, metres.
+        edge: Edge of the cubes, metres.
 
     Returns:
         uint16 [F, 4]: left, top, right, bottom, half open; all 0 where the cube is out of view or there is none.
@@ -61,11 +61,11 @@ class CachedDataset(DepthDataset):
     """A dataset whose images come from a cache; labels, names and order are those of the dataset itself.
 
     Args:
-        dataset: What the cache was made of.
-        folder: Of the cache.
+        dataset: Dataset that the cache was made of.
+        folder: Folder of the cache.
 
     Attributes:
-        edge: Of the cubes that can be seen in full, metres.
+        edge: Edge of the cubes that can be seen in full, metres.
 
     Raises:
         DatasetError: No cache, a broken one, one of another version, or one of something else.
@@ -215,7 +215,7 @@ def cache_part(folder: Path, split: Split, test_subject: int | None = None) -> P
     """Return where the cache of a split is in a folder that 'v2v data cache' wrote; the folder itself if it is a cache.
 
     Args:
-        test_subject: Of datasets that are split by leaving one subject out.
+        test_subject: Test subject, for datasets that are split by leaving one subject out.
     """
     if (folder / "header.json").is_file():
         return folder

@@ -36,7 +36,7 @@ def estimate_size(dataset: DepthDataset, centers: NDArray[np.floating], edge: fl
     """Return how large a cache gets, from a sample of the frames, evenly spread; exact if there are not more.
 
     Args:
-        centers, edge: As for :func:`write_cache`.
+        centers, edge: Centres and edge of the cubes that stay visible, see :func:`write_cache`.
 
     Raises:
         DatasetError: As :func:`write_cache`.
@@ -65,10 +65,10 @@ def write_cache(
 
     Args:
         centers: [F, 3] metres in the optical frame; NaN: nothing is kept of the frame.
-        edge: Of the cubes that stay visible, metres: larger than that of the cubes that will be looked at, by what
-            augmentation and other centres than these ask for.
-        folder: Must not exist, or be empty.
-        progress: Called after each frame.
+        edge: Edge of the cubes that stay visible, metres. It must exceed that of the cubes to look at by the margin
+            that augmentation and other centres than these need.
+        folder: Folder of the cache; it must not exist, or be empty.
+        progress: Callback after each frame.
 
     Returns:
         Bytes that were written.

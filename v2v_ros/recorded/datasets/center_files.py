@@ -25,7 +25,7 @@ def center_file_name(spec: DatasetSpec, split: Split, test_subject: int | None =
     """Return the published name of a centre file; ITOP's two views have the same.
 
     Args:
-        test_subject: Of MSRA, whose files differ by it.
+        test_subject: Test subject of MSRA, which has a file for each.
 
     Raises:
         ValueError: MSRA without a test subject.
@@ -43,7 +43,7 @@ def find_centers(spec: DatasetSpec, folder: Path, split: Split, test_subject: in
     For ITOP, whose views may lie in one folder, ``folder/centers/side`` or ``folder/centers/top`` comes first.
 
     Args:
-        test_subject: Of MSRA, whose files differ by it.
+        test_subject: Test subject of MSRA, which has a file for each.
 
     Returns:
         None: there is none.
@@ -62,7 +62,7 @@ def read_centers(path: Path, spec: DatasetSpec, frames: int) -> NDArray[np.float
     """Read a centre file.
 
     Args:
-        frames: How many the dataset has.
+        frames: Number of frames of the dataset.
 
     Returns:
         float64 [F, 3] metres in the optical frame; NaN for frames without a centre.

@@ -31,11 +31,11 @@ class Group:
     """Frames that are counted together: of a split, or of a subject.
 
     Attributes:
-        published: How many there are; more than one number: of several versions.
-        frames: How many have labels.
-        valid: How many of these the protocol uses and have an image.
-        missing: How many have no image, or one in a folder that cannot be read.
-        whole: All its labels could be read.
+        published: Number of frames in the published dataset; several where it has several versions.
+        frames: Number of frames with labels.
+        valid: Number of these that the protocol uses and that have an image.
+        missing: Number of these without an image, or with one in a folder that cannot be read.
+        whole: Whether all its labels could be read.
     """
 
     name: str
@@ -50,18 +50,19 @@ class DatasetCheck:
     """The check of one dataset. Labels are read and folders listed at once, images with :meth:`decode`.
 
     Args:
-        name: Of the dataset.
-        folder: Where it is.
-        subject: Of MSRA, the only one to look at.
-        intrinsics: Instead of the published ones.
-        frames: How many images to decode, evenly spread; None: all.
+        name: Name of the dataset.
+        folder: Folder of the dataset.
+        subject: Subject of MSRA to look at; None: all.
+        intrinsics: Intrinsics in place of the published ones.
+        frames: Number of images to decode, evenly spread; None: all.
 
     Attributes:
-        errors: What is missing or broken.
-        warnings: What is not as published.
-        notes: What is good to know.
-        incomplete: Something of the dataset itself is missing or broken; centre files and intrinsics do not count.
-        sample: The images to decode: a dataset and the place in it.
+        errors: Messages about files that are missing or broken.
+        warnings: Messages about content that differs from the published one.
+        notes: Messages that are good to know.
+        incomplete: Whether something of the dataset itself is missing or broken; centre files and intrinsics do not
+            count.
+        sample: Images to decode, each as a dataset and the place in it.
 
     Raises:
         DatasetError: MSRA has no such subject.
@@ -130,7 +131,7 @@ class DatasetCheck:
         """Look whether the centre files fit.
 
         Args:
-            required: Missing ones are errors.
+            required: Whether missing ones are errors.
         """
         joints: dict[str, NDArray[np.float32] | None] = {}
         for group in self._groups.values():

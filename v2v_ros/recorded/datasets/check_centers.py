@@ -23,8 +23,8 @@ def check_centers(
     """Read the centre files of a dataset.
 
     Args:
-        joints: [F, J, 3] metres by split, of MSRA by subject (``P0``); None: they could not all be read.
-        subject: Of MSRA, the only one to look at.
+        joints: [F, J, 3] metres, by split or, for MSRA, by subject (``P0``); None: they could not all be read.
+        subject: Subject of MSRA to look at; None: all.
 
     Returns:
         The files that fit, errors, warnings, and where every file that is not there is expected.

@@ -26,14 +26,14 @@ class DepthDataset(ABC):
     """Labelled depth frames of one split of a dataset, in the order in which the literature counts them.
 
     Attributes:
-        spec: What is known of the dataset.
-        folder: Where it lies.
+        spec: Facts about the dataset.
+        folder: Folder of the dataset.
         split: ``train`` or ``test``.
-        intrinsics: Of all frames; those of the spec unless others were given.
+        intrinsics: Intrinsics of all frames; those of the spec unless others were given.
         joints: float32 [F, J, 3] metres in the camera's optical frame (y down), in the skeleton's order; NaN where
             there is no label.
-        valid: bool [F]; frames that the published protocol leaves out are False.
-        test_subject: Of datasets that are split by leaving one subject out, which one.
+        valid: bool [F]: whether a frame counts; frames that the published protocol leaves out do not.
+        test_subject: Test subject, for datasets that are split by leaving one subject out; else None.
     """
 
     test_subject: int | None = None
@@ -86,7 +86,7 @@ class DepthDataset(ABC):
 
         Args:
             centers: [F, 3] metres, one for each frame; NaN: no cube.
-            edge: Of the cubes, metres.
+            edge: Edge of the cubes, metres.
 
         Returns:
             bool [F].

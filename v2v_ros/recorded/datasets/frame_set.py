@@ -22,9 +22,9 @@ class FrameSet:
     """A split with the centres of its cubes.
 
     Attributes:
-        dataset: The split.
-        centers: float64 [F, 3] metres, of all its frames; NaN where there is none.
-        indices: int64 [N], the frames in use.
+        dataset: Split of a dataset.
+        centers: float64 [F, 3] metres, centres of all frames of the split; NaN where there is none.
+        indices: int64 [N], indices of the frames in use.
     """
 
     dataset: DepthDataset
@@ -56,10 +56,10 @@ class FrameSet:
         """Return the points float32 [P, 3] of a frame that can lie in a cube, metres.
 
         Args:
-            index: Of the frame in its dataset.
-            center: float [3] metres.
-            edge: Metres.
-            fill: Put pixels without depth at the far end of the dataset's range, as the published code does.
+            index: Index of the frame in its dataset.
+            center: float [3] metres, centre of the cube.
+            edge: Edge of the cube, metres.
+            fill: Whether to put pixels without depth at the far end of the dataset's range, as the published code does.
 
         Raises:
             DatasetError: The image is missing or broken.
@@ -119,7 +119,7 @@ def frame_set(dataset: DepthDataset, centers: str, *, labelled: bool = True) -> 
     Args:
         centers: ``released`` for the centre file in the dataset's folder, ``truth`` for :func:`reference_points`, or
             the path of a centre file or of a folder with centre files of the published names.
-        labelled: Leave frames without labels out.
+        labelled: Whether to leave out frames without labels.
 
     Raises:
         DatasetError: There is no centre file, it does not fit, or no frame is left.

@@ -32,7 +32,7 @@ class IcvlDataset(DepthDataset):
     is beyond every cube. Only 0 means that nothing was measured.
 
     Attributes:
-        missing: How many listed images are missing, by folder.
+        missing: Number of listed images that are missing, by folder.
 
     Raises:
         DatasetError: A label file is missing or wrong, or no listed image is there.

@@ -44,8 +44,8 @@ def find_files(folder: Path, names: Iterable[str]) -> tuple[NDArray[np.bool_], d
     """Look for files by their folders' listings, which takes much less time than to ask for each file.
 
     Args:
-        folder: What names are relative to.
-        names: With slashes.
+        folder: Folder that the names are relative to.
+        names: Paths relative to that folder, with slashes.
 
     Returns:
         Whether each file is there, bool [F], and the errors of the folders that cannot be listed, by their names. What

@@ -29,8 +29,8 @@ class ItopDataset(DepthDataset):
     process opens the depth file for itself.
 
     Args:
-        folder: Has ``ITOP_{view}_{split}_depth_map.h5`` and ``ITOP_{view}_{split}_labels.h5``.
-        intrinsics: Instead of the published ones.
+        folder: Folder with ``ITOP_{view}_{split}_depth_map.h5`` and ``ITOP_{view}_{split}_labels.h5``.
+        intrinsics: Intrinsics in place of the published ones.
 
     Raises:
         DatasetError: A file is missing, still compressed, broken, or not that of this dataset, or the two differ in

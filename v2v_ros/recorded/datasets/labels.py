@@ -25,10 +25,10 @@ def read_labels(
     """Read a text file of labels, about 200,000 lines of 63 numbers a second, without a second copy in memory.
 
     Args:
-        path: Values are separated by white space; blank lines do not count.
-        columns: How many numbers a line has.
-        named: A line starts with a name without spaces.
-        skip: So many lines at the start are not labels.
+        path: Path of the file; values are separated by white space, and blank lines do not count.
+        columns: Number of values in a line.
+        named: Whether a line starts with a name without spaces.
+        skip: Number of lines at the start that are not labels.
 
     Returns:
         The names [F] (empty texts if there are none) and the numbers, float32 [F, columns].

@@ -66,8 +66,8 @@ def read_joints(folder: Path, gesture: str) -> NDArray[np.float32]:
     """Joints of one gesture of a subject.
 
     Args:
-        folder: Of the dataset.
-        gesture: Such as ``P3/IP``.
+        folder: Folder of the dataset.
+        gesture: Name of the gesture's folder, such as ``P3/IP``.
 
     Returns:
         float32 [F, 21, 3] metres in the optical frame.

@@ -24,8 +24,8 @@ class NyuDataset(DepthDataset):
     """Frames of the frontal camera, in the order of ``joint_data.mat``.
 
     Args:
-        folder: Has ``train`` and ``test``, each with ``depth_1_NNNNNNN.png`` and ``joint_data.mat``.
-        intrinsics: Instead of the published ones.
+        folder: Folder with ``train`` and ``test``, each with ``depth_1_NNNNNNN.png`` and ``joint_data.mat``.
+        intrinsics: Intrinsics in place of the published ones.
 
     Raises:
         DatasetError: ``joint_data.mat`` is missing, broken, or not that of this dataset.

@@ -39,10 +39,10 @@ class Part:
     """A part of a dataset.
 
     Attributes:
-        name: Such as ``train``, or ``P3/IP``.
-        group: What its frames are counted with: the split, or the subject.
-        open: Opens it with intrinsics, None for the published ones.
-        labels: Its label files that are text.
+        name: Name, such as ``train`` or ``P3/IP``.
+        group: Name of the group that its frames are counted in: a split or a subject.
+        open: Function that opens it with the given intrinsics; None for the published ones.
+        labels: Label files that are text.
     """
 
     name: str
@@ -70,7 +70,7 @@ def parts_of(name: str, folder: Path, subject: int | None = None) -> list[Part]:
     """Return the parts of a dataset, in its order.
 
     Args:
-        subject: Of MSRA, the only one to look at.
+        subject: Subject of MSRA to look at; None: all.
 
     Raises:
         DatasetError: MSRA has no such subject.

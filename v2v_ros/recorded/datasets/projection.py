@@ -30,9 +30,9 @@ class Reading:
     """One way to bring labels into the image.
 
     Attributes:
-        text: What it differs in.
-        intrinsics: To project with.
-        signs: Of x and y.
+        text: Description of its difference from the usual reading; empty for that one.
+        intrinsics: Intrinsics to project with.
+        signs: Signs of x and y.
     """
 
     text: str
@@ -44,7 +44,7 @@ class LabelFit:
     """Counts the labelled joints that lie on the depth at the pixel where they are projected to.
 
     Attributes:
-        joints: How many were counted.
+        joints: Number of joints that were counted.
     """
 
     def __init__(self, spec: DatasetSpec, intrinsics: Intrinsics) -> None:
@@ -103,10 +103,11 @@ def projection_warning(dataset: DepthDataset, frames: int = 20) -> str | None:
     """Look whether the labels of a dataset lie on its depth images.
 
     Args:
-        frames: How many to look at, evenly spread over those that are valid and labelled. Broken images are left out.
+        frames: Number of frames to look at, evenly spread over those that are valid and labelled. Broken images are
+            left out.
 
     Returns:
-        What is wrong, with intrinsics that fit better if there are any; None: nothing, or no frame has labels.
+        Warning with intrinsics that fit better, if there are any; None: the labels fit, or no frame has labels.
     """
     fit = LabelFit(dataset.spec, dataset.intrinsics)
     usable = np.flatnonzero(dataset.valid & np.isfinite(dataset.joints).all((1, 2)))

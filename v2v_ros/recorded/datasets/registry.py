@@ -21,10 +21,10 @@ def open_dataset(
     """Open a split of a dataset.
 
     Args:
-        name: Of :data:`~v2v_ros.recorded.datasets.specs.SPECS`.
-        folder: That was unpacked there.
-        test_subject: Of MSRA, the subject to test on; None elsewhere.
-        intrinsics: Instead of the published ones.
+        name: Name of the dataset, one of :data:`~v2v_ros.recorded.datasets.specs.SPECS`.
+        folder: Folder that the dataset was unpacked in.
+        test_subject: Subject of MSRA to test on; None for other datasets.
+        intrinsics: Intrinsics in place of the published ones.
         cache: Folder that 'v2v data cache' wrote, or the cache of this split in it; images are read from there.
 
     Raises:

@@ -13,19 +13,19 @@ class DatasetSpec:
     """What is known of a dataset before it is opened.
 
     Attributes:
-        name: What commands call it.
-        title: What people call it.
-        skeleton: Of its joints.
-        intrinsics: Of its depth camera, as the published code of V2V-PoseNet has them.
+        name: Name in commands.
+        title: Name for people.
+        skeleton: Skeleton of its joints.
+        intrinsics: Intrinsics of its depth camera, as in the published code of V2V-PoseNet.
         score_intrinsics: (fx, fy, cx, cy) with which the community turns ``u v d`` of prediction files into points.
-        cube_edge: Metres, of the paper.
-        depth_range: Metres in which the subject is; None: anywhere. Pixels without depth count as the far end in
-            the published code.
-        y_up: The y axis of its files points up, so that y changes its sign when read.
-        millimetres_per_unit: Of the world coordinates in its files.
-        train_frames, test_frames: How many it has, before frames are left out.
-        source: Where to get it.
-        test_labels: Labels of the test split are published.
+        cube_edge: Edge of the paper's cube, metres.
+        depth_range: Range of depths, metres, in which the subject is; None: anywhere. Pixels without depth count as the
+            far end in the published code.
+        y_up: Whether the y axis of its files points up, so that y changes its sign when read.
+        millimetres_per_unit: Millimetres that one unit of the world coordinates in its files stands for.
+        train_frames, test_frames: Number of frames of each split, before any are left out.
+        source: Address to get it from.
+        test_labels: Whether labels of the test split are published.
     """
 
     name: str

@@ -20,8 +20,8 @@ def frames_per_second(dataset: DepthDataset, *, frames: int = 200, rounds: int =
     and what is measured is the reader, not the disk and not what else the machine does.
 
     Args:
-        frames: How many different ones; fewer if the dataset has not as many.
-        rounds: How often they are read; the median counts.
+        frames: Number of different frames to read; fewer if the dataset has not as many.
+        rounds: Number of times that they are read; the median counts.
 
     Returns:
         ``frames``, ``rounds``, ``frames_per_second`` (of the median round), ``slowest`` and ``fastest``.
