@@ -38,10 +38,10 @@ def copy_run(source: Path, output: Path, given: dict[str, Any], *, overwrite: bo
     optimizer's state. It is for one process, which takes the batch that all processes of the run took together.
 
     Args:
-        source: The run's weights file, its folder, or its checkpoint.
-        output: The weights file to write.
+        source: Weights file, folder or checkpoint of the run.
+        output: Weights file to write.
         given: Values of the copy's configuration that differ from the run's; ``samples`` is the length of the fall.
-        overwrite: Remove what an earlier run of the output's name has left.
+        overwrite: Whether to remove the files of an earlier run under the output's name.
 
     Returns:
         The copy's configuration, to be resumed with.

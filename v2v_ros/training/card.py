@@ -34,18 +34,18 @@ class Report:
 
     Attributes:
         id: Name of the weights.
-        config: Of the run.
+        config: Configuration of the run.
         start: Weights that it started from, or an empty string.
-        parameters: Of the network.
-        size: Of the file, bytes.
-        samples: Seen so far.
-        frames: Of the dataset, that it trains on; 0 for synthetic data.
-        minutes: Of wall time so far.
-        device: What it ran on.
+        parameters: Number of parameters of the network.
+        size: Size of the file, bytes.
+        samples: Number of samples seen so far.
+        frames: Number of frames of the dataset that it trains on; 0 for synthetic data.
+        minutes: Wall time so far, minutes.
+        device: Device that it ran on.
         rates: Samples a second (:class:`~v2v_ros.training.pace.Pace`).
-        skipped: Steps left out because a gradient was not finite.
-        figures: On the held-out set.
-        joint_errors_mm: The same for every joint.
+        skipped: Number of steps left out because a gradient was not finite.
+        figures: Figures on the held-out set.
+        joint_errors_mm: Mean error of each joint on the held-out set, by name.
         curve: Figures of all validations, each with ``samples``.
     """
 

@@ -28,8 +28,8 @@ class LastCheckpoint(ModelCheckpoint):
     weights are not left out.
 
     Args:
-        folder: Where it is written.
-        steps: Between two.
+        folder: Folder that it is written to.
+        steps: Steps between two checkpoints.
         interval: Steps between two validations.
     """
 

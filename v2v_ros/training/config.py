@@ -40,7 +40,7 @@ class TrainingConfig:
         validation_interval: Training samples between two validations.
         precision: Precision of the trainer: one of :data:`PRECISIONS`; ``auto`` is what the processor is fast at.
         workers: Processes that render on the CPU; 0 renders in the training process, on the device that trains.
-        half: Write the weights in half precision.
+        half: Whether to write the weights in half precision.
         dataset: Name of a dataset to train on; empty: synthetic data.
         data: The dataset's folder.
         test_subject: The subject of MSRA that is left out; -1: the dataset has no such choice.

@@ -12,11 +12,11 @@ class FiniteSteps:
     """Clips gradients, and undoes a step whose gradient is not finite.
 
     Args:
-        network: What is trained.
-        advice: What to do when too many steps in a row were left out, for the error's message.
+        network: Network to train.
+        advice: Advice for when too many steps in a row were left out, part of the error's message.
 
     Attributes:
-        skipped: Steps left out so far.
+        skipped: Number of steps left out so far.
     """
 
     def __init__(self, network: nn.Module, advice: str) -> None:
@@ -37,8 +37,8 @@ class FiniteSteps:
         """Clip the gradient, or take it away: an optimizer passes by parameters without one.
 
         Args:
-            optimizer: Of the network.
-            largest: Norm of the gradient.
+            optimizer: Optimizer of the network.
+            largest: Largest norm of the gradient.
 
         Returns:
             Whether the gradient is finite.

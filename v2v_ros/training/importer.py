@@ -87,10 +87,10 @@ def import_checkpoint(
     Args:
         path: File that ``torch.save`` wrote: a state dictionary, or a dictionary with one in it. Names may have a
             prefix, such as ``module.``.
-        name: The weights' id.
-        skeleton: What the heatmaps stand for, in its order of joints.
-        cube_edge: Metres, of the cubes it was trained on; None: see :func:`default_cube_edge`.
-        y_axis: Where the y axis of its training points pointed; up in its readers of MSRA and ITOP.
+        name: Id of the weights.
+        skeleton: Skeleton of the heatmaps, with their order of joints.
+        cube_edge: Edge of the cubes it was trained on, metres; None: see :func:`default_cube_edge`.
+        y_axis: Direction of the y axis of its training points; up in its readers of MSRA and ITOP.
 
     Raises:
         ImportRefusedError: The file is missing, damaged, unsafe, or not that network for that skeleton.

@@ -23,9 +23,9 @@ def held(folder: Path, *, resumed: bool, **notes: Any) -> Iterator[None]:
     """Keep other processes out of a run's folder meanwhile; the system lets go of it when this one ends, however.
 
     Args:
-        folder: Of the run; made when missing.
+        folder: Folder of the run; made when missing.
         resumed: Whether the run was begun before: the time of that is kept.
-        notes: What else others may want to know of the run.
+        notes: Facts about the run that others may want to know.
 
     Raises:
         ValueError: Another process is at work there.

@@ -93,7 +93,7 @@ class Muon(torch.optim.Optimizer):
     (docs/decisions/0007-muon.md).
 
     Args:
-        network: Its parameters are trained.
+        network: Network whose parameters are trained.
         learning_rate: Learning rate of the kernels.
         adam_learning_rate: Learning rate of everything else.
         weight_decay: Weight decay of everything else.

@@ -13,8 +13,9 @@ class Pace(Callback):
     """Measures samples a second and logs them; validations are left out.
 
     Attributes:
-        samples: Of this process.
-        rendering, training, waiting: Seconds spent on making them, on training steps, and between these.
+        samples: Number of samples that this process has trained on.
+        rendering, training, waiting: Seconds spent on rendering these samples, on training steps, and between the
+            steps.
     """
 
     def __init__(self) -> None:

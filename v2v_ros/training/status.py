@@ -24,16 +24,16 @@ class Status:
     """Where a run stands.
 
     Attributes:
-        name: Of its weights.
-        folder: Of the run.
-        config: Of the run, as it is in its file.
-        samples: Seen so far, as of the last figures written.
+        name: Name of its weights.
+        folder: Folder of the run.
+        config: Configuration of the run, as it is in its file.
+        samples: Number of samples seen so far, as of the last figures written.
         curve: Figures of all validations, each with ``samples``.
         rate: Samples a second lately, validations left out; None before there are figures.
-        begun: When the run was, seconds since 1970; None: not known.
-        since: When its last process was started, alike.
-        written: When its files were written last.
-        pid, host: Of its last process; None and empty: it noted nothing.
+        begun: Time at which the run began, seconds since 1970; None: not known.
+        since: Time at which its last process started, seconds since 1970; None: not known.
+        written: Time at which its files were last written, seconds since 1970.
+        pid, host: Process number and host name of its last process; None and empty: it noted nothing.
         alive: Whether that process is at work; None: not known.
     """
 
@@ -149,7 +149,7 @@ def describe(status: Status, points: int, now: float | None = None) -> str:
     """Return a run for people to read.
 
     Args:
-        points: Of the learning curve, the last ones.
+        points: Number of points of the learning curve to show, the last ones.
         now: Seconds since 1970; None: the clock's.
     """
     now = time.time() if now is None else now

@@ -48,7 +48,7 @@ def make_trainer(
         folder: Folder of the run, where the checkpoint is written.
         steps: Number of steps, those of a run that is resumed included.
         interval: Steps between two validations.
-        precision: Lightning's name of it.
+        precision: Precision to train in, by Lightning's name.
         accelerator: ``cpu`` or ``gpu``.
         devices: Number of devices or processes on this machine, or the indices of the GPUs.
         nodes: Number of machines.

@@ -108,7 +108,7 @@ def held_things(
     Args:
         draw: Random numbers [B].
         shape: Hands [B].
-        pose: Their poses [B].
+        pose: Poses of the hands [B].
         family: Indices int64 [B] of the families of poses, which decide what fits.
         share: Share of the hands that hold something, among those that can.
         mismatched: Share of the hands that hold anything, whether it fits or not.

@@ -55,7 +55,7 @@ class Family:
 
     Attributes:
         name: Name such as ``fist``.
-        fingers: Bends of index, middle, ring and little finger: four keys of the table above.
+        fingers: Flexions of index, middle, ring and little finger: four keys of the table above.
         thumb: Key of the table of thumbs.
         spread: Angle in degrees from finger to finger.
         weight: Chance of being drawn, relative to the others.

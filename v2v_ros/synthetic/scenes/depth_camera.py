@@ -20,10 +20,10 @@ class DepthCamera:
     """Renders one surface after another, with noise that is drawn anew for every image.
 
     Args:
-        kind: Of the subjects: ``hand`` (an SR305, the wall is at 1.2 m) or ``body`` (a Kinect v1, 4 m).
-        intrinsics: Of the images.
+        kind: Kind of the subjects: ``hand`` (an SR305, the wall is at 1.2 m) or ``body`` (a Kinect v1, 4 m).
+        intrinsics: Intrinsics of the images.
         noise: Strength of the sensor's faults; 0 is a perfect camera.
-        generator: Of the noise.
+        generator: Source of the noise.
 
     Raises:
         ValueError: The pixels are not square.

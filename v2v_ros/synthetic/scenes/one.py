@@ -42,8 +42,8 @@ class SyntheticSequence:
 
     Args:
         kind: ``hand`` or ``body``.
-        seed: Of shape and motion.
-        intrinsics: Of the camera.
+        seed: Seed of shape and motion.
+        intrinsics: Intrinsics of the camera.
         noise: Strength of the sensor's faults (SR305 for hands, Kinect v1 for bodies); 0 is a perfect camera.
 
     Raises:

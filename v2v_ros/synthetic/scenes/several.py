@@ -42,8 +42,8 @@ class SceneSubject:
     """The truth about one subject in one frame.
 
     Attributes:
-        identity: From 1; the same all through the scene.
-        side: Of a hand; UNKNOWN for bodies.
+        identity: Number of the subject, from 1; the same all through the scene.
+        side: Side of a hand; UNKNOWN for bodies.
         joints: float32 [J, 3] metres in the camera's optical frame, wherever the subject is.
         visible: Share in [0, 1] of the surface that the camera would see of the subject alone, in an endless image,
             that it sees in this one: neither hidden by another subject nor beyond the border. Of hands the forearm
@@ -73,8 +73,8 @@ class SyntheticScene:
     Args:
         kind: ``hand`` or ``body``.
         name: One of :data:`NAMES`.
-        seed: Of shapes, gestures and where exactly the subjects go.
-        intrinsics: Of the camera.
+        seed: Seed of shapes, gestures and the exact paths of the subjects.
+        intrinsics: Intrinsics of the camera.
         noise: Strength of the sensor's faults (SR305 for hands, Kinect v1 for bodies); 0 is a perfect camera.
 
     Raises:
@@ -173,7 +173,7 @@ def visible_shares(surfaces: Spheres, counted: torch.Tensor, intrinsics: Intrins
     Args:
         surfaces: [N].
         counted: bool [N, S]: the spheres whose pixels count; the others only hide.
-        intrinsics: Of the image; its pixels are counted four by four.
+        intrinsics: Intrinsics of the image; its pixels are counted four by four.
 
     Returns:
         N shares in [0, 1]; 0 for a surface that is farther than half an image beyond the border.

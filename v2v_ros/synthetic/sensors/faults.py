@@ -35,8 +35,8 @@ class Steep:
 
     Attributes:
         lowest, highest: Inverse depth among the pixel and its neighbours.
-        slope: Change of z against the image plane, as a tangent, at least 2.
-        edge: It is a jump from one surface to another.
+        slope: Slope of z against the image plane, as a tangent, at least 2.
+        edge: Whether the change is a jump from one surface to another.
     """
 
     sample: torch.Tensor

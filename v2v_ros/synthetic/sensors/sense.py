@@ -173,9 +173,9 @@ class Draws:
     """The random draws for a batch of images, each float [B, H, W].
 
     Attributes:
-        white, bumps: About standard normal; bumps are smooth.
-        fate, between: Uniform in [0, 1).
-        patches: About uniform in [0, 1), smooth.
+        white, bumps: Numbers that are about standard normal; bumps are smooth.
+        fate, between: Numbers that are uniform in [0, 1).
+        patches: Numbers that are about uniform in [0, 1), smooth.
     """
 
     white: torch.Tensor

@@ -29,7 +29,7 @@ def detector_card(made: DetectorWeights, size: int, curve: list[dict[str, float]
     """Return the card in Markdown.
 
     Args:
-        size: Of the file, bytes.
+        size: Size of the file, bytes.
         curve: Figures of all validations, each with ``samples``.
     """
     training = made.training

@@ -39,18 +39,18 @@ class DetectorTraining:
 
     Attributes:
         network: ``detector``, which tells its configuration from that of other networks.
-        samples: Seen in all.
+        samples: Number of samples seen over the whole run.
         batch: Scenes a step.
-        reuse: Times that a scene is seen, on average, before the next ones are rendered.
-        learning_rate: The highest, of hidden kernels; a tenth for the rest.
+        reuse: Number of times that a scene is seen, on average, before the next ones are rendered.
+        learning_rate: Highest learning rate of hidden kernels; a tenth for the rest.
         cooling: Share of the run, at its end, over which the learning rate falls to zero.
         decay: Decay of the moving average of the weights, a step.
         clip: Largest norm of the gradient.
         seed: Seed of data and initialisation.
         validation_samples: Size of the held-out set.
         validation_interval: Samples between two validations.
-        chunk: Scenes that are rendered at a time, into a file.
-        chunks: The newest chunks of scenes that are kept in memory and drawn from.
+        chunk: Number of scenes that are rendered at a time, into a file.
+        chunks: Number of the newest chunks of scenes that are kept in memory and drawn from.
         width, blocks: Size of the network.
 
     Raises:
@@ -187,10 +187,10 @@ def train_detector(
 
     Args:
         run: Configuration of the run.
-        output: The weights file; beside it lies the run's folder, with scenes and a checkpoint.
+        output: Weights file to write; beside it lies the run's folder, with scenes and a checkpoint.
         resume: Whether to go on from the checkpoint of an earlier run of this output; its scenes are used again.
         start: Name or path of weights to start from; empty: from random ones.
-        report: Takes lines about the progress.
+        report: Function that takes lines about the progress.
 
     Returns:
         Figures of the last validation.

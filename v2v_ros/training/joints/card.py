@@ -28,7 +28,7 @@ def refiner_card(
 
     Args:
         weights: Weights of the pose network.
-        refiner: The refiner's own.
+        refiner: Weights of the joint refiner.
         figures: Figures on the held-out samples, by name.
         confidence: Figures of the calibrated probabilities and covariances, by their title.
         curve: Figures in the course of the training, each with the ``draws`` so far.

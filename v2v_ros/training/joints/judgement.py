@@ -20,7 +20,7 @@ class Judgement:
 
     Args:
         network: Refiner in evaluation mode.
-        data: Held-out samples.
+        data: Samples of the held-out set.
         weights: Weights of the pose network whose peaks these are.
     """
 

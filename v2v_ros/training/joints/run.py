@@ -45,7 +45,7 @@ def train_joints(
 
     Args:
         source: Name or path of the pose weights, which stay as they are.
-        output: The weights file to write.
+        output: Weights file to write.
         samples: Number of distinct samples whose peaks are computed, once; rounded up to whole files.
         size: Peaks, width, layers and heads of the refiner, where they are not the usual ones.
         training: Budget and learning rate.

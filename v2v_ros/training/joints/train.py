@@ -24,11 +24,11 @@ class JointTraining:
     """What decides a joint refiner's training.
 
     Attributes:
-        draws: Samples drawn, with repetition, each with a new augmentation.
-        batch: Draws of a step.
-        learning_rate: Highest one.
-        decay: Of the moving average of the weights, a step.
-        seed: Of initialisation and draws.
+        draws: Number of samples drawn, with repetition, each with a new augmentation.
+        batch: Number of draws in a step.
+        learning_rate: Highest learning rate.
+        decay: Decay of the moving average of the weights, a step.
+        seed: Seed of initialisation and draws.
     """
 
     draws: int = 2_000_000
@@ -143,8 +143,8 @@ def train_refiner(
     Args:
         data: Peaks with their truth.
         size: Cells of a heatmap along an axis.
-        edge: Of the cubes, metres.
-        report: Called with the draws so far and the averaged network, so many times in the run.
+        edge: Edge of the cubes, metres.
+        report: Function that gets the draws so far and the averaged network, ``reports`` times in the run.
 
     Returns:
         The average over the last steps, in evaluation mode.
