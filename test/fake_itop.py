@@ -21,7 +21,7 @@ from v2v_ros.synthetic.worlds import Worlds, image_cameras, render_worlds
 _CAMERA = ITOP_SIDE.intrinsics
 _FAR = 8.0  # metres; what is beyond was not measured
 INVALID_EVERY = 4
-"""The last of so many frames is not valid, and its joints are wrong."""
+"""Number of frames, of which the last is not valid and has wrong joints."""
 
 
 def write(folder: Path, train: int = 4, test: int = 4, seed: int = 0, view: View = "side") -> list[Truth]:

@@ -53,7 +53,7 @@ def value(rng: random.Random) -> Any:
 
 
 def mutate_json(tree: Any, rng: random.Random, changes: int = 3) -> Any:
-    """A copy with up to so many values replaced, left out, doubled or renamed, at any depth."""
+    """A copy with up to a number of values replaced, left out, doubled or renamed, at any depth."""
     tree = copy.deepcopy(tree)
     for _ in range(rng.randint(0, changes)):
         node: Any = tree
@@ -83,7 +83,7 @@ def dump_json(tree: Any) -> str:
 
 
 def mutate(data: bytes, rng: random.Random, changes: int = 6) -> bytes:
-    """Up to so many times: bits flipped, numbers put in their place, pieces cut, doubled or inserted."""
+    """Up to a number of changes: bits flipped, numbers put in their place, pieces cut, doubled or inserted."""
     damaged = bytearray(data)
     for _ in range(rng.randint(0, changes)):
         at = rng.randrange(len(damaged) + 1)

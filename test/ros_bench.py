@@ -78,7 +78,7 @@ class Ros:
         """Wait until a condition holds; returns its value."""
         deadline = time.monotonic() + timeout
         while not (value := condition()):
-            assert time.monotonic() < deadline, f"waited {timeout:g} s in vain for {what}"
+            assert time.monotonic() < deadline, f"waited {timeout:g} s without {what}"
             time.sleep(0.002)
         return value
 

@@ -169,7 +169,7 @@ def test_the_file_in_a_folder_without_usable_metadata_is_read(
     assert frames_of(bag) == 2
     assert f"{bag}: no usable metadata.yaml: reading bag.mcap" in caplog.text
     (bag / "bag_1.mcap").write_bytes((bag / "bag.mcap").read_bytes())
-    with pytest.raises(BagError, match=r"it has 2 files: write its metadata anew with 'ros2 bag reindex "):
+    with pytest.raises(BagError, match=r"it has 2 files: rebuild its metadata with 'ros2 bag reindex "):
         frames_of(bag)
 
 

@@ -176,7 +176,7 @@ def test_same_stamps_and_leaps_do_not_break_the_velocity() -> None:
 
 
 class TrueHeatmaps:
-    """Stands for a perfect network: puts out the target heatmaps of the joints it is told."""
+    """Stands for a perfect network: returns the target heatmaps of the joints it is told."""
 
     description = "truth"
 

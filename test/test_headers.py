@@ -18,7 +18,7 @@ TRUE = [500 * SECOND + index * SECOND // 30 for index in range(12)]
     [
         TRUE,
         [stamp - TRUE[0] for stamp in TRUE],  # a simulation that begins at 0
-        TRUE[:6] + TRUE[:6],  # it begins anew
+        TRUE[:6] + TRUE[:6],  # it starts again
         [stamp - TRUE[0] for stamp in TRUE[:6]] * 2,
         [TRUE[0] + 100 * (stamp - TRUE[0]) for stamp in TRUE],  # played 100 times as slowly, and recorded again
         TRUE[:3],

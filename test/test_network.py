@@ -31,7 +31,7 @@ def test_the_full_network_has_the_published_number_of_parameters(joints: int, co
 
 
 def test_every_stage_has_the_published_sizes_and_widths() -> None:
-    """(channels, cells) of what every convolution puts out, stage by stage; a residual block whose width changes has a
+    """(channels, cells) of the output of every convolution, stage by stage; a residual block whose width changes has a
     third convolution, on its skip connection."""
     with torch.device("meta"):
         network = V2VPoseNet(NetworkConfig(21))

@@ -71,7 +71,7 @@ class Robot:
         return self.skeletons[seen : seen + count]
 
     def wait_images(self, count: int) -> None:
-        """Wait until the camera has published so many more images."""
+        """Wait until the camera has published a number of further images."""
         seen = len(self.truths)
         self.ros.wait(lambda: len(self.truths) >= seen + count, SLOW, "the camera")
 

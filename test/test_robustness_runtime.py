@@ -52,7 +52,7 @@ def test_a_network_that_goes_on_failing_is_started_anew(make_bench: Callable[...
     bench.estimator.device = "cuda:0"
     bench.estimator.error = out_of_memory()
     fail(bench, 3)
-    _, _, values = bench.wait_diagnosis("failed 3 times in a row and is started anew", "CUDA out of memory")
+    _, _, values = bench.wait_diagnosis("failed 3 times in a row and is restarted", "CUDA out of memory")
     assert values["images processed"] == "0"
     del bench.estimator
     bench.send()
@@ -88,11 +88,11 @@ def test_a_network_that_cannot_be_started_anew_says_so_until_it_can(make_bench: 
     bench.estimator.device = "cuda:0"
     bench.estimator.error = out_of_memory()
     fail(bench, 5)
-    level, _, values = bench.wait_diagnosis("cannot be started anew", "illegal memory access", "on_runtime_error")
+    level, _, values = bench.wait_diagnosis("cannot be restarted", "illegal memory access", "on_runtime_error")
     assert (level, values["lifecycle state"]) == (ERROR, "active")
     bench.ros.call(bench.node.trigger_deactivate)  # steering it works meanwhile
     bench.ros.call(bench.node.trigger_activate)
-    bench.wait_diagnosis("cannot be activated", "cannot be started anew")
+    bench.wait_diagnosis("cannot be activated", "cannot be restarted")
     set_parameter(bench, "on_runtime_error", "cpu")
     bench.ros.call(bench.node.trigger_activate)
     bench.wait_connected()

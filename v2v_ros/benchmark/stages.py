@@ -23,7 +23,7 @@ def decode(image: bytes) -> np.ndarray:
 
 
 def warm_up(frames: int) -> int:
-    """Frames that are run and not counted before so many that are."""
+    """Return the number of frames to run, uncounted, before a number that are counted."""
     return max(3, frames // 10)
 
 

@@ -30,7 +30,7 @@ def time_subjects(
     rounds: int = 100,
     tick: Callable[[], object] = lambda: None,
 ) -> list[dict[str, Any]]:
-    """From the image's bytes to the joints of so many subjects, whose places are known; turn by turn.
+    """Time the way from an image's bytes to the joints of several subjects, whose places are known; turn by turn.
 
     It is what a tracked frame costs, less the prediction, and holds for networks with random weights too, which find
     nothing to track.

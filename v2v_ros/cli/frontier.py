@@ -22,7 +22,7 @@ def add(commands: Commands) -> None:
         _EXAMPLE,
     )
     network_options(sub, several=True)
-    sub.add_argument("--samples", type=positive(int), help="of the test set only so many, the first ones")
+    sub.add_argument("--samples", type=positive(int), help="number of samples of the test set, from the first on")
     sub.add_argument("--rounds", type=positive(int), default=60, help="turns in which each is timed (60)")
     sub.add_argument("--output", type=Path, metavar="FOLDER", help="write frontier.txt, .json and .png there")
 

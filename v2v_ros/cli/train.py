@@ -35,7 +35,7 @@ def add(commands: Commands) -> None:
     sub.add_argument("--output", type=Path, required=True, help="weights file to write (.safetensors)")
     sub.add_argument("--config", type=Path, metavar="FILE", help="take what is not given here from a run's config.json")
     sub.add_argument("--resume", action="store_true", help="go on from the last checkpoint of this output")
-    sub.add_argument("--overwrite", action="store_true", help="start anew where an earlier run of this output is")
+    sub.add_argument("--overwrite", action="store_true", help="replace an earlier run of this output")
     sub.add_argument("--from", dest="start", metavar="WEIGHTS", help="start from these weights, by name or path")
     sub.add_argument(
         "--anneal",

@@ -42,7 +42,7 @@ def add(commands: Commands) -> None:
     sub.add_argument("--rate", type=positive(float), default=30.0, help="frames a second, at most (30)")
     sub.add_argument("--host", default="127.0.0.1", help="address to serve at; 0.0.0.0: for other machines, too")
     sub.add_argument("--port", type=int, default=8080, help="of the page; 0: a free one (8080)")
-    sub.add_argument("--frames", type=positive(int), metavar="N", help="end after so many frames")
+    sub.add_argument("--frames", type=positive(int), metavar="N", help="end after this number of frames")
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

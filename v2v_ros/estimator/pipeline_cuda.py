@@ -65,7 +65,7 @@ class _Frame:
 
 
 class _Batch:
-    """Where so many cubes are computed."""
+    """Buffers, and the CUDA graph, for a fixed number of cubes."""
 
     def __init__(self, size: int, joints: int, device: torch.device) -> None:
         self.asked = _pinned((size, 4), torch.float64, device)  # x, y, z, whether it is mirrored

@@ -1,4 +1,4 @@
-"""``scenes_1``: whole images with no subject to several, for detectors; made anew wherever it is needed, the same
+"""``scenes_1``: whole images with no subject to several, for detectors; rendered wherever it is needed and the same
 everywhere, like the sets of :mod:`~v2v_ros.evaluation.synthetic_sets`."""
 
 from __future__ import annotations

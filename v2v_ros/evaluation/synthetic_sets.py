@@ -1,4 +1,4 @@
-"""Fixed synthetic test sets, made anew wherever they are needed and the same everywhere, bit for bit.
+"""Fixed synthetic test sets, rendered wherever they are needed and the same everywhere, bit for bit.
 
 A set is a row of parts of a few samples each. Every part has its own seed, so the first samples of a set do not depend
 on how many follow. Everything is computed in float64, whose rounding differs between processors only far below the

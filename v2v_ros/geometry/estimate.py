@@ -76,7 +76,7 @@ class Estimate:
     looked_at: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
 
     def moved(self, elapsed: float) -> Estimate:
-        """Return the skeletons as they should be so many seconds later; joints of unknown velocity stay where they
+        """Return the skeletons as they should be ``elapsed`` seconds later; joints of unknown velocity stay where they
         are."""
         skeletons = []
         for one in self.skeletons:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from statistics import median
 
 OUT_OF_ORDER = 10**8
-"""Nanoseconds: an image up to so much earlier than the one before came late; a larger step back is a new beginning."""
+"""Nanoseconds that a late image may be earlier than the one before; a larger step back is a new beginning."""
 
 _MANY_LATE = 0.1  # share of the images from which on it is not their order that is wrong
 _PLAUSIBLE = (10**6, 10**10)  # nanoseconds between images of a depth camera
@@ -86,8 +86,8 @@ def _is_late(stamps: Sequence[int], index: int) -> bool:
 
 
 def _stands_still(stamps: Sequence[int], index: int) -> bool:
-    """Return whether a stamp is not a time, or that of the image before, or steps back without anything beginning
-    anew."""
+    """Return whether a stamp is not a time, or that of the image before, or steps back although no recording
+    starts again."""
     here = stamps[index]
     after = stamps[index + 1] if index + 1 < len(stamps) else None
     if index == 0:

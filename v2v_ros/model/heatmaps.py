@@ -74,7 +74,7 @@ def places_of_peaks(heatmaps: torch.Tensor, peaks: torch.Tensor, sigma: float) -
 def subcell_shift(windows: torch.Tensor, sigma: float) -> torch.Tensor:
     """From the middles of windows float [..., 3, 3, 3] (z, y, x) to the peaks of the Gaussians in them, float [..., 3]
     (x, y, z) in cells."""
-    # A floor far under any peak keeps the logarithm finite where the network puts out negative values.
+    # A floor far under any peak keeps the logarithm finite where the network's output is negative.
     windows = windows.clamp_min(1e-6)
     marginals = torch.stack((windows.sum((-3, -2)), windows.sum((-3, -1)), windows.sum((-2, -1))), dim=-2)  # x, y, z
     log = marginals.log()
@@ -127,7 +127,7 @@ def covariance(heatmaps: torch.Tensor) -> torch.Tensor:
     powers = torch.stack((torch.ones_like(cells), cells, cells * cells), dim=2)
     x, y, z = powers.unbind(1)  # [B * J, 3, M]: the powers 0 to 2 of the cells' coordinates
     volumes = heatmaps.reshape(-1, size, size * size)
-    # On a CPU a few joints at a time stay in the cache, and in memory that is not asked for anew.
+    # On a CPU a few joints at a time stay in the cache, and their memory is allocated once.
     part = max(1, _CACHED_CELLS // size**3) if heatmaps.device.type == "cpu" else len(volumes)
     planes = volumes.new_empty(len(volumes), 3, size * size)
     scratch = volumes.new_empty(part, size, size * size)

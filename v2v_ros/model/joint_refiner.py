@@ -117,7 +117,7 @@ class Block(nn.Module):
 
 
 def features_per_joint(peaks: int) -> int:
-    """Return numbers that describe the heatmap of a joint by so many peaks."""
+    """Return how many numbers describe the heatmap of a joint by a number of peaks."""
     return 4 * peaks + 3 + 6
 
 

@@ -323,7 +323,7 @@ def _reopened(path: Path, problem: Exception) -> Any:
     inside = sorted(file for file in path.glob("*") if file.suffix in _STORAGES) if path.is_dir() else []
     if len(inside) > 1:
         raise BagError(
-            f"{_unreadable(path, problem)}; it has {len(inside)} files: write its metadata anew with "
+            f"{_unreadable(path, problem)}; it has {len(inside)} files: rebuild its metadata with "
             f"'ros2 bag reindex {path}', or name one of the files"
         ) from problem
     file = inside[0] if inside else path

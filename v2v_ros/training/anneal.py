@@ -125,7 +125,7 @@ def _copied_config(checkpoint: dict[str, Any], name: str, given: dict[str, Any])
 
 
 def _curve(folder: Path, samples: int) -> list[dict[str, float]]:
-    """Return the run's validations up to so many samples; none where it left no record of them."""
+    """Return the run's validations up to a number of samples; none where it left no record of them."""
     try:
         curve = json.loads((folder / VALIDATIONS).read_text(encoding="utf-8"))
     except FileNotFoundError:

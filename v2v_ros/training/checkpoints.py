@@ -22,7 +22,7 @@ NAME = "last.ckpt"
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """The last state of the run: every so many steps, after each validation, and when the process is asked to end.
+    """The last state of the run: at regular steps, after each validation, and when the process is asked to end.
 
     Not before a validation of the same step: a run that is cut during one goes on from before it, and its figures and
     weights are not left out.

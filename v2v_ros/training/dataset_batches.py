@@ -21,7 +21,7 @@ from .seeds import SeedFamily, derive_seed
 from .synthetic_batches import ELSEWHERE, ELSEWHERE_FROM, LARGEST_OFFSET, Batch, CenterBatch, SeededBatches
 
 _LOG = logging.getLogger(__name__)
-_HELD_OUT_BATCH, _HELD_OUT_PARTS = 8, 64  # at most so many frames, and parts for up to so many processes
+_HELD_OUT_BATCH, _HELD_OUT_PARTS = 8, 64  # most frames of a batch, most processes that it is split for
 # Edge of the box, in the cube's edges, of all points that augmentation can bring into the cube: scaled by 0.8 and
 # turned by 40 degrees, points from (44 + 4) / 44 / 0.8 * (cos 40 + sin 40) = 1.92 times as far get in.
 REACH = 2.0
@@ -58,7 +58,7 @@ def steps_per_epoch(config: TrainingConfig, frames: FrameSet, processes: int) ->
 
 
 def frames_seen(config: TrainingConfig, frames: FrameSet, processes: int, step: int) -> int:
-    """Return how many frames all processes have seen together after so many steps, in all epochs."""
+    """Return how many frames all processes have seen together up to a step, in all epochs."""
     epochs, place = divmod(step, steps_per_epoch(config, frames, processes))
     return epochs * len(frames) + place * config.batch * processes
 

@@ -148,7 +148,7 @@ def check_new(output: Path) -> None:
     if left:
         resume = "--resume to go on with it, " if (folder / "last.ckpt").exists() else ""
         raise ValueError(
-            f"there is '{left[0]}' of an earlier run: give {resume}--overwrite to start anew, or another --output"
+            f"there is '{left[0]}' of an earlier run: give {resume}--overwrite to start again, or another --output"
         )
 
 

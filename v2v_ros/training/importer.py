@@ -8,7 +8,7 @@ other names and on grids with another layout:
   convolutions have odd kernels with as much padding on both sides, and the poolings and the transposed convolutions
   work on blocks of two cells, of which a mirrored grid of even size has the same.
 
-So the imported network puts out the heatmaps of the original, transposed and mirrored. Cells are the same in both: cell
+So the imported network's heatmaps are those of the original, transposed and mirrored. Cells are the same in both: cell
 i covers [i, i + 1), and a target's peak is at the joint itself, so that no offset is left (src/v2v_util.py).
 """
 
@@ -211,7 +211,7 @@ def _find_state(path: Path, content: Any) -> tuple[str, str, dict[str, torch.Ten
     ((entry, (prefix, state)),) = states.items()
     if prefix.endswith("basic_model.") or any("spatial_softmax." in str(key) for key in state):
         raise ImportRefusedError(
-            f"checkpoint '{path}' is of the variant with integral pose loss (integral-pose/), whose network puts out "
+            f"checkpoint '{path}' is of the variant with integral pose loss (integral-pose/), whose network returns "
             "logits for a softmax and no heatmaps; only networks of the heatmap loss (src/) can be imported"
         )
     return entry, prefix, {str(key).removeprefix(prefix): value for key, value in state.items()}

@@ -17,7 +17,8 @@ _WARMUP_STEPS = 200
 
 
 def learning_rate_factor(steps: int) -> Callable[[int], float]:
-    """Of the highest learning rate at every step of so many: a linear warm-up, then half a cosine down to zero."""
+    """Return a function from a step to its share of the highest learning rate: a linear warm-up, then half a cosine
+    down to zero."""
     warmup = min(_WARMUP_STEPS, max(1, steps // 10))
 
     def factor(step: int) -> float:
@@ -28,12 +29,12 @@ def learning_rate_factor(steps: int) -> Callable[[int], float]:
 
 
 def constant_factor(step: int) -> float:
-    """Of the highest learning rate at a step: a linear warm-up, then all of it, however long the run will be."""
+    """Return the share of the highest learning rate at a step: a linear warm-up, then all of it; any length of run."""
     return min(1.0, (step + 1) / _WARMUP_STEPS)
 
 
 def scheduled_factor(schedule: str, steps: int, anneal_step: int = 0) -> Callable[[int], float]:
-    """Of the highest learning rate at every step of so many.
+    """Return a function from a step to its share of the highest learning rate.
 
     Args:
         schedule: One of :data:`SCHEDULES`.

@@ -159,7 +159,7 @@ def start_from(module: Training, name: str | Path) -> None:
             "(and --grid for a centre network)"
         )
     if wrong:
-        _LOG.warning("the last layer of '%s' is for other joints and starts anew", name)
+        _LOG.warning("the last layer of '%s' is for other joints and starts from random numbers", name)
     module.network.load_state_dict({**own, **{key: value for key, value in state.items() if key not in wrong}})
 
 

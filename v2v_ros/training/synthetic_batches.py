@@ -27,8 +27,8 @@ from .seeds import SeedFamily, derive_seed
 PIXELS_PER_CELL = 7  # in three cells: the crop is a fifth wider than the cube, so about two pixels a cell
 HAND_DISTANCES = (0.2, 1.2)  # metres
 _EMPTY = {"pose": 0.08, "center": 0.2}  # share of the worlds without a subject
-# Share of left hands in pose training. The network puts out right hands only, and learns to say nothing of left ones:
-# which hand it is then shows in the scores of a grid and its mirror image.
+# Share of left hands in pose training. The network finds right hands only, and learns to give empty heatmaps for left
+# ones: the scores of a grid and its mirror image then show which hand it is.
 _LEFT_HANDS = 0.2
 LARGEST_OFFSET = 0.3  # of a centre to be refined, in edges along each axis
 ELSEWHERE, ELSEWHERE_FROM = 0.2, 0.75  # share of the cubes to be refined that lie elsewhere, how far off, in edges

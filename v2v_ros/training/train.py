@@ -44,8 +44,9 @@ def train(
         config: Configuration of the run.
         output: Weights file to write.
         resume: Whether to go on from the last checkpoint of the same run.
-        overwrite: Whether to start anew where there is a run already; what it left in its folder is removed.
-        start: Name or path of weights to start from. Another number of joints is taken: that layer starts anew.
+        overwrite: Whether to replace an earlier run of this output; its files in the run's folder are removed.
+        start: Name or path of weights to start from. They may be for other joints: the last layer then starts from
+            random numbers.
         devices: GPUs of this machine to train on, or processes where there is no GPU.
         nodes: Number of machines.
         progress: Whether to show a progress bar.

@@ -130,10 +130,10 @@ def parameters(**values: object) -> list[str]:
 
 
 def wait_for_skeletons(observer: Observer, children: Sequence[Child]) -> Callable[[], None]:
-    """Wait until the nodes have put out skeletons.
+    """Wait until the nodes have published skeletons.
 
     Returns:
-        Raises when a node has ended or could not start.
+        Check to call later, which raises when a node has ended or could not start.
 
     Raises:
         DemoError: None came, or a node has failed.

@@ -88,7 +88,7 @@ class Observer:
             subscribe(Image, "depth/image_rect", self._on_image, newest_only())
 
     def begin(self, depth_period: float) -> None:
-        """Forget what has come so far, and from now on keep a depth image every so many seconds."""
+        """Forget what has come so far, and from now on keep a depth image every ``depth_period`` seconds."""
         self.frames, self.stats, self.images = [], [], 0
         self._depth_period = depth_period
         self._next_depth = time.monotonic() + depth_period / 2

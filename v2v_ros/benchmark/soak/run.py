@@ -119,7 +119,7 @@ class _Sampler:
         observer, first = self._observer, self._stats
         self._stats = last = observer.stats[-1] if observer.stats else None
         none = {"published": 0, "lost": 0, "dropped": 0}
-        if disturbed:  # the counters begin anew
+        if disturbed:  # the counters start again
             self._stats = None
         if first is None or last is None or disturbed:
             observer.stamps.clear()

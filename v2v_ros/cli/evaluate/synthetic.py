@@ -19,7 +19,7 @@ def add(commands: Commands) -> None:
         commands,
         "synthetic",
         run,
-        "Measure weights on fixed synthetic test sets, which are made anew and the same everywhere.",
+        "Measure weights on fixed synthetic test sets, which are rendered on demand and the same everywhere.",
         "v2v evaluate synthetic --weights hand21_lite --output report/\n"
         "  v2v evaluate synthetic --weights my.safetensors --test-set hand_crops_1 --samples 128\n"
         "  v2v evaluate synthetic --test-set hand_images_1 --write sets/",
@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
     detector_option(sub)
     sub.add_argument("--test-set", nargs="+", metavar="NAME", help="which ones (default: all of the weights' skeleton)")
     sub.add_argument(
-        "--samples", type=positive(int), metavar="N", help="of every test set only so many, the first ones"
+        "--samples", type=positive(int), metavar="N", help="number of samples of every test set, from the first on"
     )
     way = sub.add_mutually_exclusive_group()
     output_option(way)

@@ -24,7 +24,7 @@ def add(commands: Commands) -> None:
     sub.add_argument("scenes", nargs="*", metavar="SCENE", help="the scenes' names (all of them)")
     network_options(sub)
     detector_option(sub)
-    sub.add_argument("--samples", type=positive(int), metavar="N", help="of every scene only so many frames, the first")
+    sub.add_argument("--samples", type=positive(int), metavar="N", help="number of frames of every scene")
     sub.add_argument(
         "--max-subjects", type=positive(int), default=3, metavar="N", help="how many are followed at once (3)"
     )

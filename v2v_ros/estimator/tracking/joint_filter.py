@@ -15,7 +15,7 @@ from ...geometry.skeletons import Skeleton
 HOLD_SECONDS = 0.5
 """How long a joint that is not measured is predicted; then it is not known any more."""
 LONGEST_GAP = 1.0
-"""Seconds between two frames after which a filter starts anew, as it does when time goes back."""
+"""Seconds between two frames after which a filter starts again, as it does when time goes back."""
 
 
 Array = NDArray[np.floating[Any]]
@@ -48,7 +48,7 @@ class JointFilter(Protocol):
     def update(self, points: Array, covariances: Array, stamp: float) -> Filtered:
         """Take in a frame and return its joints, filtered.
 
-        A stamp that was there just before changes nothing; one that goes back, or a long gap, starts anew.
+        A repeated stamp changes nothing; after one that goes back, or a long gap, the filter starts again.
 
         Args:
             points: [J, 3] metres; NaN for joints that are not measured, which are predicted for a while.
@@ -117,7 +117,7 @@ class StampedFilter(ABC):
 
     @abstractmethod
     def _at(self, dt: float, known: Mask) -> tuple[Floats, Floats, Floats]:
-        """Return points [J, 3], velocities [J, 3] and covariances [J, 3, 3] so many seconds after the last frame.
+        """Return points [J, 3], velocities [J, 3] and covariances [J, 3, 3], dt seconds after the last frame.
 
         Rows of joints that are not known may be anything.
         """

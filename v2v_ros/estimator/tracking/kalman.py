@@ -95,7 +95,7 @@ class KalmanFilter(StampedFilter):
         self._pp[row], self._pv[row], self._vv[row] = noise, 0, speed**2 * _EYE
 
     def _moved(self, dt: float) -> tuple[Floats, Floats, Floats]:
-        """Covariances so many seconds later."""
+        """Covariances dt seconds later."""
         pp = self._pp + dt * (self._pv + _transposed(self._pv) + dt * self._vv) + dt**3 / 3 * self._drift
         return pp, self._pv + dt * self._vv + dt**2 / 2 * self._drift, self._vv + dt * self._drift
 
@@ -136,8 +136,8 @@ def _traces(matrices: Floats) -> Floats:
     return matrices[:, 0, 0] + matrices[:, 1, 1] + matrices[:, 2, 2]
 
 
-_BONE_MEMORY = 300.0  # frames: lengths are learned from about so many, and what was learned wrongly is forgotten
-_LIMIT = 0.1  # of a bone's length; what is farther off counts as if it were so far off
+_BONE_MEMORY = 300.0  # frames that lengths are learned from; what was learned wrongly before is forgotten
+_LIMIT = 0.1  # share of a bone's length, to which larger deviations are clipped
 _SHARE = 0.33  # of the way to lengths learned for long that the bones are taken
 _TRUST = 90.0  # frames after which it is half of that
 

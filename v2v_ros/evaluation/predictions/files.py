@@ -221,7 +221,13 @@ def file_order(spec: DatasetSpec) -> NDArray[np.intp]:
 def deproject(
     uvd: NDArray[np.float64], intrinsics: tuple[float, float, float, float], metres: float = 1.0
 ) -> NDArray[np.float64]:
-    """Return points [..., 3] in the optical frame, metres, of pixels and depths [..., 3] in units of so many metres."""
+    """Return points [..., 3] in the optical frame, metres, of pixels and depths [..., 3].
+
+    Args:
+        uvd: float64 [..., 3], column and row in pixels, and depth along z.
+        intrinsics: (fx, fy, cx, cy) in pixels.
+        metres: Metres that one unit of the depths stands for.
+    """
     fx, fy, cx, cy = intrinsics
     u, v, depth = np.moveaxis(uvd, -1, 0)
     z = depth * metres

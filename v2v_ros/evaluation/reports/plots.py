@@ -92,7 +92,7 @@ def joint_bars(results: dict[str, dict[str, Any]], title: str, path: Path) -> No
 
 
 def _axes(columns: int = 1, width: float = 5, names: int = 0) -> tuple[Any, Any]:
-    """Return a figure with room for a legend of so many names below, and its axes."""
+    """Return a figure with room for a legend of a number of names below, and its axes."""
     from matplotlib.figure import Figure  # without pyplot, which would look for a display
 
     figure = Figure(figsize=(width * columns, 4 + 0.2 * math.ceil(names / _LEGEND_COLUMNS)), layout="constrained")

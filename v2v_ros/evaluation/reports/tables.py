@@ -65,7 +65,7 @@ def frames_report(name: str, figures: dict[str, Any]) -> str:
 
 
 def table(title: str, rows: dict[str, dict[str, Any]], digits: int = 1) -> list[str]:
-    """Return named rows of the same columns, with so many digits after the point."""
+    """Return named rows of the same columns, with a number of digits after the point."""
     columns = list(next(iter(rows.values())))
     heads = [_TITLES.get(column, column) for column in columns]
     texts = [[cell(column, row[column], digits) for column in columns] for row in rows.values()]
@@ -82,7 +82,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def cell(name: str, value: Any, digits: int = 1) -> str:
-    """Return a figure with the unit that its name tells, and so many digits after the point."""
+    """Return a figure with the unit that its name tells, and a number of digits after the point."""
     if value is None:
         return "-"
     if name.endswith("_mm"):

@@ -27,7 +27,7 @@ class OpenVinoRuntime:
 
     def __init__(self, network: V2VPoseNet, threads: int = 0) -> None:
         openvino = import_openvino()
-        # Samples run one by one: a batch gains nothing on a CPU, and every new size would be compiled anew.
+        # Samples run one by one: a batch gains nothing on a CPU, and every new size would be compiled again.
         compiled = compile_model(onnx_model(network, batch=1), threads)
         self._tensor = openvino.Tensor
         self._request = compiled.create_infer_request()

@@ -188,7 +188,7 @@ def _problems(state: NodeState) -> Iterator[tuple[bytes, str]]:
 
 
 def must_look(figures: Figures, patience: float) -> bool:
-    """Return whether an input is missing for so long, or so mixed, that the graph of topics is needed to say why."""
+    """Return whether the graph of topics is needed to explain an input that is missing or mixed up."""
     return (
         figures.frame_since < _RECENT
         or _is_silent(figures, patience)

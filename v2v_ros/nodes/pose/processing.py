@@ -146,16 +146,16 @@ class Processing:
         return Header(frame_id=header.frame_id, stamp=stamp.to_msg()), estimate.moved(elapsed)
 
     def _ready(self, policy: str) -> PoseEstimator:
-        """Return the estimator, made anew where it was given up."""
+        """Return the estimator, a new one where it was given up."""
         estimator = self._recovery.estimator
         if estimator is None:
             estimator = self._recovery.renew(policy)
-            self._reports.warn("renewed", f"the network was started anew on {estimator.device} ({estimator.runtime})")
+            self._reports.warn("renewed", f"the network was restarted on {estimator.device} ({estimator.runtime})")
             self._outputs.announce(estimator)
         return estimator
 
     def _is_next(self, header: Header) -> bool:
-        """Return whether an image is newer than the last one; starts anew when time has gone back."""
+        """Return whether an image is newer than the last one; forget all tracks when time has gone back."""
         if header.stamp.sec == 0 and header.stamp.nanosec == 0:
             raise FrameError(f"{self._topics.image}: the images have no time stamp (it is 0): the driver must set it")
         if not header.frame_id:

@@ -29,8 +29,8 @@ class ByReceiver(ReentrantCallbackGroup):
 class Receiver:
     """A thread that waits for messages of a few subscriptions and calls their callbacks.
 
-    rclpy's executor lists all that a node has (services, timers, events) anew for every message, which was a quarter of
-    an image's way from the camera (docs/decisions/0014-a-thread-for-the-inputs.md).
+    For every message, rclpy's executor lists all that a node has (services, timers, events), which was a quarter of an
+    image's way from the camera (docs/decisions/0014-a-thread-for-the-inputs.md).
 
     Args:
         node: Node that owns the subscriptions.

@@ -1,4 +1,4 @@
-"""What the pose node does when the runtime of its network fails: try on, start it anew, or go on with the CPU."""
+"""What the pose node does when the runtime of its network fails: try on, restart it, or go on with the CPU."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Recovery:
             return f"the network failed and is tried again with the next image: {what}"
         self._last, self._identities = (self.estimator.device, what), self.estimator.identities
         self.estimator = None
-        return f"the network failed {self._failures} times in a row and is started anew: {what}"
+        return f"the network failed {self._failures} times in a row and is restarted: {what}"
 
     def renew(self, policy: str) -> PoseEstimator:
         """Make another estimator. (Not at the failure: the error still holds the old one's memory.)
@@ -117,7 +117,7 @@ class Recovery:
         try:
             estimator = self._make(device="cpu") if self.lost_device else self._make()
         except Exception as error:
-            self._problem = f"the network cannot be started anew (tried every {PAUSE:.0f} s): {error}"
+            self._problem = f"the network cannot be restarted (tried every {PAUSE:.0f} s): {error}"
             if device != "cpu" and not self.lost_device:
                 self._problem += "; with the parameter on_runtime_error set to cpu, it goes on with the CPU"
             raise RuntimeFailure(self._problem) from error

@@ -148,13 +148,13 @@ POSE_PARAMETERS = (
     Spec(
         "hold_seconds",
         0.25,
-        "For so long a subject that is not seen is still reported, as predicted [s].",
+        "Time for which a subject that is not seen is still reported, as predicted [s].",
         limits=(0.0, 5.0),
     ),
     Spec(
         "memory_seconds",
         5.0,
-        "For so long it then keeps its identity, where it turns up again [s].",
+        "Time for which it then keeps its identity, in case it turns up again [s].",
         limits=(0.0, 60.0),
     ),
     Spec(
@@ -178,8 +178,8 @@ POSE_PARAMETERS = (
     Spec(
         "on_runtime_error",
         "retry",
-        "When the network fails again and again (out of memory, a lost GPU): 'retry' starts it anew on its device, "
-        "'cpu' starts it anew on the CPU.",
+        "When the network fails again and again (out of memory, a lost GPU): 'retry' restarts it on its device, "
+        "'cpu' restarts it on the CPU.",
         choices=("retry", "cpu"),
     ),
     Spec("publish_tf", True, "Publish a TF frame for every joint (only when somebody listens to TF)."),
@@ -192,7 +192,7 @@ POSE_PARAMETERS = (
     Spec(
         "hull_sigmas",
         2.0,
-        "Hulls grow by so many standard deviations of their joints.",
+        "Standard deviations of the joints that hulls grow by.",
         limits=(0.0, 10.0),
     ),
     Spec(

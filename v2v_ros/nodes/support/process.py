@@ -78,7 +78,7 @@ def survive_wrong_transitions(node: LifecycleNode) -> None:
 
 
 RELEASE_PERIOD = (
-    10.0  # seconds; the next image then takes some milliseconds longer, as its memory has to be asked for anew
+    10.0  # seconds; the next image then takes some milliseconds longer, as its memory has to be allocated again
 )
 
 

@@ -17,9 +17,9 @@ from .specs import SPECS, DatasetSpec
 # it, feet seen from above behind nearly all; a label may lie a little before the surface. Of the joints of rendered
 # hands and people 90 to 97 % are within, and at most 3 % with fx, fy and cx, cy in each other's place.
 _BEHIND = {"hand": (-0.015, 0.06), "body": (-0.05, 0.2), "body from above": (-0.05, 1.0)}
-_AROUND = 2  # pixels: a fingertip's label may miss the finger by so much
+_AROUND = 2  # pixels by which a fingertip's label may miss the finger
 _FEW = 0.5  # fewer joints on the depth than this share: the labels do not belong to it
-_BETTER = 0.1  # by so much more, as a share of the joints, another reading must fit
+_BETTER = 0.1  # share of the joints by which another reading must fit better
 _SAME = 0.03  # readings whose shares differ by less are as good; the first one is named
 _OF_PIXELS = ("icvl",)
 """Datasets whose labels are pixels: these lie where they lie, whatever the intrinsics."""

@@ -17,7 +17,7 @@ _SPARE = 64  # pixels by which the random fields are larger than the image
 
 
 class DepthCamera:
-    """Renders one surface after another, with noise that is drawn anew for every image.
+    """Renders one surface after another, with new noise for every image.
 
     Args:
         kind: Kind of the subjects: ``hand`` (an SR305, the wall is at 1.2 m) or ``body`` (a Kinect v1, 4 m).

@@ -38,7 +38,7 @@ class SyntheticFrame:
 class SyntheticSequence:
     """A right hand that moves, turns and changes its gesture before a wall; or a person who walks, waves and turns.
 
-    The same seed gives the same motion; noise is drawn anew for every frame.
+    The same seed gives the same motion; every frame gets new noise.
 
     Args:
         kind: ``hand`` or ``body``.

@@ -68,7 +68,7 @@ class SyntheticScene:
     """Three hands, or three people, who move, cross, hide each other, leave the image and come back.
 
     Two of the hands are the right and the left one of one person; left hands are mirrored right ones. The same seed
-    gives the same motion; noise is drawn anew for every frame, in the order in which frames are asked for.
+    gives the same motion; every frame gets new noise, in the order in which frames are asked for.
 
     Args:
         kind: ``hand`` or ``body``.

@@ -1,4 +1,4 @@
-"""Rendered scenes seen anew: mirrored, nearer, in part, without background, with holes."""
+"""Augmentation of rendered scenes: mirrored, nearer, in part, without background, with holes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a detector is to put out (heat about subjects, offsets to reference points, sides), and how far it is off."""
+"""Targets of a detector (heat about subjects, offsets to reference points, sides), and its losses against them."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ class _Pool:
         self.rendered = 0
 
     def need(self, chunks: int) -> None:
-        """Have at least so many chunks; more where files of more exist already."""
+        """Load or render chunks up to this number; more where files of more exist already."""
         while self.rendered < chunks or chunk_path(self._folder, self.rendered).is_file():
             self._parts.append(load_chunk(self._folder, self._run.seed, self.rendered, self._run.chunk))
             self._hardness = torch.cat((self._hardness, torch.full((self._run.chunk,), 0.5)))

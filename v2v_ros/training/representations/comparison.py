@@ -42,9 +42,9 @@ def read_result(folder: Path, name: str, seed: int) -> dict[str, Any] | None:
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"'{path}' is not JSON ({error}): remove it to train anew") from error
+        raise ValueError(f"'{path}' is not JSON ({error}): remove it to train again") from error
     if not isinstance(result, dict) or (result.get("representation"), result.get("seed")) != (name, seed):
-        raise ValueError(f"'{path}' is not the result of {name} with seed {seed}: remove it to train anew")
+        raise ValueError(f"'{path}' is not the result of {name} with seed {seed}: remove it to train again")
     return result
 
 
