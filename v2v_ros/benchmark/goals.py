@@ -67,7 +67,7 @@ def _noisy(part: str, figures: Figures) -> bool:
 
 
 def _cubes(network: str, key: str, quantile: str = "p50", subjects: int = 1) -> Callable[[Figures], float | None]:
-    """From the rows of several subjects."""
+    """Return a function that reads a figure from the rows of several subjects."""
 
     def read(figures: Figures) -> float | None:
         for row in figures["subjects"]:

@@ -34,7 +34,7 @@ def device_name(device: torch.device) -> str:
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait for what is queued on a GPU."""
+    """Wait for the work that is queued on a GPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

@@ -92,7 +92,7 @@ def _random(skeleton: str) -> Weights:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one grid through a network.
+    """Cost of one grid in a network.
 
     Attributes:
         flops: Floating point operations of all convolutions, two for a multiplication with its addition.
@@ -118,7 +118,7 @@ def cost(config: NetworkConfig) -> Cost:
         network = V2VPoseNet(config).eval()
         for module in network.modules():
             if isinstance(module, nn.Conv3d | nn.ConvTranspose3d | nn.MaxPool3d | Residual):
-                module.register_forward_hook(count)  # of a residual: what is added to its branch is read again
+                module.register_forward_hook(count)  # a residual reads its input again, to add it
         for skip in (network.inner_skip, network.outer_skip):
             skip.register_forward_hook(count)  # and so is what these are added to
         with FlopCounterMode(display=False) as counter, torch.no_grad():

@@ -15,14 +15,14 @@ import numpy as np
 OTHERS_LIMIT = 0.2
 """Cores that other processes may use while something is timed."""
 SPREAD_LIMIT = 1.5
-"""Of p90 over p50; above it the machine's speed changed while it was measured."""
+"""Ratio of p90 to p50 above which the machine's speed changed while it was measured."""
 _FEWEST = 5  # samples without which dropping the others is not worth it
 _WINDOW = 0.2  # seconds; the system counts in hundredths of a second
 _TURN = 0.05  # seconds that one of several things is run before the next
 
 
 class Load:
-    """What other processes use of the cores that this process may use.
+    """Measures the load by other processes on the cores that this process may use.
 
     Args:
         stat: File of the system's counters, in the format of proc(5).
@@ -48,7 +48,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Timing:
-    """Of one thing that was timed again and again, after warm-up.
+    """Times of one thing that was run again and again, after warm-up.
 
     Attributes:
         p50, p90, p99: Percentiles, milliseconds.
@@ -69,7 +69,7 @@ class Timing:
 
     @classmethod
     def of(cls, milliseconds: list[float], others: list[float | None]) -> Timing:
-        """From samples and the cores that others used during each."""
+        """Make one from samples and the cores that others used during each."""
         values = np.array(milliseconds)
         known = np.array([0.0 if cores is None else cores for cores in others])
         quiet = known <= OTHERS_LIMIT

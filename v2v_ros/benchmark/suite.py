@@ -35,7 +35,7 @@ _NETWORK_ROUNDS = 30
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure.
+    """Plan of a benchmark.
 
     Attributes:
         weights: Name or path of the estimator's weights.
@@ -67,18 +67,18 @@ class Plan:
 
     @property
     def network_names(self) -> tuple[str, ...]:
-        """Of the networks that are compared: those asked for, or that of the weights."""
+        """Names of the networks that are compared: those asked for, or that of the weights."""
         return self.networks or (network_name(self.weights),)
 
     @property
     def device_names(self) -> tuple[str, ...]:
-        """Of the devices on which networks are compared."""
+        """Names of the devices on which networks are compared."""
         chosen = str(choose_device(self.device))
         return tuple(dict.fromkeys((chosen, *(str(choose_device(name)) for name in self.devices))))
 
     @property
     def steps(self) -> int:
-        """How often :func:`run_benchmark` calls ``tick``, about."""
+        """Number of calls of ``tick`` by :func:`run_benchmark`, about."""
         networks = len(self.network_names)
         compared = networks * len(self.batches) * len(self.device_names)
         return frames_in_all(self.frames) + compared + networks * (self.frames + max(2, self.frames // 10))

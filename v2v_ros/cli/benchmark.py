@@ -94,7 +94,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _plan(options: argparse.Namespace) -> Plan:
-    """Return what is asked for; what is not said comes from ``--full``."""
+    """Return the plan by the options; with ``--full``, those that are not given cover everything."""
     from ..benchmark import Plan
     from ..benchmark.suite import everything
     from ..model.weights import default_for

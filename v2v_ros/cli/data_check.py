@@ -1,4 +1,4 @@
-"""``v2v data check``: what of a dataset is in a folder, what is missing or broken, and where to get it."""
+"""``v2v data check``: the dataset in a folder, its missing and broken parts, and where to get them."""
 
 from __future__ import annotations
 

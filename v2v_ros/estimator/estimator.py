@@ -32,7 +32,7 @@ _DETECTION_WEIGHT = 3.0  # of the detection's own logit
 _MOST_DETECTED = 1.0  # that a detection counts: alone it does not decide
 _TRACKED = 2.0  # where a subject was in the image before
 _FIRST_LOOK = 0.5  # share of the threshold that a candidate must reach, whose cube may be off by much of a hand
-_BIRTH_MARGIN = 0.5  # of what is above the threshold; while somebody is seen, others must be surer
+_BIRTH_MARGIN = 0.5  # share of the room above the threshold; while somebody is seen, others must be surer
 _SEARCH_SECONDS = 0.1  # between two searches while some subjects are seen and there is room for more
 _CHECK_SECONDS = 0.3  # the same without room, to see whether the tracks are on subjects
 _DETECTED_SIDE = 1.0  # largest logit that a detection says of the side
@@ -135,7 +135,7 @@ class PoseEstimator:
 
     @property
     def settings(self) -> Settings:
-        """What may change between frames; another camera roll forgets all subjects."""
+        """Settings that may change between frames; another camera roll forgets all subjects."""
         return self._tracker.settings
 
     @settings.setter
@@ -151,7 +151,7 @@ class PoseEstimator:
 
     @property
     def identities(self) -> int:
-        """How many ids were given out; one who takes over from another goes on counting there."""
+        """Number of ids given out; an estimator that takes over from another one continues its count."""
         return self._tracker.identities
 
     @identities.setter
@@ -191,7 +191,7 @@ class PoseEstimator:
         roll = self._roll
         depth, intrinsics = roll.upright_image(depth), roll.upright_intrinsics(intrinsics)
         center = None if center is None else roll.upright_points(np.asarray(center))
-        depth = np.require(depth, np.float32, ["C", "W"])  # PyTorch takes neither views backwards nor read-only ones
+        depth = np.require(depth, np.float32, ["C", "W"])  # PyTorch takes no backward and no read-only views
         clock = Stopwatch(self._device, _STAGES)
         image = self._pipeline.upload(depth)
         tracker = self._tracker
@@ -326,7 +326,7 @@ class PoseEstimator:
         return replace(look, score=float(odds / (1 + odds)))
 
     def _is_sure(self, look: Observation, margin: float = 0.0) -> bool:
-        """Return whether the score reaches the threshold, moved by a share of what is above it.
+        """Return whether the score reaches the threshold, moved by a share of the room above it.
 
         A score of 0 means that no joint was estimated, whatever the threshold.
         """

@@ -18,7 +18,7 @@ from ..geometry.camera import Intrinsics, cube_region, deproject, thinned
 
 @dataclass(frozen=True)
 class SubjectSize:
-    """What sets a kind of subject apart from its surroundings, in metres.
+    """Measures that set a kind of subject apart from its surroundings, in metres.
 
     Attributes:
         ring: Distance at which the surroundings are probed.
@@ -123,7 +123,7 @@ def _free_share(surface: np.ndarray, focal: float, size: SubjectSize) -> np.ndar
     reach = focal * size.ring / here
     v = np.rint(rows[:, None] + reach[:, None] * np.sin(angles)).astype(int)
     u = np.rint(columns[:, None] + reach[:, None] * np.cos(angles)).astype(int)
-    # Beyond the border of the image nobody knows what is there: not free, lest walls stand out at the border.
+    # Beyond the border of the image nothing is known: it counts as not free, lest walls stand out at the border.
     within = (v >= 0) & (v < height) & (u >= 0) & (u < width)
     there = surface[v.clip(0, height - 1), u.clip(0, width - 1)]
     free = within & (there > here[:, None] + size.step)

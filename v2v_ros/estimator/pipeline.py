@@ -24,7 +24,7 @@ JOINT_SCORE = 0.05  # confidence; a joint below is not estimated
 
 @dataclass(frozen=True)
 class Looks:
-    """What the network says of K cubes; a cube that is empty has no joints.
+    """Result of the network for K cubes; a cube that is empty has no joints.
 
     Attributes:
         points: float32 [K, J, 3] metres in the camera's optical frame; NaN for a joint that is not estimated.

@@ -37,7 +37,7 @@ _WHOLE = 3  # of a cube: probability of a subject, logit of a left hand, how man
 
 
 class _Frame:
-    """Where images of one size lie, and the camera that they are seen by."""
+    """Buffers for images of one size, and the camera that they come from."""
 
     def __init__(self, height: int, width: int, device: torch.device) -> None:
         self.depth = torch.empty(height, width, device=device)

@@ -140,7 +140,7 @@ def nearest_blobs(
 
 @dataclass(frozen=True)
 class Refined:
-    """What the refiner says of K guesses.
+    """Result of the refiner for K guesses.
 
     Attributes:
         centers: float64 [K, 3] metres, the reference point of the subject that is nearest to each guess.

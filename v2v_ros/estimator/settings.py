@@ -15,7 +15,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Settings:
-    """What an estimator and its tracker go by.
+    """Settings of an estimator and its tracker.
 
     Attributes:
         score_threshold: Lowest score, the probability of a subject, of a skeleton that is reported.

@@ -23,7 +23,7 @@ class Stopwatch:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Count what is done inside."""
+        """Add the time of the code inside to a stage."""
         started = time.perf_counter()
         yield
         if self._device.type == "cuda":  # work is queued there; without waiting the next stage would be blamed

@@ -79,7 +79,7 @@ def figures_of(kind: str, found: list[Detections], known: list[Known]) -> dict[s
 
 
 def known_subjects(scenes: Scenes, index: int, kind: str) -> Known:
-    """Return what is known of one scene's subjects."""
+    """Return the labels of one scene's subjects."""
     centers, _, state, left = scenes.subjects(kind)
     return Known(centers[index].double().numpy(), state[index].numpy(), left[index].numpy())
 

@@ -18,7 +18,7 @@ _LONGEST_WAIT = timedelta(days=2)
 
 @dataclass(frozen=True)
 class Processes:
-    """Which process this is, of how many.
+    """Rank of this process, and the number of processes.
 
     Work is cut into numbered parts whose content does not depend on the number of processes, and results are put
     together in the order of the parts: figures are the same however many share it.

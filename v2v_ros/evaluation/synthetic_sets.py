@@ -267,7 +267,7 @@ def _make(test_set: SyntheticSet, index: int) -> Part:
 
 
 def _in_view(draw: Callable[[], Worlds], cameras: Cameras) -> Worlds:
-    """Worlds of which at least four fifths of the subject's joints are in the picture."""
+    """Worlds that show at least four fifths of the subject's joints."""
     draws: list[Worlds] = []
     choices: list[torch.Tensor] = []
     missing = PART

@@ -102,7 +102,7 @@ def from_camera_info(info: Any, shape: tuple[int, ...], *, sensor: bool = False)
         if sensor or p[0] == 0:
             return intrinsics(k[0], k[4], k[2], k[5])
         if (p[0], p[5], p[2], p[6]) == (1, 1, 0, 0):
-            with suppress(ValueError):  # when K is no better, what is wrong with P is said
+            with suppress(ValueError):  # when K is no better, the error is about P
                 return intrinsics(k[0], k[4], k[2], k[5])
         return intrinsics(p[0], p[5], p[2], p[6])
     except ValueError as error:

@@ -17,12 +17,12 @@ from .camera import Intrinsics
 from .estimate import Estimate
 
 ROLLS = (0, 90, 180, 270)  # degrees
-_TILE = 64  # pixels; what is turned at a time, so that reading and writing both stay in the processor's cache
+_TILE = 64  # pixels turned at a time, so that reading and writing both stay in the processor's cache
 
 
 @dataclass(frozen=True)
 class CameraRoll:
-    """How a camera is turned. Nothing is rounded on the way: pixels and numbers only change places and signs.
+    """Turn of a camera about its optical axis. Nothing is rounded: pixels and numbers only change places and signs.
 
     Attributes:
         degrees: Angle in degrees, clockwise about the optical axis as seen from behind the camera; one of

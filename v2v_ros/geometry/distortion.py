@@ -105,7 +105,7 @@ def _coefficients(model: str, d: Any) -> tuple[float, ...] | None:
 
 
 def distort(x: Floats, y: Floats, model: str, coefficients: tuple[float, ...]) -> tuple[Floats, Floats]:
-    """Where a lens shows rays: both are of points (x, y) at depth 1, of any one shape.
+    """Map rays to those at which a lens shows them; both are points (x, y) at depth 1, of any one shape.
 
     NaN for rays beyond those that the model describes: a polynomial leads them back into the image.
 
@@ -152,7 +152,7 @@ def _turning_point(formula: Any, farthest: float) -> float:
 def _source_pixels(
     intrinsics: Intrinsics, sensor: Intrinsics, model: str, coefficients: tuple[float, ...]
 ) -> NDArray[np.intp]:
-    """Where a rectified image takes its pixels from.
+    """Return the pixels that a rectified image takes from the distorted one.
 
     Args:
         intrinsics: Intrinsics of the rectified image.

@@ -10,7 +10,7 @@ import numpy as np
 
 
 class TrackingState(IntEnum):
-    """How a skeleton came to be, with the values of ``v2v_ros/msg/Skeleton``."""
+    """State of the track behind a skeleton, with the values of ``v2v_ros/msg/Skeleton``."""
 
     DETECTED = 0
     TRACKED = 1
@@ -18,7 +18,7 @@ class TrackingState(IntEnum):
 
 
 class Side(IntEnum):
-    """Which hand, with the values of ``v2v_ros/msg/Skeleton``."""
+    """Side of a hand, with the values of ``v2v_ros/msg/Skeleton``."""
 
     UNKNOWN = 0
     LEFT = 1
@@ -26,7 +26,7 @@ class Side(IntEnum):
 
 
 SIDES = {"either": Side.UNKNOWN, "right": Side.RIGHT, "left": Side.LEFT}
-"""Which hand to look for, as parameters and options call it."""
+"""Sides to look for, by their names in parameters and options."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class SkeletonEstimate:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What was found in one frame.
+    """Subjects found in one frame.
 
     Attributes:
         skeletons: Skeletons, in the order in which their subjects were first seen.

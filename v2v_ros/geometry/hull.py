@@ -116,7 +116,7 @@ def _deviation(covariances: NDArray[np.floating]) -> NDArray[np.float64]:
 
 @cache
 def _radii(name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Radii [J] of the bones that lead to the joints of a skeleton, and of what is around the joints alone; metres."""
+    """Radii [J] of the bones that lead to the joints of a skeleton, and of the spheres around the joints; metres."""
     skeleton = get_skeleton(name)
     bones, ends = (
         np.array([_look_up(table[skeleton.kind], joint) for joint in skeleton.joint_names]) for table in (_BONES, _ENDS)

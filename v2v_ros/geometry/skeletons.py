@@ -35,7 +35,7 @@ class Skeleton:
 
     @property
     def subject(self) -> Subject:
-        """What is particular to its kind."""
+        """Constants of its kind of subject."""
         return SUBJECTS[self.kind]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Subject:
-    """What the parts of the package know about a kind of subject.
+    """Constants of a kind of subject, for all parts of the package.
 
     Attributes:
         kind: ``hand`` or ``body``.

@@ -28,7 +28,7 @@ _SENSIBLE = (1e-3, 1e5)  # metres or millimetres
 
 
 def doubt(depth: NDArray[np.float32], encoding: str, unit: float = 0.0) -> str:
-    """Return what is to be said against the unit or the byte order in which an image was read; empty when nothing is.
+    """Return a doubt about the unit or the byte order in which an image was read; empty when there is none.
 
     A few thousand pixels are looked at, whatever the size of the image.
 

@@ -72,8 +72,8 @@ def places_of_peaks(heatmaps: torch.Tensor, peaks: torch.Tensor, sigma: float) -
 
 
 def subcell_shift(windows: torch.Tensor, sigma: float) -> torch.Tensor:
-    """From the middles of windows float [..., 3, 3, 3] (z, y, x) to the peaks of the Gaussians in them, float [..., 3]
-    (x, y, z) in cells."""
+    """Return the way from the middles of windows float [..., 3, 3, 3] (z, y, x) to the peaks of the Gaussians in them,
+    float [..., 3] (x, y, z) in cells."""
     # A floor far under any peak keeps the logarithm finite where the network's output is negative.
     windows = windows.clamp_min(1e-6)
     marginals = torch.stack((windows.sum((-3, -2)), windows.sum((-3, -1)), windows.sum((-2, -1))), dim=-2)  # x, y, z

@@ -59,7 +59,7 @@ class JointRefinerConfig:
 
 
 class RefinedJoints(NamedTuple):
-    """What a joint refiner says; lengths in half cube edges, from the middle of the cube.
+    """Output of a joint refiner; lengths in half cube edges, from the middle of the cube.
 
     Attributes:
         points: float [B, J, 3] (x, y, z); beyond 1 outside of the cube.
@@ -76,7 +76,7 @@ class RefinedJoints(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What heatmaps say, before calibration; coordinates in heatmap cells.
+    """Joints read from heatmaps, before calibration; coordinates in heatmap cells.
 
     Attributes:
         coordinates: float [B, J, 3] (x, y, z); the refiner's may lie outside of the grid.
@@ -122,7 +122,7 @@ def features_per_joint(peaks: int) -> int:
 
 
 class JointRefiner(nn.Module):
-    """From the peaks of all heatmaps of a subject to its joints.
+    """Turns the peaks of all heatmaps of a subject into its joints.
 
     Args:
         config: Size of the network.

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from .heatmaps import cells_of, places_of_peaks
 
-FLOOR = 0.02  # what is no higher is noise: no peak, and without weight in the moments
+FLOOR = 0.02  # lower values are noise: no peaks, and without weight in the moments
 _LEAST_MASS = 1e-12
 
 

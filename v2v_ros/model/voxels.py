@@ -178,7 +178,7 @@ def scatter_occupancy(
     x = torch.where(mirrored[:, None], grid - 1 - x, x)
     cubes = torch.arange(count, device=depth.device)[:, None]
     index = z.add_(cubes * grid).mul_(grid).add_(y).mul_(grid).add_(x)
-    index.masked_fill_(~inside, count * grid**3)  # one cell more takes in what is outside
+    index.masked_fill_(~inside, count * grid**3)  # one cell more, for points outside
     cells = torch.zeros(count * grid**3 + 1, dtype=torch.uint8, device=depth.device)
     return cells.scatter_(0, index.flatten(), 1)[:-1].view(count, 1, grid, grid, grid)
 

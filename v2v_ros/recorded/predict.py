@@ -31,7 +31,7 @@ _LONGEST_NAME = 200  # bytes; file systems take 255, with the suffix of a file i
 
 @dataclass
 class Summary:
-    """What a prediction run did; filled while it runs."""
+    """Record of a prediction run; filled while it runs."""
 
     frames: int = 0
     with_skeleton: int = 0

@@ -72,7 +72,7 @@ class Worlds:
 
     @property
     def present(self) -> torch.Tensor:
-        """Where there is a subject, bool [B]."""
+        """Whether there is a subject, bool [B]."""
         return ~self.joints.isnan().any(dim=(1, 2))
 
 

@@ -30,7 +30,7 @@ _FIGURES = {
 
 @dataclass(frozen=True)
 class Report:
-    """What a run knows about itself.
+    """Facts about a run, for its card.
 
     Attributes:
         id: Name of the weights.

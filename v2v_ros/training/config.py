@@ -173,7 +173,7 @@ class TrainingConfig:
 
     @property
     def heatmap_offset(self) -> float:
-        """Of the targets from the joints, in heatmap cells: published targets are rounded down to voxels."""
+        """Offset of the targets from the joints, in heatmap cells: published targets are rounded down to voxels."""
         return PaperGeometry.PEAK if self.recipe == "paper" else 0.0
 
     @property

@@ -67,11 +67,11 @@ REMAINING = (
     "into its outermost voxels. Here they are left out.",
     "Joints were read off as the centre of the highest heatmap cell. Here they are found between cells.",
 )
-"""What differs from the original even after the conversion."""
+"""Differences from the original that remain after the conversion."""
 
 
 class ImportRefusedError(ValueError):
-    """A checkpoint cannot be turned into weights; the message names the file, what is wrong and the remedy."""
+    """A checkpoint cannot be turned into weights; the message names the file, the problem and the remedy."""
 
 
 def default_cube_edge(skeleton: Skeleton) -> float:

@@ -68,7 +68,7 @@ class Training(lightning.LightningModule, ABC):
 
     @abstractmethod
     def loss(self, batch: Any) -> torch.Tensor:
-        """Return what is minimised on a batch."""
+        """Return the loss on a batch."""
 
     @abstractmethod
     def measure(self, batch: Any) -> tuple[torch.Tensor, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 
 @unique
 class SeedFamily(IntEnum):
-    """What a seed is for: the first branch of the tree, so that no two parts of training draw the same numbers.
+    """Purpose of a seed: the first branch of the tree, so that no two parts of training draw the same numbers.
 
     A family keeps its number: runs that are resumed, and the peaks and scenes that lie on disk, go on with it.
     """

@@ -21,7 +21,7 @@ _WATCHED = ("metrics.csv", "last.ckpt", "validations.json")
 
 @dataclass(frozen=True)
 class Status:
-    """Where a run stands.
+    """State of a run.
 
     Attributes:
         name: Name of its weights.

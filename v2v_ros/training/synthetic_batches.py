@@ -35,7 +35,7 @@ ELSEWHERE, ELSEWHERE_FROM = 0.2, 0.75  # share of the cubes to be refined that l
 
 
 class Batch(NamedTuple):
-    """What a step of pose training eats.
+    """Samples of a step of pose training.
 
     Attributes:
         grids: bool [B, 1, N, N, N] occupancy.
@@ -51,7 +51,7 @@ class Batch(NamedTuple):
 
 
 class CenterBatch(NamedTuple):
-    """What a step of centre training eats.
+    """Samples of a step of centre training.
 
     Attributes:
         grids: bool [B, 1, N, N, N] occupancy.

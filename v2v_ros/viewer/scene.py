@@ -26,7 +26,7 @@ _EDGES = np.array([(i, j) for i, j in itertools.combinations(range(8), 2) if (_C
 
 
 class View(NamedTuple):
-    """What is kept of a frame, to be shown again later.
+    """Part of a frame that is kept, to be shown again later.
 
     Attributes:
         name: Name of the frame.
@@ -46,7 +46,7 @@ class View(NamedTuple):
 
 
 def view_of(shot: Shot, estimate: Estimate, milliseconds: float) -> View:
-    """Return what is kept of a frame."""
+    """Return the part of a frame that is kept."""
     camera = shot.intrinsics
     step = max(1, math.ceil(math.sqrt(camera.width * camera.height / MOST_POINTS)))
     thin = shot.depth[::step, ::step].astype(np.float16)
@@ -104,7 +104,7 @@ class Scene:
         server.scene.set_up_direction("-y")
 
     def draw(self, view: View) -> None:
-        """Replace what is shown by a view."""
+        """Show a view in place of the last one."""
         before, self._drawn = self._drawn, {}
         with self._server.atomic():
             if self.shown["points"]:
@@ -123,7 +123,7 @@ class Scene:
                     handle.remove()
 
     def _spacing(self, view: View) -> float:
-        """Return the metres between neighbouring points of what is near."""
+        """Return the distance in metres between neighbouring points of near things."""
         finite = view.depth[np.isfinite(view.depth)]
         return float(np.percentile(finite, 5)) / view.intrinsics.fx if finite.size else 0.01
 

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Shot(NamedTuple):
-    """A depth image and what is known about it.
+    """A depth image with its name, time, camera and truth.
 
     Attributes:
         name: Name of the frame, for people.

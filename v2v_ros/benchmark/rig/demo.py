@@ -35,7 +35,7 @@ class DemoError(RuntimeError):
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What was measured, from outside the nodes.
+    """Figures measured from outside the nodes.
 
     Attributes:
         frames: Number of depth images that skeletons came back for.
@@ -56,7 +56,7 @@ class DemoResult:
     stages_ms: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON, which has no NaN: an error that could not be measured is None."""
+        """Return the figures for JSON, which has no NaN: an error that could not be measured is None."""
         error = self.mean_error_mm if math.isfinite(self.mean_error_mm) else None
         return {**asdict(self), "mean_error_mm": error}
 

@@ -15,7 +15,7 @@ from ..noise import OTHERS_LIMIT
 Sample = dict[str, Any]
 
 GROWTH_MB = 2.0
-"""By which memory may grow in an hour, and from the warm-up to the end."""
+"""Megabytes by which memory may grow in an hour, and from the warm-up to the end."""
 _TIME_GROWTH = 0.2  # of its median, in an hour
 FLAT, GROWS, SHORT, NOISY = "flat", "GROWS", "too short to say", "machine too noisy to say"
 _SHORTEST = 1200.0  # seconds after the warm-up; from fewer, the growth of an hour is guesswork

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...geometry.skeletons import Skeleton
 
 HOLD_SECONDS = 0.5
-"""How long a joint that is not measured is predicted; then it is not known any more."""
+"""Seconds for which a joint that is not measured is predicted; then it is not known any more."""
 LONGEST_GAP = 1.0
 """Seconds between two frames after which a filter starts again, as it does when time goes back."""
 
@@ -66,7 +66,7 @@ class JointFilter(Protocol):
 
 
 class StampedFilter(ABC):
-    """What all filters do with stamps and missing joints."""
+    """The part that all filters share: stamps and missing joints."""
 
     def __init__(self, skeleton: Skeleton) -> None:
         self._joints = len(skeleton.joint_names)
@@ -109,11 +109,11 @@ class StampedFilter(ABC):
         return Filtered(rows[:, :3], rows[:, 3:6], rows[:, 6:])
 
     def _forget(self) -> None:  # noqa: B027
-        """Begin with a subject of which nothing is known; for filters that keep more than their rows."""
+        """Begin with an unknown subject; for filters that keep more than their rows."""
 
     @abstractmethod
     def _take(self, points: Floats, spread: Floats, known: Mask, measured: Mask, dt: float) -> None:
-        """Take in the measured joints, of which some are known from frames before, dt seconds after the last."""
+        """Take in the measured joints, dt seconds after the last frame; some are known from frames before."""
 
     @abstractmethod
     def _at(self, dt: float, known: Mask) -> tuple[Floats, Floats, Floats]:

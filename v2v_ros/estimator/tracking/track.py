@@ -63,7 +63,7 @@ _SIZE_FRAMES = 300  # over which a subject's size is averaged
 
 
 class CentroidMotion:
-    """Where the middle of a subject will be: a Kalman filter of constant velocity, the same along every axis.
+    """Predicts the middle of a subject: a Kalman filter of constant velocity, the same along every axis.
 
     Args:
         position: float [3] metres, first measurement.

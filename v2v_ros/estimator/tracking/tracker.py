@@ -23,7 +23,7 @@ _BEYOND = 0.1  # share of the range's ends by which one who is followed may leav
 
 
 class Tracker:
-    """Assigns what is seen in a frame to tracks; makes new ones and forgets old ones.
+    """Assigns observations of a frame to tracks; makes new tracks and forgets old ones.
 
     A track that is not seen is predicted for a while, then lost: remembered, but not reported. It goes on when the
     subject turns up about where it should be, or when it is the only one lost that somebody new, nearby, of its size

@@ -56,7 +56,7 @@ class Ensemble:
 
     @property
     def edge(self) -> float:
-        """Of the largest cubes that the networks look at, metres."""
+        """Edge of the largest cubes that the networks look at, metres."""
         return max(network.edge for network, _, _ in self._members)
 
     def joints(self, frames: FrameSet, indices: NDArray[np.int64]) -> NDArray[np.float32]:

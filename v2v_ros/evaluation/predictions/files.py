@@ -31,7 +31,7 @@ _WORLD_SHARE = 0.2  # of joints left of or above an image that tells world coord
 
 @dataclass(frozen=True)
 class JointFile:
-    """What a file of joints holds.
+    """Content of a file of joints.
 
     Attributes:
         path: Path of the file; of more than two in a row, that of the first and the number of the others.
@@ -61,7 +61,7 @@ class JointFile:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How to read files of joints.
+    """Options of reading files of joints.
 
     Attributes:
         form: One of ``FORMS``; ``auto``: told by the signs, as pixels are not negative and world coordinates are.

@@ -15,7 +15,7 @@ _NEAREST = 0.01  # quantile that is taken for the nearest distance: single pixel
 
 @dataclass(frozen=True)
 class DepthSummary:
-    """Of one depth image; NaN where nothing is known. Distances are along the optical axis, metres.
+    """Figures of one depth image; NaN where nothing is known. Distances are along the optical axis, metres.
 
     Attributes:
         min_depth, max_depth: Range in which subjects are taken in.

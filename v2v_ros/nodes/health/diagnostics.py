@@ -38,7 +38,7 @@ _MOST_NAMED = 4  # publishers
 _HANGING = 10.0  # seconds for one image; with a slow CPU it is less than one
 _BUSY = 0.5  # share of the time in which images are processed from which on that is what limits the rate
 _NO_DEPTH = 0.01  # share of the pixels with a depth, below which the camera measures nothing
-_NO_CLOCK = 1e9  # seconds, 31 years: what is farther from now is another clock's time, such as one that began at 0
+_NO_CLOCK = 1e9  # seconds, 31 years: times farther from now are of another clock, such as one that began at 0
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class NodeState:
 
 
 def diagnose(state: NodeState) -> tuple[bytes, str]:
-    """Level and one sentence for a person: what is wrong, where, and what to do about it."""
+    """Level and one sentence for a person: the problem, its place and its remedy."""
     if state.failure:
         return ERROR, state.failure
     if state.lifecycle == "finalized":
@@ -130,7 +130,7 @@ def _gravest(problems: Sequence[tuple[bytes, str]]) -> tuple[bytes, str]:
 
 
 def _problems(state: NodeState) -> Iterator[tuple[bytes, str]]:
-    """Yield what is wrong with the processing, in the order in which it should be cured."""
+    """Yield the problems of the processing, in the order in which they should be cured."""
     figures = state.figures
     if state.busy > _HANGING:
         yield (
@@ -310,7 +310,7 @@ def _in_future(state: NodeState) -> str:
 
 
 def _nothing_in_range(state: NodeState) -> str:
-    """Say that nobody can be found because nothing is where subjects are taken in, and what is seen instead."""
+    """Say that nobody can be found because nothing is in the range for subjects, and at which depths things are."""
     figures = state.figures
     depth = figures.depth
     what = (

@@ -43,7 +43,7 @@ class End:
 
 @dataclass(frozen=True)
 class Graph:
-    """What is published; empty when nobody had to look.
+    """Topics and publishers that the middleware has discovered; empty when nobody had to look.
 
     Attributes:
         images, infos: Publishers of the node's topics, whatever their type.

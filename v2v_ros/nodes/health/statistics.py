@@ -23,7 +23,7 @@ _HARDLY_ANY = 0.01  # share of the pixels in range, below which nobody can be fo
 
 @dataclass(frozen=True)
 class Figures:
-    """What :class:`Statistics` says at one moment. Times are seconds, rates Hz; NaN where nothing is known.
+    """Figures of :class:`Statistics` at one moment. Times are seconds, rates Hz; NaN where nothing is known.
 
     Attributes:
         since: Time since the beginning.
@@ -183,7 +183,7 @@ class Statistics:
             return self._now() - self._summarized_at >= _SUMMARY_PERIOD
 
     def summarized(self, depth: DepthSummary, doubt: str = "") -> None:
-        """Note what an image shows, and what is to be said against its numbers."""
+        """Note a summary of an image, and doubts about its numbers."""
         with self._lock:
             now = self._now()
             self._depth, self._doubt, self._summarized_at = depth, doubt, now

@@ -105,7 +105,7 @@ class KeepOut:
             for name, shapes in hulls.items():
                 self._objects.publish(collision_object(self._kind, header, self._name(name), shapes))
                 self._added.add(self._name(name))
-            # Somebody of whom nothing is known for a moment is still there.
+            # A subject that is not seen for a moment is still there.
             self._remove(header, self._added - {self._name(one.id) for one in skeletons})
 
     def close(self) -> None:

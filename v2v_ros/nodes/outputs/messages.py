@@ -32,14 +32,14 @@ _BONES, _JOINTS = 0, 1  # marker ids
 
 
 class Lifetime:
-    """For how long markers are shown: they outlive two periods of the images, and vanish when the node dies."""
+    """Chooses how long markers are shown: they outlive two periods of the images, and vanish when the node dies."""
 
     def __init__(self) -> None:
         self._last = math.nan
         self._periods: deque[float] = deque(maxlen=5)
 
     def after(self, header: Header) -> Duration:
-        """Of the markers of an image, the next one after those of the call before."""
+        """Return the lifetime of the markers of an image that follows those of earlier calls."""
         stamp = header.stamp.sec + 1e-9 * header.stamp.nanosec
         if stamp > self._last:
             self._periods.append(stamp - self._last)

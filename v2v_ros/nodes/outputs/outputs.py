@@ -88,7 +88,7 @@ class Outputs:
         )
 
     def publish(self, frame: Frame, settings: PoseSettings) -> float:
-        """Publish what programs act on, then what is only looked at.
+        """Publish first the outputs that programs act on, then those for people to look at.
 
         Returns:
             Seconds from the beginning of the processing to the published skeletons.

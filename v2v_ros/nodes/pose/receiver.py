@@ -16,7 +16,7 @@ _LOOK = 500_000_000  # nanoseconds after which the thread looks whether ROS has 
 
 
 class ByReceiver(ReentrantCallbackGroup):
-    """What is in this group is left to a :class:`Receiver`.
+    """Group of what the executor leaves to a :class:`Receiver`.
 
     The events of a subscription too: Fast DDS wakes who waits for them with every message, and the executor would look
     again and again, without a pause, until the message is taken.

@@ -19,7 +19,7 @@ PAUSE = 10.0  # seconds between two beginnings: each takes seconds of a core
 
 
 class RuntimeFailure(RuntimeError):
-    """The network's runtime failed. The message says what is done about it."""
+    """The network's runtime failed. The message says how the node goes on."""
 
 
 def load_estimator(node: LifecycleNode, device: str = "") -> PoseEstimator:
@@ -76,7 +76,7 @@ class Recovery:
 
     @contextmanager
     def watch(self) -> Iterator[None]:
-        """For the use of the estimator on one image; after :data:`FAILURES` in a row it is given up.
+        """Watch the use of the estimator on one image; after :data:`FAILURES` in a row it is given up.
 
         Raises:
             RuntimeFailure: The estimator has raised (anything but ValueError, which is about its input).

@@ -1,4 +1,4 @@
-"""One thread that always works on the newest item. Nothing queues up: what is overtaken is dropped."""
+"""One thread that always works on the newest item. Nothing queues up: an item that a newer one overtakes is dropped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters as a table: name, default, text, what is allowed, whether they may change at run time."""
+"""Parameters as a table: name, default, text, allowed values, whether they may change at run time."""
 
 from __future__ import annotations
 

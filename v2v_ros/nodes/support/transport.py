@@ -21,7 +21,7 @@ except ImportError:  # Humble
 _MOST_NAMED = 3  # overrides; the log has no room for a whole file
 
 LARGE_MESSAGE = 512 * 1024
-"""With its default transports, Fast DDS loses many best-effort messages over this size between two processes."""
+"""Bytes; with its default transports, Fast DDS loses many larger best-effort messages between two processes."""
 
 _LARGE_MEMORY = 'FASTDDS_BUILTIN_TRANSPORTS="DEFAULT?sockets_size=4MB"'
 _PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE="$(ros2 pkg prefix --share v2v_ros)/config/fastdds.xml"'

@@ -26,7 +26,8 @@ from .dataset import DatasetError, DepthDataset, Split
 from .depth_codes import TABLES, DepthCode
 
 INDEX = np.dtype([("window", "<u2", 4), ("near", "<f4"), ("far", "<f4"), ("bytes", "<u4")])
-"""Of a frame: left, top, right, bottom of its window, half open; the metres between which depth is kept; its size."""
+"""Entry of a frame: its window (left, top, right, bottom; half open), the range of depths that is kept in metres, and
+its size."""
 
 _FORMAT, _VERSION = "v2v_ros depth cache", 3
 _FINGERPRINTED = 1000  # names; all labels
@@ -92,7 +93,7 @@ class CachedDataset(DepthDataset):
         return self._dataset.frame_name(index)
 
     def depth(self, index: int) -> NDArray[np.float32]:
-        """Return the image with NaN outside of its window, and what is out of reach far before or behind it."""
+        """Return the image: NaN outside of its window; depths out of reach lie far before or behind it."""
         window, left, top = self.window(index)
         depth = np.full((self.intrinsics.height, self.intrinsics.width), np.nan, np.float32)
         depth[top : top + window.shape[0], left : left + window.shape[1]] = window

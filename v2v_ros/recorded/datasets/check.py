@@ -1,4 +1,4 @@
-"""What of a dataset is in a folder, what is missing and what is broken: all of it, not only what is found first."""
+"""Checks a dataset in a folder: everything that is missing or broken is found, not only the first problem."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ class DatasetCheck:
         self.notes.append(MSRA_FAULTY)
 
     def _disk_bytes(self) -> int:
-        """Of what is read; that of single images is taken from those that were decoded."""
+        """Return the bytes of all files that are read; those of single images are estimated from the decoded ones."""
         if self.spec.name.startswith("itop"):
             return sum(_size(path) for path in self.folder.glob(f"ITOP_{self.spec.name[5:]}_*"))
         images = sum(group.frames - group.missing for group in self._groups.values())

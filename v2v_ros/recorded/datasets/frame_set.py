@@ -41,7 +41,7 @@ class FrameSet:
 
     @property
     def counts(self) -> Counter[str]:
-        """How many frames the split has (``total``), how many are ``used``, and why the others are not: ``centerless``,
+        """Numbers of frames: of the split (``total``), ``used``, and not used for three reasons: ``centerless``,
         ``invalid`` (left out by the protocol, or the image is missing), or ``passed_over`` (:meth:`thin`)."""
         invalid, centerless = int((~self.dataset.valid).sum()), len(self.centerless)
         return Counter(

@@ -20,7 +20,7 @@ from .specs import HANDS2017
 
 # Its order: wrist; first joints of thumb, index, middle, ring, little finger; then the other three of each finger.
 JOINT_ORDER = (0, *(2, 9, 10, 11), *(3, 12, 13, 14), *(4, 15, 16, 17), *(5, 18, 19, 20), *(1, 6, 7, 8))
-"""Where the joints of ``hand21`` are in the files of HANDS 2017."""
+"""Index in the files of HANDS 2017 of every joint of ``hand21``."""
 
 _FILES = {"train": "training/Training_Annotation.txt", "test": "frame/BoundingBox.txt"}
 _IMAGES = {"train": "training/images", "test": "frame/images"}
@@ -54,7 +54,7 @@ class Hands2017Dataset(DepthDataset):
 
 
 def _convert(joints: NDArray[np.float32], path: Path) -> None:
-    """To metres and the order of hand21, in place: another copy of a million labels would take 240 MB."""
+    """Convert to metres and the order of hand21, in place: another copy of a million labels would take 240 MB."""
     for first in range(0, len(joints), _CHUNK):
         part = joints[first : first + _CHUNK]
         if len(wrong := np.argwhere(part[..., 2] <= 0)):

@@ -21,7 +21,7 @@ from .specs import MSRA
 
 SUBJECTS = range(9)
 GESTURES = (*"123456789", "I", "IP", "L", "MP", "RP", "T", "TIP", "Y")
-"""In the order in which frames are counted."""
+"""Names of the gestures, in the order in which frames are counted."""
 
 VERSIONS = {
     "of 76,391 frames (the paper's)": (8499, 8499, 8406, 8498, 8500, 8497, 8498, 8498, 8496),

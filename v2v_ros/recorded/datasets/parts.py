@@ -17,7 +17,7 @@ from .registry import open_dataset
 from .specs import MSRA, get_spec
 
 MSRA_GESTURE_FRAMES = 500
-"""Of a gesture of which none is lost."""
+"""Number of frames of a gesture without losses."""
 MSRA_FAULTY = (
     "P2/TIP 172-174; P2/MP 173-175, 345-354, 356, 359, 360; P3/T 120, 489; P8/4 168: these images are known to be "
     "faulty; the published protocol keeps them"

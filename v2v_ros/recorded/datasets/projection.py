@@ -56,7 +56,7 @@ class LabelFit:
 
     @property
     def share(self) -> float | None:
-        """Of the joints that lie on the depth; None before any was counted."""
+        """Share of the joints that lie on the depth; None before any was counted."""
         return float(self._hits[0] / self.joints) if self.joints else None
 
     def add(self, depth: NDArray[np.float32], joints: NDArray[np.float32]) -> None:
@@ -67,7 +67,7 @@ class LabelFit:
             self._hits[place] += int(_on_surface(depth, known, reading, self._behind).sum())
 
     def warning(self) -> str | None:
-        """Return what is wrong with the labels or the intrinsics; None: nothing."""
+        """Return a warning about the labels or the intrinsics; None: they fit."""
         if self._spec.name in _OF_PIXELS and not _alike(self._intrinsics, self._spec.intrinsics):
             return (
                 f"the intrinsics are {_numbers(self._intrinsics)}, the published ones of {self._spec.name} "
@@ -143,7 +143,7 @@ def _distinct(used: Intrinsics, others: Iterator[Reading]) -> Iterator[Reading]:
 def _on_surface(
     depth: NDArray[np.float32], joints: NDArray[np.float64], reading: Reading, within: tuple[float, float]
 ) -> NDArray[np.bool_]:
-    """Return bool [J]: a pixel near that of a joint is as deep as the joint, within what is usual."""
+    """Return whether a pixel near that of a joint is about as deep as the joint, bool [J]."""
     camera, (height, width) = reading.intrinsics, depth.shape
     x, y, z = joints.T
     with np.errstate(all="ignore"):

@@ -85,7 +85,7 @@ LAYOUTS: dict[str, tuple[str, ...]] = {
     "itop_side": ("ITOP_side_*.h5", "ITOP_side_*.h5.gz"),
     "itop_top": ("ITOP_top_*.h5", "ITOP_top_*.h5.gz"),
 }
-"""What a folder with a dataset has, as patterns of paths."""
+"""Patterns of the paths in a dataset's folder, by name of the dataset."""
 
 
 def find_datasets(folder: Path) -> list[tuple[str, Path]]:

@@ -10,7 +10,7 @@ from ...geometry.skeletons import BODY15, HAND14, HAND16, HAND21, Skeleton
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """What is known of a dataset before it is opened.
+    """Facts about a dataset that are known before it is opened.
 
     Attributes:
         name: Name in commands.

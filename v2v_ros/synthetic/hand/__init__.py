@@ -1,1 +1,1 @@
-"""Hands that never were: shapes, poses, motion and what is about them."""
+"""Hands that never were: shapes, poses, motion and surroundings."""

@@ -26,7 +26,7 @@ class Person(NamedTuple):
     behind: Range = (0.12, 0.6)  # its square is the way from the hand to the torso's front
     depth: float = 0.22  # from that front to the middle of the chest
     roughness: float = 0.006
-    surface: float = 0.06  # from the middles of the spheres to what is looked at
+    surface: float = 0.06  # from the middles of the spheres to the point that is looked at
 
 
 class Face(NamedTuple):
@@ -111,7 +111,7 @@ def person_behind(
     torso, shoulder = torso + push, shoulder + push
     arm, size = _upper_arm(elbows, shoulder), draw.uniform(0.85, 1.15, 1)
     body = _torso_and_head(draw, torso, size)
-    # Where no hand is, some part of the person may be what is looked at.
+    # Where no hand is, the cube may be about some part of the person.
     part = (len(_BODY_RADII) * draw.rand()).long()
     surface = body.centers[torch.arange(draw.batch, device=draw.device), part] - _PERSON.surface * ahead
     moved = ((centers - surface) * (empty & draw.some(0.35))[:, None])[:, None]

@@ -79,7 +79,7 @@ _HEAD_PARTS: list[list[float]] = [
 
 @dataclass(frozen=True)
 class _Course:
-    """How long things lie.
+    """Course of long things.
 
     Attributes:
         root: float [B, 3] metres, where they begin.

@@ -65,7 +65,7 @@ _SLIDE: Range = (-0.25, 0.25)  # by how much of its length a rod or pen is off t
 
 @dataclass(frozen=True)
 class _Grip:
-    """Where hands close.
+    """Places where hands close.
 
     Attributes:
         middle: float [B, 3] metres, between the palm and the middle phalanges of the four fingers.

@@ -35,7 +35,7 @@ class Plane(NamedTuple):
     resting: Range = (0.0, 0.02)
     free: Range = (0.02, 0.5)  # its square, beyond the nearest
     nearest: float = 0.03
-    through: Range = (-0.1, 0.1)  # where the wall or table is what is looked at
+    through: Range = (-0.1, 0.1)  # where the cube is about the wall or table itself
 
 
 _STICK, _CRATE, _PLANE = Stick(), Crate(), Plane()
@@ -110,7 +110,7 @@ def walls(draw: Draw, centers: torch.Tensor, hand: Spheres, empty: torch.Tensor)
     resting = draw.some(0.09, 2)
     touching, free = draw.uniform(*_PLANE.resting, 2), draw.uniform(*_PLANE.free, 2).square() + _PLANE.nearest
     points = centers[:, None] - normals * (reach + torch.where(resting, touching, free))[..., None]
-    # Where no hand is, a wall or the edge of a table may be what is looked at.
+    # Where no hand is, the cube may be about a wall or the edge of a table.
     through = centers[:, None] - normals * draw.uniform(*_PLANE.through, 2)[..., None]
     points = torch.where((empty[:, None] & draw.some(0.4, 2))[..., None], through, points)
     seen = resting | draw.some(0.35, 2)

@@ -71,7 +71,7 @@ def sample_hand_worlds(
 
 
 def mirrored(worlds: Worlds, which: torch.Tensor) -> Worlds:
-    """Return worlds of which some, bool [B], are seen in a mirror: right hands become left ones, and back."""
+    """Return worlds, the chosen ones (bool [B]) as seen in a mirror: right hands become left ones, and back."""
     flip = torch.ones(which.shape[0], 3, device=which.device)
     flip[:, 0] = torch.where(which, -1.0, 1.0)
     rows = flip[:, None]

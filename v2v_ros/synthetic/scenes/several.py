@@ -105,7 +105,7 @@ class SyntheticScene:
             table[:, 1:] += _SCATTER[kind] * random.standard_normal(table[:, 1:].shape).clip(-2, 2)
             self._paths.append(SmoothPath(table))
         self.seconds = float(table[-1, 0])
-        """How long the scene lasts; after it, the subjects stay where they are."""
+        """Length of the scene; after it, the subjects stay where they are."""
         generator = torch.Generator().manual_seed(seed)
         owners = sample_shape(2, generator)
         self._hands = [

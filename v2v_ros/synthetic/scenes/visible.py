@@ -14,7 +14,7 @@ _LEAST = 0.4  # of a subject, the share that is visible
 _SMALLEST = 6.0  # pixels that the palm of a hand to be found is wide, of 160 that the image has
 _PALM = 0.09  # metres
 _HAND_REACH = 0.11  # metres from its middle, beyond which a hand's surface is forearm
-_TOLERANCE = {"hand": 0.06, "body": 0.25}  # metres; what is nearer by more hides a subject
+_TOLERANCE = {"hand": 0.06, "body": 0.25}  # metres; a surface that is nearer by more hides a subject
 
 
 def clear_hands(

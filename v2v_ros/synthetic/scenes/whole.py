@@ -35,7 +35,7 @@ _TORSO = 8  # joint of body15
 
 @dataclass(frozen=True)
 class Scenes:
-    """A batch of sensed scenes and what is in them; metres, in the camera's optical frame.
+    """A batch of sensed scenes and their subjects; metres, in the camera's optical frame.
 
     Attributes:
         depth: float32 [B, H, W], NaN where invalid; 120 x 160 for training.

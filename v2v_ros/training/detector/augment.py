@@ -131,7 +131,7 @@ def _out_of_sight(scenes: Scenes) -> Scenes:
         inside = ((pixels > 1) & (pixels < pixels.new_tensor([width - 2, height - 2]))).all(-1)
         near = pixels.round().long()
         u, v = near[..., 0].clamp(0, width - 1), near[..., 1].clamp(0, height - 1)
-        # Something must be left of what is about the anchor.
+        # Some of the depth about the anchor must be left.
         size = (scenes.focal[:, None] * half / z).clamp(2, 12)
         share = torch.zeros_like(z)
         for dx in (-1, 0, 1):

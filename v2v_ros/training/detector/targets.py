@@ -21,7 +21,7 @@ _IGNORED = 0.15  # of an unclear subject's blob
 
 @dataclass(frozen=True)
 class KindTargets:
-    """Of one kind of subjects.
+    """Targets for one kind of subjects.
 
     Attributes:
         heat: float [B, h, w], 1 at a subject's cell.
@@ -111,7 +111,7 @@ def losses(out: torch.Tensor, scenes: Scenes, depth: torch.Tensor) -> dict[str, 
 
 
 WEIGHTS = {"hand_heat": 1.0, "body_heat": 1.0, "hand_offset": 0.2, "body_offset": 0.2, "side": 0.3}
-"""Of the parts in the sum."""
+"""Weights of the parts in the sum."""
 
 
 def total(parts: dict[str, torch.Tensor]) -> torch.Tensor:

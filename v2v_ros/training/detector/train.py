@@ -35,7 +35,7 @@ _FORGET = 0.3  # of a scene's false heat, each time it is seen
 
 @dataclass(frozen=True)
 class DetectorTraining:
-    """What a run does.
+    """Configuration of a detector's training.
 
     Attributes:
         network: ``detector``, which tells its configuration from that of other networks.

@@ -50,7 +50,7 @@ _HANDS = slice(6, 8)  # joints of body15
 
 
 class Label(IntEnum):
-    """What is in a cube."""
+    """Content of a cube."""
 
     NOTHING = 0
     SUBJECT = 1
@@ -86,7 +86,7 @@ class CubeBatch(NamedTuple):
 
 
 class Cubes(Protocol):
-    """Where the cubes of a peak set come from.
+    """Source of the cubes of a peak set.
 
     Attributes:
         about: Texts that tell them from others, for the files' headers.

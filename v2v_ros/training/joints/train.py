@@ -21,7 +21,7 @@ _ROUND = 0.02  # half cubes; errors below weigh by their square
 
 @dataclass(frozen=True)
 class JointTraining:
-    """What decides a joint refiner's training.
+    """Configuration of a joint refiner's training.
 
     Attributes:
         draws: Number of samples drawn, with repetition, each with a new augmentation.
@@ -113,7 +113,7 @@ def _as_six(matrix: torch.Tensor) -> torch.Tensor:
 
 
 def loss_of(refined: RefinedJoints, batch: PeakSet, size: int, near: float) -> torch.Tensor:
-    """Return what is minimised: distances of the joints, their probabilities and densities, and what the cube holds.
+    """Return the loss: distances of the joints, their probabilities and densities, and the content of the cube.
 
     Args:
         near: Distance in half cubes that the probabilities speak of.

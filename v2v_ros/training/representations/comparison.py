@@ -54,7 +54,7 @@ def missing(folder: Path, names: list[str], seeds: list[int]) -> list[tuple[str,
 
 
 def trained_seeds(folder: Path) -> list[int]:
-    """Return the seeds of which there is a result of any network."""
+    """Return the seeds for which any network has a result."""
     seeds = set()
     for path in folder.glob("*_seed*.json"):
         name, _, seed = path.stem.rpartition("_seed")

@@ -82,7 +82,7 @@ class ComparisonConfig:
 
     @property
     def steps(self) -> int:
-        """Of a training."""
+        """Number of steps of a training."""
         return -(-self.samples // self.batch)
 
     @property

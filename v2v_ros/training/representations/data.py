@@ -22,7 +22,7 @@ _HELD_OUT_BATCH = 32
 
 
 class Samples(NamedTuple):
-    """What all four networks see of the same hands.
+    """Inputs of all four networks for the same hands, with the truth.
 
     Attributes:
         grids: bool [B, 1, N, N, N] occupancy.

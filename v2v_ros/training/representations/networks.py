@@ -192,7 +192,7 @@ def _initialize(network: nn.Module) -> None:
 
 @dataclass(frozen=True)
 class Representation:
-    """What goes into a network and what comes out of it.
+    """Input and output of a network.
 
     Attributes:
         pixels: Whether a depth image goes in; otherwise an occupancy grid.
