@@ -118,9 +118,9 @@ def cost(config: NetworkConfig) -> Cost:
         network = V2VPoseNet(config).eval()
         for module in network.modules():
             if isinstance(module, nn.Conv3d | nn.ConvTranspose3d | nn.MaxPool3d | Residual):
-                module.register_forward_hook(count)  # a residual reads its input again, to add it
+                module.register_forward_hook(count)  # a residual's input is read again for the addition
         for skip in (network.inner_skip, network.outer_skip):
-            skip.register_forward_hook(count)  # and so is what these are added to
+            skip.register_forward_hook(count)  # likewise the tensor that a skip is added to
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             network(torch.empty(1, 1, *3 * (config.grid,)))
     parameters = sum(parameter.numel() for parameter in network.parameters())

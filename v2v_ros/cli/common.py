@@ -85,7 +85,7 @@ def command_group(
     for module in modules:
         module.add(own)
     for own_name, parser in own.choices.items():
-        parser.set_defaults(name=f"{name} {own_name}")  # what errors begin with
+        parser.set_defaults(name=f"{name} {own_name}")  # errors begin with it
     return sub
 
 

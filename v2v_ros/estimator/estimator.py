@@ -28,8 +28,8 @@ __all__ = ["Estimate", "PoseEstimator", "Side", "SkeletonEstimate", "TrackingSta
 
 # What is known before a look, as a logit of there being a subject. What a detection counts was chosen on recorded
 # frames (docs/weights.md): the detector sees the surroundings, the pose network the shape.
-_DETECTION_WEIGHT = 3.0  # of the detection's own logit
-_MOST_DETECTED = 1.0  # that a detection counts: alone it does not decide
+_DETECTION_WEIGHT = 3.0  # factor of the detection's logit
+_MOST_DETECTED = 1.0  # most that a detection counts, so that alone it does not decide
 _TRACKED = 2.0  # where a subject was in the image before
 _FIRST_LOOK = 0.5  # share of the threshold that a candidate must reach, whose cube may be off by much of a hand
 _BIRTH_MARGIN = 0.5  # share of the room above the threshold; while somebody is seen, others must be surer

@@ -32,8 +32,8 @@ SIZES = (1, 2, 4, MOST_CUBES)  # cubes that are looked at together; fewer are fi
 Steps = tuple[Callable[[], None], ...]
 _STAGES = ("voxelize", "network", "joints")
 _WARM_UPS = 3  # PyTorch's advice before recording
-_VALUES = 10  # of a joint: point, score, covariance
-_WHOLE = 3  # of a cube: probability of a subject, logit of a left hand, how many cells are occupied
+_VALUES = 10  # values of a joint: point, score, covariance
+_WHOLE = 3  # values of a cube: probability of a subject, logit of a left hand, number of occupied cells
 
 
 class _Frame:
@@ -73,7 +73,7 @@ class _Batch:
         self.grids = self.heatmaps = torch.empty(0)  # each stage leaves here what the next one takes
         self.result = torch.empty(size, joints * _VALUES + _WHOLE, device=device)
         self.answer = _pinned(self.result.shape, torch.float32, device)
-        self.replays: Steps = ()  # of the stages, when they are recorded
+        self.replays: Steps = ()  # replays of the stages, when they are recorded
 
 
 class CudaPipeline:

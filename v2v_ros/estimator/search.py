@@ -17,7 +17,7 @@ from ..model.weights import CenterWeights
 from .locate import refine_center
 
 _MOST_SUBJECTS = 4  # that the pose network looks at in one frame
-_LEAST_SCORE = 0.04  # of a detection that is worth a look
+_LEAST_SCORE = 0.04  # lowest score of a detection that is worth a look
 _RASTER_ROWS = 120  # a whole image is thinned out to about this many rows
 _NEAREST = 20  # points of the raster that must be as near as the nearest blob, lest it be a speck
 

@@ -42,7 +42,7 @@ _METRICS = {
     "num_false_positives": "false_positives",
 }
 OVERALL = "all"
-_PICTURES = 4  # of a scene
+_PICTURES = 4  # pictures of a scene
 
 
 @dataclass(frozen=True, kw_only=True)

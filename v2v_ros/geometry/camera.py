@@ -124,7 +124,7 @@ def _window(info: Any, image: tuple[int, int]) -> tuple[tuple[int, int], tuple[i
     corner = int(roi.x_offset), int(roi.y_offset)
     binning = max(1, int(info.binning_x)), max(1, int(info.binning_y))
     full, cut = (int(info.width), int(info.height)), (int(roi.width), int(roi.height))
-    rest = full[0] - corner[0], full[1] - corner[1]  # what a region without a size begins
+    rest = full[0] - corner[0], full[1] - corner[1]  # size of a region that names a corner only
 
     def explains(size: tuple[int, int], slack: float) -> bool:
         return all(abs(have - part / by) < slack for have, part, by in zip(image, size, binning, strict=True))

@@ -18,7 +18,7 @@ _STRAIGHT = 1e-6  # coefficients below it bend nothing
 _SAYS_RECTIFIED = re.compile(r"(?<![a-z])(rect(ified)?|undist(orted)?)(?![a-z])", re.IGNORECASE)
 _POLYNOMIAL = ("plumb_bob", "rational_polynomial", "")  # some drivers leave the model out
 _EQUIDISTANT = ("equidistant", "fisheye")
-_ROWS = 64  # of the image whose map is computed at a time: a 4K image needs little memory
+_ROWS = 64  # rows whose map is computed at a time, so that a 4K image needs little memory
 _RADII = 512  # steps in which the farthest ray is looked for that a polynomial describes
 _LEAST_SEEN = 0.25  # share of the rectified image that the lens must see
 

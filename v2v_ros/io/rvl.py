@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_MAX_NIBBLES = 10  # of one number; an image of 4096x4096 pixels needs 9
-_MAX_BYTES = 4  # of one pixel: at most 6 nibbles for its value, and its share of the lengths of runs
+_MAX_NIBBLES = 10  # nibbles of one number; an image of 4096x4096 pixels needs 9
+_MAX_BYTES = 4  # bytes of one pixel: at most 6 nibbles for its value, and its share of the lengths of runs
 
 
 class RvlError(ValueError):

@@ -23,7 +23,7 @@ WIDTH, HEIGHT = 160, 120
 """Pixels that images are brought to at most."""
 LARGEST_FOCAL = 215.0
 """Pixels; images of narrower views are made smaller still, so that subjects have the sizes that the network knows."""
-_MULTIPLE = 32  # of pixels, that the network's levels need
+_MULTIPLE = 32  # pixels; the network's levels need sides that are multiples of it
 _CANDIDATES = 64  # cells that are looked at for each kind
 
 

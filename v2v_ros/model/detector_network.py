@@ -10,13 +10,13 @@ from torch import nn
 from torch.nn import functional
 
 STRIDE = 4  # pixels a cell of the heatmaps
-CHANNELS = 9  # of the input
+CHANNELS = 9  # channels of the input
 KINDS = ("hand", "body")
 OUTPUTS = 9  # two heats, three offsets of hands, three of bodies, the side
 """Metres that an offset of 1 stands for."""
 _WINDOWS = ((0.04, 0.03), (0.10, 0.06), (0.25, 0.15), (0.60, 0.40))  # metres: half the side, and the unit of contrasts
-_FINE = 2  # of the windows, those that are computed for every pixel
-_VALID_IN = (1, 2)  # of the windows, those whose share of valid pixels is told
+_FINE = 2  # number of windows, the first ones, that are computed for every pixel
+_VALID_IN = (1, 2)  # indices of the windows whose share of valid pixels is a channel
 _NEAREST, _FARTHEST = 0.08, 15.0  # metres; nearer depths are invalid, farther ones are clipped
 _SURFACE = 0.05  # metres behind the nearest pixel of a cell that count as the same surface
 _PRIOR = -4.0  # logit of the heat at the start of training

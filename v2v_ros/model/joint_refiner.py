@@ -18,10 +18,10 @@ from torch.nn import functional
 
 from .peaks import Peaks
 
-CLASSES = ("nothing", "subject", "left hand")  # what may be in a cube; pose networks know right hands
+CLASSES = ("nothing", "subject", "left hand")  # contents of a cube; pose networks know right hands
 MOST_PEAKS = 16
 _LARGEST = 1024  # channels; a damaged file must not ask for more memory than there is
-HEIGHT_GAIN = 6.0  # of a height in a place's weight, to start with: the highest peak counts most
+HEIGHT_GAIN = 6.0  # factor of a peak's height in the weight of its place, at first: the highest counts most
 REACH = 0.3  # half cubes that an output of 1 moves a joint by
 
 

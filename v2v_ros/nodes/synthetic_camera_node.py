@@ -56,7 +56,7 @@ PARAMETERS = (
     Spec("frame_id", "synthetic_camera_depth_optical_frame", "Of the images.", read_only=True),
 )
 
-_FOCAL = 475 / 640  # of the width: 68 degrees, as many depth cameras have
+_FOCAL = 475 / 640  # share of the width: 68 degrees, as many depth cameras have
 _NICENESS = 10
 _IDLE = 0.05  # seconds between looks for subscribers
 

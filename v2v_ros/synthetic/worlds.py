@@ -84,7 +84,7 @@ def render_worlds(worlds: Worlds, cameras: Cameras) -> torch.Tensor:
     return torch.minimum(torch.minimum(depth, planes), boxes)
 
 
-CROP_MARGIN = 1.2  # of a crop around its cube
+CROP_MARGIN = 1.2  # side of a crop over that of its cube
 _LARGEST_VIEW = 0.6  # smallest focal length in widths of the image: 80 degrees, more than most depth cameras see
 
 

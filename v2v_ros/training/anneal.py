@@ -28,7 +28,7 @@ CHANGEABLE = (
     *("samples", "decay", "clip", "precision", "half", "workers"),
     *("validation_samples", "validation_interval", "data", "cache"),
 )
-_AVERAGED = 0.1  # of the fall; a longer average would hold on to the weights before it
+_AVERAGED = 0.1  # share of the fall; a longer average would hold on to the weights before it
 
 
 def copy_run(source: Path, output: Path, given: dict[str, Any], *, overwrite: bool = False) -> TrainingConfig:

@@ -85,7 +85,7 @@ class FrameBatches(SeededBatches):
         """Frames of this process's batch of a step; short ones are filled up so that no process is without."""
         config, together = self.config, self.config.batch * self.processes
         epoch, place = divmod(step, steps_per_epoch(config, self.frames, self.processes))
-        if self._order[0] != epoch:  # of a million frames, it takes longer than a batch
+        if self._order[0] != epoch:  # shuffling a million frames takes longer than a batch
             seed = derive_seed(SeedFamily.FRAME_ORDER, config.seed, epoch)
             self._order = epoch, np.random.default_rng(seed).permutation(self.frames.indices)
         order = self._order[1]

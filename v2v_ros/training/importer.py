@@ -167,7 +167,7 @@ def _read(path: Path, content: bytes) -> Any:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
-    except zipfile.BadZipFile:  # of a PyTorch before 1.6, which did not write archives; or damaged
+    except zipfile.BadZipFile:  # from a PyTorch before 1.6, which did not write archives; or damaged
         unpacked = 0
     if unpacked > len(content):  # torch.save compresses nothing
         raise ImportRefusedError(

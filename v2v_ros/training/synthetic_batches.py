@@ -30,7 +30,7 @@ _EMPTY = {"pose": 0.08, "center": 0.2}  # share of the worlds without a subject
 # Share of left hands in pose training. The network finds right hands only, and learns to give empty heatmaps for left
 # ones: the scores of a grid and its mirror image then show which hand it is.
 _LEFT_HANDS = 0.2
-LARGEST_OFFSET = 0.3  # of a centre to be refined, in edges along each axis
+LARGEST_OFFSET = 0.3  # largest offset of a centre to be refined, in edges along each axis
 ELSEWHERE, ELSEWHERE_FROM = 0.2, 0.75  # share of the cubes to be refined that lie elsewhere, how far off, in edges
 
 

@@ -16,7 +16,7 @@ from ..geometry.skeletons import Skeleton
 from ..io.draw import bone_colors, colorize, joint_colors
 from .sources import Shot
 
-MOST_POINTS = 20_000  # of a frame, shown and kept
+MOST_POINTS = 20_000  # points of a frame that are shown and kept
 _JOINT, _BONE, _EDGE = 0.04, 0.02, 0.006  # sizes, in cube edges; points leave gaps, through which joints are seen
 _TRUE = (255, 255, 255)
 _CUBE, _LOOKED_AT = (90, 200, 120), (110, 110, 120)

@@ -24,7 +24,7 @@ from .observer import Frame, Observer, wait
 NAMESPACE = "/v2v_demo"
 _START_TIMEOUT = 90.0  # seconds until the first skeletons; loading PyTorch takes long on a small machine
 _WARM_UP = 1.5  # seconds that are not measured
-_FOCAL = 475 / 640  # of the width
+_FOCAL = 475 / 640  # share of the width
 _STAGES = ("decode", "locate", "voxelize", "network", "joints", "track", "publish", "total")
 _CANDIDATES = 12  # frames to choose the picture from
 

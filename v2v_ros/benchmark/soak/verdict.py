@@ -16,7 +16,7 @@ Sample = dict[str, Any]
 
 GROWTH_MB = 2.0
 """Megabytes by which memory may grow in an hour, and from the warm-up to the end."""
-_TIME_GROWTH = 0.2  # of its median, in an hour
+_TIME_GROWTH = 0.2  # share of a time's median by which it may grow in an hour
 FLAT, GROWS, SHORT, NOISY = "flat", "GROWS", "too short to say", "machine too noisy to say"
 _SHORTEST = 1200.0  # seconds after the warm-up; from fewer, the growth of an hour is guesswork
 _FEWEST = 8  # samples

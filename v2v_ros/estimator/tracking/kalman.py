@@ -16,11 +16,11 @@ from .joint_filter import Floats, Mask, StampedFilter
 
 _EYE = np.eye(3)
 _WHITE = 0.12  # share of the heatmap's variance that is new in every frame; the rest stays while the pose does
-_LEAST_NOISE = 0.003  # of the cube's edge: standard deviation of a joint that the network is very sure of
+_LEAST_NOISE = 0.003  # share of the cube's edge: standard deviation of a joint that the network is very sure of
 _COMMON_NOISE = 3.0  # the joints' errors are not independent: variance of their mean, against independent ones
 _DRIFT = 2e-5  # spectral density of the accelerations of a subject at rest, in squared edges per s^3
 _START_SPEED = (1.0, 0.5)  # m/s, standard deviations of the common motion's and the joints' own when they are new
-_MEMORY = 0.75  # of the mean innovation, per frame: noise averages out of it, motion does not
+_MEMORY = 0.75  # share of the mean innovation kept per frame: noise averages out of it, motion does not
 _ONE_MOVES = 18.0  # squared mean innovation over its variance: chance reaches it in 1 of 2000 frames (chi2, 3 degrees)
 _ALL_MOVE = 4.5  # the same of the upper quartile of the joints, which chance keeps near 4.1
 _MOST_INFLATION = 30.0
@@ -138,7 +138,7 @@ def _traces(matrices: Floats) -> Floats:
 
 _BONE_MEMORY = 300.0  # frames that lengths are learned from; what was learned wrongly before is forgotten
 _LIMIT = 0.1  # share of a bone's length, to which larger deviations are clipped
-_SHARE = 0.33  # of the way to lengths learned for long that the bones are taken
+_SHARE = 0.33  # share of the way to well learned lengths that the bones are moved
 _TRUST = 90.0  # frames after which it is half of that
 
 

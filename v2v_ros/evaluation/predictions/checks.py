@@ -11,11 +11,11 @@ from .files import JointFile, ReadOptions, deproject
 # Median length of all bones in metres: of the labels of ICVL, NYU and ITOP; hand21 has the proportions of an adult's.
 _BONES = {"hand16": 0.028, "hand14": 0.057, "hand21": 0.029, "body15": 0.308}
 _BONE_FACTOR = 1.6
-_PAIR_FACTOR = 1.35  # of predicted to true bones
+_PAIR_FACTOR = 1.35  # ratio of predicted to true bones
 _BODY_RANGE = (0.3, 8.0)
-_SHARE = 0.05  # of the joints may lie anywhere
+_SHARE = 0.05  # share of the joints that may lie anywhere
 _CAMERA_SHARE = 0.02
-_LARGE = 0.2  # of the cube's edge; the medians of published methods are below a tenth
+_LARGE = 0.2  # share of the cube's edge; the medians of published methods are below a tenth
 
 
 def check_intrinsics(spec: DatasetSpec, options: ReadOptions) -> list[str]:

@@ -26,7 +26,7 @@ from .lines import PredictionFileError, parse
 FORMS = ("uvd", "world", "submission")
 _UNITS = {"mm": 1e-3, "m": 1.0}
 _METRES_BELOW = 20.0  # a median depth below is in metres, above in millimetres
-_WORLD_SHARE = 0.2  # of joints left of or above an image that tells world coordinates from pixels
+_WORLD_SHARE = 0.2  # share of joints left of or above an image that tells world coordinates from pixels
 
 
 @dataclass(frozen=True)

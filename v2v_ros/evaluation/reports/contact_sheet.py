@@ -16,7 +16,7 @@ from ...io.draw import colorize, draw_skeletons, zoom
 TILE = 300  # pixels
 _LABEL = 18
 _INSET = 84  # width of the whole frame in a corner
-_MARGIN = 1.15  # of the view around the cube
+_MARGIN = 1.15  # side of the view over that of the cube
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ OK, WARN, ERROR, STALE = (
 )
 
 _FUTURE = 0.5  # seconds that a stamp may lie ahead of the clock: /clock often ticks slowly
-_PERIODS = 2.5  # of the images, for which they may stay away
+_PERIODS = 2.5  # periods of the images for which they may stay away
 _SLOWEST = 10.0  # seconds between images
 _COUNTED = 5  # camera_info messages in the window from which on rates can be compared
 _FEW = 0.8  # share of the images below which many are taken for lost

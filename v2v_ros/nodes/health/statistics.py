@@ -108,7 +108,7 @@ class Statistics:
         self._stamps: tuple[deque[tuple[float, float]], deque[tuple[float, float]]] = (
             deque(maxlen=_LENGTH),
             deque(maxlen=_LENGTH),
-        )  # of images and infos: when they came, and their stamps
+        )  # time of arrival and stamp of images and infos
         self._frame_names = ("", "")
         self._frame_at = -math.inf
         self._info_frame = self._image_frame = self._distortion = ""

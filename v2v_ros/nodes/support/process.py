@@ -28,7 +28,7 @@ def run(make: Callable[[], Node], args: list[str] | None = None) -> None:
         SystemExit: An argument or a parameter given at the start is not allowed; the message says which and why.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    remove_remains()  # of a node that was killed, and of others of its kind
+    remove_remains()  # from a killed node, and others of its kind
     try:
         rclpy.init(args=args)
     except RuntimeError as error:  # rclpy's RCLError
@@ -92,7 +92,7 @@ def release_free_memory() -> bool:
     return trim is not None and bool(trim(ctypes.c_size_t(0)))
 
 
-_SEGMENT = re.compile(r"fast(rtps|dds)_[0-9a-f]{16}")  # of a participant: half a megabyte, or as its profile says
+_SEGMENT = re.compile(r"fast(rtps|dds)_[0-9a-f]{16}")  # a participant's: half a megabyte, or as its profile says
 _FRESH = 10.0  # seconds; a younger one may be in the making
 
 

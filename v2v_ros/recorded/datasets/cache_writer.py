@@ -19,7 +19,7 @@ from .depth_codes import TABLES, encode
 
 # More is kept than was asked for, metres, so that no rounding decides what belongs to a cube.
 _MARGIN = 1e-3
-_LEVEL = 1  # of zlib; level 6 saves a fifth of the room and takes several times as long
+_LEVEL = 1  # level of zlib; level 6 saves a fifth of the room and takes several times as long
 _RESERVE, _WATCH = 500_000_000, 256  # bytes of the disk that stay free; frames between two looks at it
 
 

@@ -23,7 +23,7 @@ from .specs import get_spec
 _NAMED = 3  # missing images, by name
 _LISTED = 10  # problems of a kind
 _PROJECTED = 200  # frames whose labels are compared with their depth
-_LEFT_OUT = 0.01  # of ICVL's images may be missing, as some are from published copies; its reader leaves them out
+_LEFT_OUT = 0.01  # share of ICVL's images that may be missing, as from published copies; its reader skips them
 
 
 @dataclass

@@ -32,7 +32,7 @@ class Pile(NamedTuple):
     half_wide: Range = (0.1, 0.35)
     half_deep: Range = (0.08, 0.3)
     half_tall: Range = (0.1, 0.55)
-    lowest: Range = (1.0, 2.0)  # how much taller the lowest box is
+    lowest: Range = (1.0, 2.0)  # factor of the height of the lowest box
     slimmer: Range = (0.6, 1.0)  # from one box to the next
     shift: float = 0.04
 

@@ -29,7 +29,7 @@ class LowWall(NamedTuple):
     half_tall: Range = (0.3, 0.6)
     half_thick: Range = (0.03, 0.15)
     half_long: Range = (0.5, 2.0)
-    aside: Range = (0.5, 1.1)  # from the subject
+    aside: Range = (0.5, 1.1)  # distance from the subject
 
 
 class DoorFrame(NamedTuple):

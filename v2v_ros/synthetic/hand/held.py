@@ -60,7 +60,7 @@ class Box(NamedTuple):
 
 
 _ROD, _PEN, _BALL, _BOX = Rod(), Pen(), Ball(), Box()
-_SLIDE: Range = (-0.25, 0.25)  # by how much of its length a rod or pen is off the middle of the hand
+_SLIDE: Range = (-0.25, 0.25)  # share of its length by which a rod or pen is off the middle of the hand
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,10 @@ from ..worlds import Boxes
 _ELBOWS, _HANDS = (4, 5), (6, 7)  # joints of body15, right first
 # Where a body's spheres end: an arm (upper arm, forearm, hand) and a leg for the right and the left side, a skirt.
 _SKIRT, _LEG, _HAND, _ARM = 32, 26, 15, 33
-_WRIST = 0.05  # of the height, from the middle of the palm
-_HAND_LENGTH = 0.108  # of the height
-_PALM_BEYOND = 0.012  # of the height, from the joint to the middle of a plain hand
-_REACH: Range = (0.12, 0.37)  # of the height, from the shoulder to a hand held towards the camera
+_WRIST = 0.05  # share of the height: from the middle of the palm to the wrist
+_HAND_LENGTH = 0.108  # share of the height
+_PALM_BEYOND = 0.012  # share of the height: from the joint to the middle of a plain hand
+_REACH: Range = (0.12, 0.37)  # share of the height: from the shoulder to a hand held towards the camera
 _WRIST_SPREAD = (0.7, 0.2)  # radians, standard deviations of flexion and deviation
 _CAMERA_GAP = 0.25  # metres that such a hand stays away from the camera
 

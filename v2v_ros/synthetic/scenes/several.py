@@ -30,7 +30,7 @@ NAMES = ("crossing", "occlusion", "leave_and_return", "everything")
 
 _SCATTER = {"hand": 0.008, "body": 0.05}  # metres; standard deviation of the knots between seeds
 _HAND_SIDES = (Side.RIGHT, Side.LEFT, Side.RIGHT)
-_OWNERS = [0, 0, 1]  # of the three hands
+_OWNERS = [0, 0, 1]  # index of the person that each of the three hands belongs to
 _ARMS = (0.0, 0.0, -1.2)  # radians; 0: from below, negative: from the right
 _FLOOR = 0.9  # metres below the camera
 _LOOK = 0.35  # m/s; slower people turn to the camera, faster ones to where they walk

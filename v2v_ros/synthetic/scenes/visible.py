@@ -10,7 +10,7 @@ from .view import WIDTH
 
 _TORSO = 8  # joint of body15
 _HAND_RANGE, _BODY_RANGE = (0.12, 1.7), (0.5, 5.5)  # metres, in which subjects are to be found
-_LEAST = 0.4  # of a subject, the share that is visible
+_LEAST = 0.4  # share of a subject that must be visible
 _SMALLEST = 6.0  # pixels that the palm of a hand to be found is wide, of 160 that the image has
 _PALM = 0.09  # metres
 _HAND_REACH = 0.11  # metres from its middle, beyond which a hand's surface is forearm

@@ -28,7 +28,7 @@ from ..render import Cameras
 from .faults import NEVER_FARTHER, Steep, column_of, delay, fray_edges, kept, match_windows, outside_hexagon, shadow
 from .presets import GENERIC, KINDS, PRESETS, STEREO, STRUCTURED_LIGHT, TIME_OF_FLIGHT
 
-_SHARES = (0.2, 0.25, 0.25, 0.3)  # of the kinds among random sensors
+_SHARES = (0.2, 0.25, 0.25, 0.3)  # shares of the kinds among random sensors
 _EXACT = ("kind", "focal", "half_width", "field", "near", "far", "unit", "baseline")  # no strengths
 
 

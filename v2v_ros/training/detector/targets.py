@@ -16,7 +16,7 @@ _UNCLEAR_BLOB = {"hand": 0.06, "body": 0.35}  # metres, about subjects that may 
 _LEAST, _MOST = 2.5, 20.0  # pixels, of the standard deviation
 _POSITIVE = 0.85  # heat from which a cell is to be hot
 _TRUSTED = 0.45  # heat from which a cell is to tell offset and side
-_IGNORED = 0.15  # of an unclear subject's blob
+_IGNORED = 0.15  # heat of an unclear subject's blob from which cells do not count
 
 
 @dataclass(frozen=True)

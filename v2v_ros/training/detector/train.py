@@ -30,7 +30,7 @@ from .targets import losses, total
 _WARMUP = 200  # steps
 _KEPT = 100  # steps between two checkpoints, at most
 _HARD = 0.5  # share of a batch drawn from the scenes by their highest false heat, the rest from all alike
-_FORGET = 0.3  # of a scene's false heat, each time it is seen
+_FORGET = 0.3  # share of a scene's old false heat that is forgotten each time it is seen
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ from ..synthetic_batches import (
     sensed_depth,
 )
 
-MOST_PEAKS = 6  # of a heatmap; a refiner may use fewer
+MOST_PEAKS = 6  # peaks of a heatmap; a refiner may use fewer
 FILE_SAMPLES = 256
 _BATCH = 16
 _OTHERS = 0.4  # share of the batches in which there are other things than subjects, of these:

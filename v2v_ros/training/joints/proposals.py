@@ -16,9 +16,9 @@ from ..seeds import SeedFamily, derive_seed
 from . import peak_sets
 from .peak_sets import CubeBatch, Label
 
-_SCENES = 8  # of a batch
+_SCENES = 8  # scenes of a batch
 _WIDTH, _HEIGHT = 320, 240  # pixels of a scene: fine enough for the cells of a hand's cube
-_PROPOSALS = 3  # of a scene
+_PROPOSALS = 3  # proposals of a scene
 _AT, _AWAY = 0.3, 0.75  # cube edges from a subject up to which a cube shows it, and from which on it shows others
 # Settings and their shares: scenes without anybody are where a refiner is needed most.
 _SETTINGS = {

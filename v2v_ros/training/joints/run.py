@@ -25,7 +25,7 @@ from .train import JointTraining, train_refiner
 
 HELD_OUT = 2_048  # samples that calibrate and judge a refiner, and are not trained on
 _SAMPLES_A_PROPOSAL = 6  # samples for each cube that a detector proposes in a whole scene
-_HELD_OUT_SEED = derive_seed(SeedFamily.HELD_OUT_BATCH)  # of samples that no run trains on
+_HELD_OUT_SEED = derive_seed(SeedFamily.HELD_OUT_BATCH)  # seed of samples that no run trains on
 
 
 def train_joints(
