@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,14 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = {".py", ".yaml", ".xml"}
 DOCS = sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md")])
+SOURCES = sorted((ROOT / "v2v_ros").rglob("*.py"))
+RARE = re.compile(r"\b(anew|so[\s#]+many|puts?[\s#]+out|in[\s#]+vain)\b", re.IGNORECASE)
+# The text of a field names the value: 'Edge of the cube', 'Number of peaks', 'Whether the hands are left ones'.
+NO_NOUN = re.compile(
+    r"(About|After|Also|As|At|Before|Beside|Between|By|Called|Carries|Draws|Finds|For|From|Gets|Given?|Gives|Has|Holds|"
+    r"How|If|Instead|In|Its?|Keeps?|Let|Makes|Must|Not|Of|Only|On|Opens|Owns|Per|Put|Remove|Returns|Show|So|Such|"
+    r"Takes?|That|Their|There|These|They|This|Those|To|Under|Used|What|When|Where|Which|Who|Whose|Why|With|Write)\b"
+)
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +84,39 @@ def test_every_page_is_in_the_index() -> None:
     pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
     linked = set(re.findall(r"\]\(([^)]+)\)", text))
     assert {page for page in pages if not page.startswith("decisions/")} - linked == {"README.md"}
+
+
+def fields_of(docstring: str) -> Iterator[tuple[str, str]]:
+    """Names of the fields under Args and Attributes, and the first lines of their texts."""
+    for section in re.findall(r"^(?:Args|Attributes):\n((?: .*\n?|\n)+)", docstring, re.MULTILINE):
+        yield from re.findall(r"^ {4}(\S[^:\n]*): (.+)", section, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_texts_of_fields_begin_with_nouns(path: Path) -> None:
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, documented)]
+    fields = [field for node in nodes for field in fields_of(inspect.cleandoc(ast.get_docstring(node) or ""))]
+    assert [f"{name}: {text}" for name, text in fields if NO_NOUN.match(text)] == []
+
+
+def test_the_fields_of_a_docstring_are_found() -> None:
+    text = """Do a thing.
+
+    Args:
+        edge: Of the cubes, metres; this text
+            has two lines: it goes on here.
+        device, runtime: What runs it.
+
+    Returns:
+        Of no interest: a result.
+    """
+    assert [*fields_of(inspect.cleandoc(text))] == [
+        ("edge", "Of the cubes, metres; this text"),
+        ("device, runtime", "What runs it."),
+    ]
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *DOCS], ids=lambda path: str(path.relative_to(ROOT)))
+def test_rare_phrases_do_not_occur(path: Path) -> None:
+    assert RARE.findall(path.read_text(encoding="utf-8")) == []
