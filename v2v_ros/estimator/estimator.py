@@ -191,7 +191,7 @@ class PoseEstimator:
         roll = self._roll
         depth, intrinsics = roll.upright_image(depth), roll.upright_intrinsics(intrinsics)
         center = None if center is None else roll.upright_points(np.asarray(center))
-        depth = np.require(depth, np.float32, ["C", "W"])  # PyTorch takes no backward and no read-only views
+        depth = np.require(depth, np.float32, ["C", "W"])  # PyTorch takes no read-only views and no negative strides
         clock = Stopwatch(self._device, _STAGES)
         image = self._pipeline.upload(depth)
         tracker = self._tracker

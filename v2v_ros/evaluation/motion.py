@@ -128,7 +128,7 @@ class FilterFigures(Figures):
         error_mm: Mean joint error, for every motion.
         lag_ms: Distance by which the joints lag along the true velocity at 1 m/s, over the speed, ms.
         velocity_error_ms: Mean error of the joints' velocities at 1 m/s, m/s; NaN where there are none.
-        jitter_ratio, spread_ratio: Number of times by which these are smaller than the network's own.
+        jitter_ratio, spread_ratio: Ratio of the network's own jitter and spread to these; above 1 the filter helps.
     """
 
     jitter_mm: float
