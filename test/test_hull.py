@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from v2v_ros.geometry import hull as hull_module
 from v2v_ros.geometry.hull import Hull, keep_out_hull
 from v2v_ros.geometry.skeletons import BODY15, HAND21, SKELETONS, Skeleton
 from v2v_ros.synthetic.body.kinematics import pose_body
@@ -126,3 +127,11 @@ def test_nothing_seen_is_an_empty_hull() -> None:
     hull = keep_out_hull(np.full((15, 3), np.nan), np.full((15, 6), np.nan), BODY15, 2.0)
     assert hull.centers.shape == hull.starts.shape == (0, 3)
     assert hull.radii.shape == hull.widths.shape == (0,)
+
+
+def test_a_joint_without_a_radius_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(hull_module._BONES["body"], "knee")
+    hull_module._radii.cache_clear()
+    with pytest.raises(ValueError, match="no radius is known of the joints right_knee, left_knee of body15"):
+        keep_out_hull(np.zeros((15, 3)), np.zeros((15, 6)), BODY15, 0.0)
+    hull_module._radii.cache_clear()

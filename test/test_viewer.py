@@ -46,6 +46,7 @@ class TrueEstimator:
     """Knows the truth of the synthetic camera."""
 
     skeleton = HAND21
+    cube_edge = HAND21.cube_edge
 
     def __init__(self) -> None:
         self.settings = Settings.usual(HAND)

@@ -65,6 +65,14 @@ class PoseEstimator:
     what is new is looked at together with the tracks in the frame after it, so that no frame takes much longer than
     another, and a track at which the detector finds nobody for a while, but somebody elsewhere, is given up.
 
+    Example:
+        >>> from v2v_ros.estimator import PoseEstimator
+        >>> from v2v_ros.synthetic.scenes.one import CAMERA, SyntheticSequence
+        >>> hand = SyntheticSequence("hand").frame(0.0)
+        >>> estimate = PoseEstimator("hand21_lite").estimate(hand.depth, CAMERA, stamp=0.0)
+        >>> [(one.id, one.points.shape) for one in estimate.skeletons]
+        [('hand_1', (21, 3))]
+
     Args:
         weights: Name of shipped weights or path of a weights file.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
@@ -78,6 +86,12 @@ class PoseEstimator:
             looked at.
         settings: Any of :class:`~v2v_ros.estimator.settings.Settings`; what is left out, or None, suits the kind of
             subject. They can be changed between frames, one by one as attributes or all as ``settings``.
+
+    Attributes:
+        skeleton: Skeleton of the weights.
+        cube_edge: Edge of the cubes that the network looks into, metres.
+        network, runtime, read_out, device: Names of what runs, for people to read.
+        weights_id, weights_hash: Id and hash of the weights.
 
     Raises:
         WeightsError: The weights cannot be used.
@@ -110,7 +124,7 @@ class PoseEstimator:
     ) -> None:
         torch_device = choose_device(device)
         loaded = weights_files.load(weights, skeleton)
-        self._edge, self._device = loaded.cube_edge, torch_device
+        self._device = torch_device
         self._pipeline = make_pipeline(loaded, torch_device, runtime, threads, read_out)
         self._observe = Observer(self._pipeline)
         detector = None
@@ -118,13 +132,13 @@ class PoseEstimator:
             detector = Detector(weights_files.load_detector(), torch_device)
         elif detector_weights is not None:
             detector = Detector(weights_files.load_detector(detector_weights), torch_device)
-        self._search = Search(loaded.skeleton.subject, self._edge, detector)
-        self._tracker = Tracker(loaded.skeleton, self._edge, Settings.usual(loaded.skeleton.subject))
+        self._search = Search(loaded.skeleton.subject, loaded.cube_edge, detector)
+        self._tracker = Tracker(loaded.skeleton, loaded.cube_edge, Settings.usual(loaded.skeleton.subject))
         self._leads: list[_Lead] = []
         self._looked_at: list[np.ndarray] = []  # centres [K, 3] of the cubes of each look of a frame
         self._searched = -np.inf
 
-        self.skeleton = loaded.skeleton
+        self.skeleton, self.cube_edge = loaded.skeleton, loaded.cube_edge
         self.weights_id, self.weights_hash = loaded.id, loaded.hash
         self.network = describe(loaded.config)
         self.runtime = self._pipeline.description
@@ -236,7 +250,7 @@ class PoseEstimator:
         others = proposals.without(known, self.skeleton.subject.separation)
         for track, place in zip(tracks, known, strict=True):
             distances = np.linalg.norm(proposals.centers - place, axis=1)
-            seen = bool((distances < 0.5 * self._edge).any())
+            seen = bool((distances < 0.5 * self.cube_edge).any())
             elsewhere = len(others.centers) > 0 and proposals.best >= _STRONG
             track.doubts = track.doubts + 1 if elsewhere and not seen else 0
             if track.doubts >= _DOUBTS:
@@ -300,7 +314,7 @@ class PoseEstimator:
             for look, prior in zip(looks, priors, strict=True):
                 if look is None or not self._is_plausible(self._with_prior(look, prior)):
                     continue
-                if np.linalg.norm(look.centroid - look.center) <= self.skeleton.subject.centered * self._edge:
+                if np.linalg.norm(look.centroid - look.center) <= self.skeleton.subject.centered * self.cube_edge:
                     sure.append(self._with_prior(look, prior))
                 else:
                     off.append((look, prior))

@@ -18,6 +18,11 @@ import torch
 class Intrinsics:
     """Pinhole intrinsics of a rectified image, in pixels.
 
+    Example:
+        >>> camera = Intrinsics(fx=475.0, fy=475.0, cx=319.5, cy=239.5, width=640, height=480)
+        >>> camera.width / camera.fx  # of the view at a distance of 1 m, metres
+        1.3473684210526315
+
     Raises:
         ValueError: A value is not finite, or a focal length or the image size is not positive.
     """

@@ -37,7 +37,7 @@ class SkeletonEstimate:
         id: Identifier, the same for as long as the subject is tracked.
         side: Side of a hand.
         tracking_state: State of the track: newly found, followed, or only predicted.
-        score: Mean of the joints' scores.
+        score: Probability of a subject; without a joint refiner the mean of the joints' scores.
         center: float64 [3], centre of the cube.
         cube_edge: Edge of the cube.
         points: float32 [J, 3]; NaN for a joint that is not estimated.
@@ -61,6 +61,11 @@ class SkeletonEstimate:
 @dataclass(frozen=True)
 class Estimate:
     """Subjects found in one frame.
+
+    Example:
+        >>> nobody = Estimate(skeletons=(), seconds={})
+        >>> for one in nobody.skeletons:
+        ...     print(one.id, one.score, one.points)  # metres in the camera's optical frame
 
     Attributes:
         skeletons: Skeletons, in the order in which their subjects were first seen.

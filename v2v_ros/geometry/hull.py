@@ -116,11 +116,18 @@ def _deviation(covariances: NDArray[np.floating]) -> NDArray[np.float64]:
 
 @cache
 def _radii(name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Radii [J] of the bones that lead to the joints of a skeleton, and of the spheres around the joints; metres."""
+    """Radii [J] of the bones that lead to the joints of a skeleton, and of the spheres around the joints; metres.
+
+    Raises:
+        ValueError: The radius of a bone is not known.
+    """
     skeleton = get_skeleton(name)
     bones, ends = (
         np.array([_look_up(table[skeleton.kind], joint) for joint in skeleton.joint_names]) for table in (_BONES, _ENDS)
     )
+    thin = [name for index, name in enumerate(skeleton.joint_names) if index != skeleton.root and bones[index] == 0]
+    if thin:  # a hull without them would let a robot in
+        raise ValueError(f"no radius is known of the joints {', '.join(thin)} of {name}: add them to geometry/hull.py")
     for array in (bones, ends):
         array.setflags(write=False)
     return bones, ends

@@ -37,6 +37,12 @@ def decode(heatmaps: torch.Tensor, sigma: float, offset: float = 0.0) -> tuple[t
     joint's place in the cell; the peak of the parabola through the logarithm of three of its values is then the
     joint, exactly. Its curvature is known from sigma, so two of the three values decide and no division can fail.
 
+    Example:
+        >>> heatmaps = encode(torch.tensor([[[3.2, 5.0, 6.7]]]), size=12, sigma=1.5)
+        >>> coordinates, scores = decode(heatmaps, sigma=1.5)
+        >>> coordinates.round(decimals=3).tolist()[0][0] == torch.tensor([3.2, 5.0, 6.7]).tolist()
+        True
+
     Args:
         heatmaps: float [B, J, M, M, M], M >= 3.
         sigma: Standard deviation of the targets, in cells.

@@ -59,6 +59,13 @@ def cube_occupancy(
     The cells are those that :func:`occupancy` finds in float64, bit for bit, but only pixels that can see into a cube
     become points.
 
+    Example:
+        >>> camera = Intrinsics(475.0, 475.0, 319.5, 239.5, 640, 480)
+        >>> wall = torch.full((480, 640), 0.5)
+        >>> grids = cube_occupancy(wall, camera, np.array([[0.0, 0.0, 0.5]]), edge=0.25, grid=48)
+        >>> tuple(grids.shape), int(grids.sum(dim=(0, 1, 3, 4)).argmax())  # the layer in the middle is full
+        ((1, 1, 48, 48, 48), 24)
+
     Args:
         depth: float32 [H, W] metres along z, NaN where invalid.
         intrinsics: Intrinsics of the image.

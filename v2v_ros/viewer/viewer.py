@@ -43,7 +43,7 @@ class Viewer:
         self._stopped = threading.Event()
         self._server: Any = viser.ViserServer(host=host, port=port, label="v2v_ros", verbose=False)
         self.url = f"http://{'localhost' if host in ('127.0.0.1', '0.0.0.0') else host}:{self._server.get_port()}"
-        self._scene = Scene(self._server, estimator.skeleton, estimator.skeleton.cube_edge)
+        self._scene = Scene(self._server, estimator.skeleton, estimator.cube_edge)
         self._dirty = False
         self._make_controls()
 

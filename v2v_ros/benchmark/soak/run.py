@@ -26,7 +26,6 @@ from v2v_ros.benchmark.rig.demo import NAMESPACE, DemoError, parameters, wait_fo
 from v2v_ros.benchmark.rig.observer import Observer
 from v2v_ros.benchmark.ros import cpu_seconds
 from v2v_ros.geometry.camera import Intrinsics
-from v2v_ros.geometry.subject import HAND
 from v2v_ros.io.files import write_atomically
 from v2v_ros.model import weights as weights_files
 from v2v_ros.msg import InferenceStats, SkeletonArray
@@ -172,13 +171,14 @@ def soak(
         (:func:`~v2v_ros.benchmark.soak.verdict.judge`).
     """
     name = weights or weights_files.default_for("hand21")
+    skeleton = weights_files.load(name).skeleton
     options: dict[str, object] = {
         "weights": weights_files.find(name).resolve(),
-        "skeleton": weights_files.load(name).skeleton.name,
+        "skeleton": skeleton.name,
         "device": device,
         "runtime": runtime,
         "threads": threads,
-        "score_threshold": HAND.score_threshold,
+        "score_threshold": skeleton.subject.score_threshold,
         **(pose_parameters or {}),
     }
     seconds = 60 * minutes
@@ -199,7 +199,12 @@ def soak(
 
         def start_camera() -> None:
             arguments = parameters(
-                rate=float(rate), loop=_LOOP, width=_CAMERA.width, height=_CAMERA.height, focal=_CAMERA.fx
+                kind=skeleton.kind,
+                rate=float(rate),
+                loop=_LOOP,
+                width=_CAMERA.width,
+                height=_CAMERA.height,
+                focal=_CAMERA.fx,
             )
             children.append(Child("synthetic_camera_node", ["-r", f"__ns:={NAMESPACE}", *arguments], folder))
 
