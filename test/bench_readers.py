@@ -11,27 +11,21 @@ import io
 import tempfile
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
 
-import fake_hands2017
-import fake_icvl
-import fake_itop
-import fake_msra
-import fake_nyu
 import numpy as np
+from fake_datasets import SUBJECT, WRITERS, open_fake
 from PIL import Image
 
 from v2v_ros.cli import main as v2v
-from v2v_ros.recorded.datasets.registry import open_dataset
 from v2v_ros.recorded.datasets.speed import REQUIRED, frames_per_second
 
 _FRAMES = 96
-_WRITERS: dict[str, tuple[Any, dict[str, int]]] = {
-    "icvl": (fake_icvl.write, {"train": _FRAMES // 6, "test": 1}),
-    "nyu": (fake_nyu.write, {"train": _FRAMES, "test": 1}),
-    "msra": (fake_msra.write, {"frames": 1}),
-    "hands2017": (fake_hands2017.write, {"train": _FRAMES, "test": 1}),
-    "itop_side": (fake_itop.write, {"train": _FRAMES, "test": 1}),
+_COUNTS = {
+    "icvl": {"train": _FRAMES // 6, "test": 1},
+    "nyu": {"train": _FRAMES, "test": 1},
+    "msra": {"frames": 1},
+    "hands2017": {"train": _FRAMES, "test": 1},
+    "itop_side": {"train": _FRAMES, "test": 1},
 }
 
 
@@ -42,17 +36,17 @@ def main() -> None:
     print(
         f"{'format':10} {'files':>9} {'cache':>9}   frames/s on one core, {REQUIRED} required; kB a frame of the cache"
     )
-    for name, (write, count) in _WRITERS.items():
+    for name, count in _COUNTS.items():
         with tempfile.TemporaryDirectory() as folder:
             data, cache = Path(folder, "data"), Path(folder, "cache")
-            write(data, **count)
+            WRITERS[name](data, **count)
             _roughen(data)
-            subject = ["--subject", "0"] if name == "msra" else []
+            subject = ["--subject", str(SUBJECT)] if name == "msra" else []
             arguments = ["data", "cache", str(data), "--dataset", name, "--output", str(cache), "--centers", "truth"]
             _quietly([*arguments, "--split", "train", *subject])
             rates = []
             for place in (None, cache):
-                dataset = open_dataset(name, data, "train", test_subject=0 if subject else None, cache=place)
+                dataset = open_fake(name, data, cache=place)
                 rates.append(frames_per_second(dataset, rounds=options.rounds)["frames_per_second"])
             kilobytes = next(cache.glob("*/windows.bin")).stat().st_size / len(dataset) / 1000
         print(f"{name:10} {rates[0]:9,.0f} {rates[1]:9,.0f} {kilobytes:9.1f}", flush=True)

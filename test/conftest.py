@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -17,6 +20,9 @@ from v2v_ros.model.calibration import Calibration
 from v2v_ros.model.joint_refiner import JointRefiner, JointRefinerConfig
 from v2v_ros.model.network import NetworkConfig, V2VPoseNet
 from v2v_ros.model.weights import JointRefinerWeights, Weights
+
+if TYPE_CHECKING:
+    from fake_datasets import Written
 
 pytest_plugins = ["ros_bench"]  # fixtures for tests with nodes
 
@@ -86,3 +92,31 @@ def refined_weights(make_weights: MakeWeights) -> Path:
 def untrained_weights(make_weights: MakeWeights) -> Path:
     """A weights file of a tiny untrained hand network."""
     return make_weights()
+
+
+FakeDataset = Callable[[str], "tuple[Path, Written]"]
+FakeCopy = Callable[[str], Path]
+
+
+@pytest.fixture(scope="session")
+def fake_dataset(tmp_path_factory: pytest.TempPathFactory) -> FakeDataset:
+    """Function that writes a tiny dataset once for all tests, which must leave it as it is: name -> folder, truth."""
+    from fake_datasets import WRITERS
+
+    @cache
+    def write(name: str) -> tuple[Path, Written]:
+        folder = tmp_path_factory.mktemp(name)
+        return folder, WRITERS[name](folder, **({"frames": 2} if name == "msra" else {}))
+
+    return write
+
+
+@pytest.fixture
+def fake_copy(fake_dataset: FakeDataset, tmp_path: Path) -> FakeCopy:
+    """Function that copies a tiny dataset, to be broken: name -> folder. Of MSRA only the subject to test on."""
+
+    def copy(name: str) -> Path:
+        others = shutil.ignore_patterns("P[0-68]")
+        return Path(shutil.copytree(fake_dataset(name)[0], tmp_path / name, ignore=others))
+
+    return copy

@@ -5,16 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from collections import namedtuple
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-import fake_hands2017
-import fake_icvl
-import fake_itop
-import fake_msra
-import fake_nyu
+import fake_datasets
 import pytest
 import torch
 
@@ -32,38 +27,30 @@ from v2v_ros.training.config import make_config
 from v2v_ros.training.dataset_batches import REACH, frame_batch, open_frames
 from v2v_ros.training.synthetic_batches import Batch
 
-WRITERS: dict[str, Callable[..., object]] = {
-    "msra": fake_msra.write,
-    "icvl": fake_icvl.write,
-    "nyu": fake_nyu.write,
-    "hands2017": fake_hands2017.write,
-    "itop_side": fake_itop.write,
-}
-
 
 @pytest.fixture(scope="module")
 def nyu(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("nyu")
-    fake_nyu.write(folder)
+    fake_datasets.nyu(folder)
     return folder
 
 
 def _cache(name: str, folder: Path, *arguments: str) -> int | None:
     """Write a dataset and the cache of its training split; returns the subject to test on."""
-    WRITERS[name](folder / "data")
-    subject = 2 if name == "msra" else None
+    fake_datasets.WRITERS[name](folder / "data")
+    subject = fake_datasets.SUBJECT if name == "msra" else None
     command = ["data", "cache", str(folder / "data"), "--dataset", name, "--output", str(folder / "cache"), "--quiet"]
     chosen = [] if subject is None else ["--subject", str(subject)]
     assert main([*command, "--centers", "truth", "--split", "train", *chosen, *arguments]) == 0
     return subject
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", fake_datasets.WRITERS)
 def test_points_in_reach_are_those_of_the_dataset(name: str, tmp_path: Path) -> None:
     subject = _cache(name, tmp_path)
-    plain = frame_set(open_dataset(name, tmp_path / "data", "train", test_subject=subject), TRUTH)
+    plain = frame_set(fake_datasets.open_fake(name, tmp_path / "data"), TRUTH)
     for place in (tmp_path / "cache", cache_part(tmp_path / "cache", "train", subject)):
-        cached = frame_set(open_dataset(name, tmp_path / "data", "train", test_subject=subject, cache=place), TRUTH)
+        cached = frame_set(fake_datasets.open_fake(name, tmp_path / "data", cache=place), TRUTH)
         assert isinstance(cached.dataset, CachedDataset)
     assert cached.indices.tolist() == plain.indices.tolist()
     edge = REACH * get_spec(name).cube_edge
@@ -75,7 +62,7 @@ def test_points_in_reach_are_those_of_the_dataset(name: str, tmp_path: Path) -> 
             assert len(points) and torch.equal(points, cached.points(index, center, size, fill=fill))
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", fake_datasets.WRITERS)
 def test_training_sees_the_same_with_and_without_a_cache(name: str, tmp_path: Path) -> None:
     subject = _cache(name, tmp_path)
     common = {"dataset": name, "data": str(tmp_path / "data"), "centers": "truth", "grid": 48}
@@ -160,7 +147,7 @@ def test_a_full_disk_is_told_before_anything_is_written(
 
 
 def test_frames_that_are_not_used_take_no_room(tmp_path: Path) -> None:
-    fake_icvl.write(tmp_path / "icvl")
+    fake_datasets.icvl(tmp_path / "icvl")
     (tmp_path / "icvl/Training/Depth/201403121135/image_0001.png").unlink()
     command = ["data", "cache", str(tmp_path / "icvl"), "--dataset", "icvl", "--output", str(tmp_path / "c")]
     assert main([*command, "--centers", "truth", "--split", "train"]) == 0

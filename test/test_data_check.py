@@ -10,11 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import fake_hands2017
-import fake_icvl
-import fake_itop
-import fake_msra
-import fake_nyu
+import fake_datasets
 import numpy as np
 import pytest
 
@@ -38,12 +34,12 @@ SWAPPED = ["160", "120", "241.42", "241.42"]
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All datasets, each in a folder."""
     folder = tmp_path_factory.mktemp("datasets")
-    fake_msra.write(folder / "msra")
-    fake_icvl.write(folder / "icvl")
-    fake_nyu.write(folder / "nyu", train=6)
-    fake_hands2017.write(folder / "hands2017")
-    fake_itop.write(folder / "itop", train=8)
-    fake_itop.write(folder / "itop", train=8, view="top")
+    fake_datasets.msra(folder / "msra")
+    fake_datasets.icvl(folder / "icvl")
+    fake_datasets.nyu(folder / "nyu", train=6)
+    fake_datasets.hands2017(folder / "hands2017")
+    fake_datasets.itop(folder / "itop", train=8)
+    fake_datasets.itop(folder / "itop", train=8, view="top")
     return folder
 
 
@@ -70,7 +66,7 @@ def _check(folder: Path, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
 
 
 def _open(source: Path, name: str) -> DepthDataset:
-    return open_dataset(name, source / FOLDERS.get(name, name), "train", test_subject=0 if name == "msra" else None)
+    return fake_datasets.open_fake(name, source / FOLDERS.get(name, name))
 
 
 def _swap(camera: Intrinsics) -> Intrinsics:

@@ -10,8 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import fake_itop
-import fake_nyu
+import fake_datasets
 import numpy as np
 import pytest
 from hypothesis import given
@@ -33,7 +32,7 @@ EDGE = 0.3
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("nyu")
-    fake_nyu.write(folder, train=3, test=1)
+    fake_datasets.nyu(folder, train=3, test=1)
     return folder
 
 
@@ -105,13 +104,8 @@ def test_what_is_before_behind_or_not_measured_stays_apart(
     assert np.isnan(rows[20:30]).all() and (rows[30:40] == image[230, 0]).all() and rows[40] == image[240, 0]
 
 
-def test_without_a_cache_the_window_is_the_image(dataset: NyuDataset) -> None:
-    window, left, top = dataset.window(1)
-    assert (left, top) == (0, 0) and np.array_equal(window, dataset.depth(1), equal_nan=True)
-
-
 def test_half_precision_stays_as_it_is(tmp_path: Path) -> None:
-    fake_itop.write(tmp_path, train=2, test=1)
+    fake_datasets.itop(tmp_path, train=2, test=1)
     dataset = ItopDataset(tmp_path, "train", view="side")
     write_cache(dataset, centers_of(dataset), 20.0, tmp_path / "all")
     cached = CachedDataset(dataset, tmp_path / "all")
@@ -125,7 +119,7 @@ def test_half_precision_stays_as_it_is(tmp_path: Path) -> None:
 
 
 def test_the_size_is_estimated_from_some_frames(tmp_path: Path) -> None:
-    fake_nyu.write(tmp_path / "nyu", train=24, test=1)
+    fake_datasets.nyu(tmp_path / "nyu", train=24, test=1)
     dataset = NyuDataset(tmp_path / "nyu", "train")
     centers = centers_of(dataset)
     written = write_cache(dataset, centers, EDGE, tmp_path / "cache")
@@ -185,11 +179,11 @@ def test_a_cache_of_something_else_is_refused(dataset: NyuDataset, cache: Path, 
     refused(NyuDataset(dataset.folder, "test"), "split is train, that of .* is test")
     other = replace(NYU.intrinsics, fx=NYU.intrinsics.fy)
     refused(NyuDataset(dataset.folder, "train", intrinsics=other), "intrinsics is")
-    fake_nyu.write(tmp_path / "more", train=4, test=1)
+    fake_datasets.nyu(tmp_path / "more", train=4, test=1)
     refused(NyuDataset(tmp_path / "more", "train"), "frames is 3, that of .* is 4")
-    fake_nyu.write(tmp_path / "others", train=3, test=1, seed=7)
+    fake_datasets.nyu(tmp_path / "others", train=3, test=1, seed=7)
     refused(NyuDataset(tmp_path / "others", "train"), "fingerprint is")
-    fake_itop.write(tmp_path / "itop", train=3, test=1)
+    fake_datasets.itop(tmp_path / "itop", train=3, test=1)
     refused(ItopDataset(tmp_path / "itop", "train", view="side"), "dataset is nyu, that of .* is itop_side")
     # The same data in another place are the same.
     shutil.copytree(dataset.folder, tmp_path / "copy")
@@ -261,7 +255,7 @@ def test_a_cache_goes_nowhere_else(dataset: NyuDataset, cache: Path, tmp_path: P
 
 
 def test_writing_stops_before_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_nyu.write(tmp_path / "nyu", train=5, test=1)
+    fake_datasets.nyu(tmp_path / "nyu", train=5, test=1)
     dataset, done = NyuDataset(tmp_path / "nyu", "train"), []
     Usage = namedtuple("Usage", "total used free")
     free = iter([10**9, 6 * 10**8, 4 * 10**8])

@@ -8,11 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import fake_hands2017
-import fake_icvl
-import fake_itop
-import fake_msra
-import fake_nyu
+import fake_datasets
 import numpy as np
 import pytest
 import torch
@@ -37,7 +33,7 @@ Make = Callable[..., Path]
 @pytest.fixture(scope="module")
 def nyu(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("nyu")
-    fake_nyu.write(folder, train=3, test=11)
+    fake_datasets.nyu(folder, train=3, test=11)
     dataset = open_dataset("nyu", folder, "test")
     write_centers(folder / "centers" / "center_test_refined.txt", dataset.spec, reference_points(dataset.joints) + 0.01)
     return folder
@@ -134,7 +130,7 @@ def test_networks_are_read_as_they_were_trained(nyu: Path, make: Make) -> None:
 
 def test_written_predictions_score_as_the_networks_do(nyu: Path, make: Make, tmp_path: Path) -> None:
     """Also where the dataset's intrinsics and those that the community scores with differ."""
-    fake_icvl.write(tmp_path / "icvl", train=1, test=3)
+    fake_datasets.icvl(tmp_path / "icvl", train=1, test=3)
     cases = (("nyu", nyu, "hand14", "released", 0.25), ("icvl", tmp_path / "icvl", "hand16", "truth", 0.2))
     for name, folder, skeleton, centers, edge in cases:
         path = make(name, skeleton, edge=edge)
@@ -178,10 +174,10 @@ def test_frames_without_a_centre_are_told_and_missed(
 
 
 def test_the_truth_can_come_from_the_dataset(nyu: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fake_icvl.write(tmp_path / "icvl", train=1, test=3)
-    fake_itop.write(tmp_path / "itop", train=1, test=8)
-    fake_msra.write(tmp_path / "msra")
-    fake_hands2017.write(tmp_path / "hands", train=1, test=1)
+    fake_datasets.icvl(tmp_path / "icvl", train=1, test=3)
+    fake_datasets.itop(tmp_path / "itop", train=1, test=8)
+    fake_datasets.msra(tmp_path / "msra")
+    fake_datasets.hands2017(tmp_path / "hands", train=1, test=1)
     mine, offset = tmp_path / "mine.txt", np.array([0.0, 0.0, 0.01])
     for name, folder, subject in (
         ("nyu", nyu, None),
@@ -226,7 +222,7 @@ def test_the_truth_can_come_from_the_dataset(nyu: Path, tmp_path: Path, capsys: 
 def test_the_tested_subject_must_not_have_been_trained_on(
     make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake_msra.write(tmp_path / "msra")
+    fake_datasets.msra(tmp_path / "msra")
     other = make("m3", "hand21", edge=0.2, dataset="msra", test_subject=3)
     arguments = ["--data", str(tmp_path / "msra"), "--centers", "truth", "--weights", str(other)]
     assert main(["evaluate", "dataset", "msra", "--quiet", *arguments, "--subject", "5"]) == 1
@@ -268,7 +264,7 @@ def test_sources_of_centres_are_compared(
 
 
 def test_msra_is_tested_subject_by_subject(make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fake_msra.write(tmp_path / "msra")
+    fake_datasets.msra(tmp_path / "msra")
     for subject in range(9):
         make(f"m{subject}", "hand21", seed=subject, edge=0.2)
     arguments = ["--data", str(tmp_path / "msra"), "--centers", "truth"]
@@ -286,7 +282,7 @@ def test_msra_is_tested_subject_by_subject(make: Make, tmp_path: Path, capsys: p
 
 
 def test_bodies_are_judged_on_valid_frames_by_precision(make: Make, tmp_path: Path) -> None:
-    fake_itop.write(tmp_path / "itop", train=1, test=4)
+    fake_datasets.itop(tmp_path / "itop", train=1, test=4)
     path = make("body", "body15", edge=2.0)
     arguments = ["--data", str(tmp_path / "itop"), "--weights", str(path), "--centers", "truth"]
     figures = _evaluate(tmp_path, *arguments, dataset="itop_side")["results"]["v2v_ros"]
@@ -295,7 +291,7 @@ def test_bodies_are_judged_on_valid_frames_by_precision(make: Make, tmp_path: Pa
 
 
 def test_hands2017_gets_a_submission(make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fake_hands2017.write(tmp_path / "h", train=2, test=3)
+    fake_datasets.hands2017(tmp_path / "h", train=2, test=3)
     dataset = open_dataset("hands2017", tmp_path / "h", "test")
     centers = np.stack([center_of_mass(dataset.depth(index), dataset) for index in range(3)])
     write_centers(tmp_path / "h" / "centers" / "center_test_refined.txt", dataset.spec, centers)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import fake_nyu
+import fake_datasets
 import pytest
 
 from v2v_ros.model import weights
@@ -46,7 +46,7 @@ def _without_times(value: Any) -> Any:
 def test_a_dataset_is_evaluated_alike_by_one_process_and_by_two(
     make_weights: Callable[..., Path], tmp_path: Path
 ) -> None:
-    fake_nyu.write(tmp_path / "nyu", train=1, test=19)
+    fake_datasets.nyu(tmp_path / "nyu", train=1, test=19)
     path = make_weights(skeleton="hand14")
     arguments = ["evaluate", "dataset", "nyu", "--data", "nyu", "--weights", str(path), "--centers", "truth"]
     (printed, alone), (again, shared) = (_run(arguments, tmp_path, processes) for processes in (1, 2))

@@ -63,7 +63,8 @@ class TestMetadata:
 
     def test_every_source_file_is_installed(self) -> None:
         installed = Path(v2v_ros.__file__).parent
-        sources = [path.relative_to(ROOT / "v2v_ros") for path in (ROOT / "v2v_ros").rglob("*.py")]
+        files = [path for suffix in ("py", "csv", "json") for path in (ROOT / "v2v_ros").rglob(f"*.{suffix}")]
+        sources = [path.relative_to(ROOT / "v2v_ros") for path in files]
         assert len(sources) > 10
         assert [str(path) for path in sources if not (installed / path).exists()] == []
 

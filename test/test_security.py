@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import fake_nyu
+import fake_datasets
 import numpy as np
 import pytest
 import torch
@@ -277,7 +277,7 @@ class TestDecompression:
             load_frame_list(path)
 
     def test_windows_of_a_dataset_cache(self, tmp_path: Path, zeros: bytes) -> None:
-        fake_nyu.write(tmp_path / "nyu", train=1, test=1)
+        fake_datasets.nyu(tmp_path / "nyu", train=1, test=1)
         dataset, folder = NyuDataset(tmp_path / "nyu", "train"), tmp_path / "cache"
         write_cache(dataset, np.nanmean(dataset.joints, axis=1), 0.3, folder)
         index = np.load(folder / "index.npy", allow_pickle=False)

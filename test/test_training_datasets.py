@@ -9,11 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import fake_hands2017
-import fake_icvl
-import fake_itop
-import fake_msra
-import fake_nyu
+import fake_datasets
 import numpy as np
 import pytest
 import torch
@@ -56,7 +52,7 @@ OPTIONS = [
 @pytest.fixture(scope="module")
 def nyu(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("nyu")
-    fake_nyu.write(folder, train=7, test=4)
+    fake_datasets.nyu(folder, train=7, test=4)
     return folder
 
 
@@ -194,21 +190,13 @@ def test_both_recipes_run_end_to_end(nyu: Path, tmp_path: Path, recipe: str) -> 
 @pytest.mark.parametrize(
     ("dataset", "recipe", "frames"),
     [
-        *(("icvl", "paper", 6), ("icvl", "ours", 6), ("msra", "paper", 136), ("hands2017", "ours", 7)),
+        *(("icvl", "paper", 24), ("icvl", "ours", 24), ("msra", "paper", 136), ("hands2017", "ours", 7)),
         *(("hands2017", "paper", 7), ("itop_side", "paper", 3), ("itop_top", "ours", 3)),
     ],
 )
 def test_every_dataset_is_trained_on_end_to_end(dataset: str, recipe: str, frames: int, tmp_path: Path) -> None:
     folder, output, spec = tmp_path / "data", tmp_path / "tiny.safetensors", get_spec(dataset)
-    folder.mkdir()
-    if dataset == "icvl":
-        fake_icvl.write(folder, train=1, test=1)
-    elif dataset == "msra":
-        fake_msra.write(folder)
-    elif dataset == "hands2017":
-        fake_hands2017.write(folder, train=8, test=2)
-    else:
-        fake_itop.write(folder, train=4, test=4, view="side" if dataset == "itop_side" else "top")
+    fake_datasets.WRITERS[dataset](folder)
     arguments = ["train", "--output", str(output), "--dataset", dataset, "--data", str(folder), "--recipe", recipe]
     subject = ["--subject", "3"] if dataset == "msra" else []
     assert main([*arguments, *subject, *OPTIONS, "--epochs", "1", "--batch", "16"]) == 0
@@ -222,7 +210,7 @@ def test_every_dataset_is_trained_on_end_to_end(dataset: str, recipe: str, frame
 
 @pytest.mark.parametrize("recipe", ["paper", "ours"])
 def test_the_background_of_icvl_is_in_no_cube(tmp_path: Path, recipe: str) -> None:
-    fake_icvl.write(tmp_path, train=1, test=1)
+    fake_datasets.icvl(tmp_path, train=1, test=1)
     config = make_config({**TINY, "dataset": "icvl", "data": str(tmp_path), "recipe": recipe})
     frames, _ = open_frames(config)
     frames = replace(frames, centers=np.tile([0.0, 0.0, 0.55], (len(frames.dataset), 1)))
@@ -241,7 +229,7 @@ def test_the_background_of_icvl_is_in_no_cube(tmp_path: Path, recipe: str) -> No
 
 
 def test_cubes_elsewhere_lie_on_what_was_measured(tmp_path: Path) -> None:
-    fake_icvl.write(tmp_path, train=1, test=1)
+    fake_datasets.icvl(tmp_path, train=1, test=1)
     config = make_config({**TINY, "dataset": "icvl", "data": str(tmp_path), "network": "center"})
     frames, _ = open_frames(config)
     path, indices = tmp_path / frames.dataset.frame_name(0), np.zeros(64, np.int64)
@@ -273,12 +261,12 @@ def test_the_network_for_reference_points_is_trained_on_a_dataset(nyu: Path, tmp
 
 
 def test_msra_leaves_one_subject_out_and_itop_its_invalid_frames(tmp_path: Path) -> None:
-    fake_msra.write(tmp_path / "msra")
+    fake_datasets.msra(tmp_path / "msra")
     config = make_config({**TINY, "dataset": "msra", "data": str(tmp_path / "msra"), "test_subject": 3})
     frames, validation = open_frames(config)
     assert (len(frames), len(validation)) == (8 * 17, 17)
     assert config.cube_edge == 0.2 and config.skeleton == "hand21"
-    fake_itop.write(tmp_path / "itop", train=8, test=4)
+    fake_datasets.itop(tmp_path / "itop", train=8, test=4)
     config = make_config({**TINY, "dataset": "itop_side", "data": str(tmp_path / "itop"), "recipe": "paper"})
     frames, validation = open_frames(config)
     assert (len(frames), len(validation)) == (6, 3)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fake_nyu
+import fake_datasets
 import pytest
 import torch
 
@@ -102,7 +102,7 @@ def test_the_command_starts_two_processes_itself(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_share_the_frames_of_a_dataset(tmp_path: Path) -> None:
-    fake_nyu.write(tmp_path / "nyu", train=7, test=4)
+    fake_datasets.nyu(tmp_path / "nyu", train=7, test=4)
     (tmp_path / "watched.py").write_text(WATCHED)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "watched.py"]
     options = "--dataset nyu --data nyu --recipe paper --centers truth --grid 16 --width 2 --batch 2 --epochs 2 --quiet"
