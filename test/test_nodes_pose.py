@@ -363,6 +363,7 @@ def test_bad_parameters_are_refused_with_a_reason(bench: Bench, name: str, value
         ({"device": "gpu"}, "'device' cannot be 'gpu'"),
         ({"min_depth": 2.0}, "'min_depth' (2 m) must be below"),
         ({"diagnostics_period": 0.0}, "out of range"),
+        ({"max_depth": 2}, "write 2.0"),
         ({"predict_to_now": True, "filter": "none"}, "'filter' must not be 'none'"),
     ],
 )

@@ -229,6 +229,39 @@ def test_a_bad_parameter_ends_the_process_with_one_clear_line(ros: Ros, tmp_path
     assert "'side' cannot be 'both': use one of either, right, left" in line
 
 
+@pytest.mark.parametrize(
+    ("key", "fits"),
+    [
+        ("/robot/pose", True),
+        ("/**", True),
+        ("/robot/*", True),
+        ("/**/pose", True),
+        ("robot: {pose", True),
+        ("pose", False),
+        ("/other/pose", False),
+        ("/*", False),
+    ],
+)
+def test_a_parameter_file_for_another_node_is_named(tmp_path: Path, key: str, fits: bool) -> None:
+    from v2v_ros.nodes.support.parameter_files import files_for_others
+
+    path = tmp_path / "parameters.yaml"
+    path.write_text(f"{key}: {{ros__parameters: {{side: left}}}}" + "}" * key.count("{"))
+    warnings = list(files_for_others(["pose_node", "--ros-args", "--params-file", str(path)], "/robot/pose"))
+    assert (warnings == []) == fits
+    assert all(str(path) in text and "/robot/pose" in text for text in warnings)
+
+
+def test_a_node_says_that_a_parameter_file_is_for_another(ros: Ros, tmp_path: Path) -> None:
+    path = tmp_path / "parameters.yaml"
+    path.write_text("/elsewhere/pose:\n  ros__parameters:\n    side: left\n")
+    child = Child("synthetic_camera_node", ["--params-file", str(path)], tmp_path)
+    try:
+        ros.wait(lambda: "has nothing for this node, /synthetic_camera, only for /elsewhere/pose" in child.tail(), SLOW)
+    finally:
+        child.stop()
+
+
 def test_arguments_that_cannot_be_parsed_end_the_process_without_a_traceback() -> None:
     command = [sys.executable, "-m", "v2v_ros.nodes.pose_node", "--ros-args", "-r", "depth/image_rect:=/my/depth/"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=SLOW)

@@ -94,6 +94,9 @@ def declare(node: Node, specs: Sequence[Spec], check: Callable[[Mapping[str, Any
     given = getattr(node, "_parameter_overrides", {})
     for spec in specs:
         unset = spec.name in given and _is_unset(given[spec.name])
+        if isinstance(spec.default, float) and spec.name in given and type(given[spec.name].value) is int:
+            value = given[spec.name].value
+            raise InvalidParameterValueException(spec.name, value, f"it has a decimal point: write {value:d}.0")
         node.declare_parameter(spec.name, spec.default, spec.descriptor(), ignore_override=unset)
     if check is not None and (reason := check(values())):
         name = next((name for name in by_name if f"'{name}'" in reason), "")

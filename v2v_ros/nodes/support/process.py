@@ -20,6 +20,8 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 
+from .parameter_files import files_for_others
+
 
 def run(make: Callable[[], Node], args: list[str] | None = None) -> None:
     """Make a node and spin it; SIGINT and SIGTERM end it.
@@ -38,6 +40,8 @@ def run(make: Callable[[], Node], args: list[str] | None = None) -> None:
     node = None
     try:
         node = make()
+        for warning in files_for_others(sys.argv if args is None else args, node.get_fully_qualified_name()):
+            node.get_logger().warning(warning)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         executor.spin()
