@@ -44,37 +44,40 @@ class Room(NamedTuple):
 
 
 _ROOM = Room()
+_NEXT_TO = 0.35  # metres between a subject and a wall, at least, unless it is to be nearer to the one behind it
 
 
-def room(draw: Draw, place: Place) -> tuple[torch.Tensor, torch.Tensor]:
+def room(draw: Draw, place: Place, behind: Range = _ROOM.behind) -> tuple[torch.Tensor, torch.Tensor]:
     """Sample a floor, a wall behind the subject, walls on both sides and a ceiling; each is missing at times.
 
     Args:
         draw: Random numbers [B].
         place: Places of the subjects.
+        behind: Range of the distances from the subject to the wall behind it, metres.
 
     Returns:
         Points and normals, float [B, 5, 3] metres; a normal of zero: not there.
     """
     zero = torch.zeros_like(place.floor)
     # Seen from the ceiling there is a floor and walls that the subject may stand near to.
-    gap = torch.where(place.top, draw.uniform(*_ROOM.behind_from_top), draw.uniform(*_ROOM.behind))
+    gap = torch.where(place.top, draw.uniform(*_ROOM.behind_from_top), draw.uniform(*behind))
     turned = draw.normal(0.35)
     back = torch.stack((turned.sin(), zero, -turned.cos()), dim=1)
     x, z = place.ground.unbind(1)
-    behind = torch.stack((x, zero, z), dim=1) - gap[:, None] * back
+    far_wall = torch.stack((x, zero, z), dim=1) - gap[:, None] * back
     right = torch.stack((x + draw.uniform(*_ROOM.aside), zero, z), dim=1)
     left = torch.stack((x - draw.uniform(*_ROOM.aside), zero, z), dim=1)
     down = zero.new_tensor([0.0, 1.0, 0.0]).expand(draw.batch, 3)
     below = torch.stack((zero, place.floor, zero), dim=1)
     height = torch.maximum(draw.uniform(*_ROOM.height), place.floor + 0.05)
     above = torch.stack((zero, place.floor - height, zero), dim=1)
-    points = torch.stack((below, behind, right, left, above), dim=1)
+    points = torch.stack((below, far_wall, right, left, above), dim=1)
     sideways = torch.stack((back[:, 2], zero, -back[:, 0]), dim=1)
     normals = torch.stack((-down, back, sideways, -sideways, down), dim=1)
     # Camera and subject are both inside the walls.
     subject = torch.stack((x, zero, z), dim=1)[:, None]
-    inside = torch.minimum(-(points * normals).sum(-1) - 0.2, ((subject - points) * normals).sum(-1) - 0.35)
+    least = zero.new_tensor([_NEXT_TO, min(behind[0], _NEXT_TO), _NEXT_TO, _NEXT_TO, _NEXT_TO])
+    inside = torch.minimum(-(points * normals).sum(-1) - 0.2, ((subject - points) * normals).sum(-1) - least)
     points = points - normals * (-inside).clamp_min(0)[..., None] * zero.new_tensor([[0.0], [1.0], [1.0], [1.0], [0.0]])
     shares = zero.new_tensor([0.92, 0.7, 0.25, 0.25, 0.35])
     return points, normals * (draw.rand(5) < shares)[..., None]

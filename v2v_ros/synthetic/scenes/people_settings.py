@@ -32,6 +32,8 @@ class Table(NamedTuple):
 
 
 _TABLE = Table()
+_BEFORE_A_WALL: Range = (0.12, 0.5)  # metres from a person to the wall or curtain behind
+_NEAR_AND_FAR = {"toward": (0.5, 2.2), "near": (0.45, 2.4), "far": (1.5, 5.3), "wall": (2.0, 5.3)}
 
 
 def people_in_room(draw: Draw, setting: str) -> Stage:
@@ -39,10 +41,11 @@ def people_in_room(draw: Draw, setting: str) -> Stage:
 
     Args:
         draw: Random numbers [B].
-        setting: Setting ``toward``, ``near`` or ``far``.
+        setting: Setting ``toward``, ``near``, ``far`` or ``wall``.
     """
-    near, far = {"toward": (0.5, 2.2), "near": (0.45, 2.4), "far": (1.5, 5.3)}[setting]
-    distance = near + (far - near) * (draw.rand() if setting == "far" else draw.rand() ** 1.4)
+    near, far = _NEAR_AND_FAR[setting]
+    is_far = setting in ("far", "wall")
+    distance = near + (far - near) * (draw.rand() if is_far else draw.rand() ** 1.4)
     ground = torch.stack((distance * draw.normal(0.25).clamp(-0.5, 0.5), distance), dim=1)
     near_floor = draw.uniform(0.6, 1.9)
     floor = torch.where(draw.some(0.25), draw.uniform(0.15, 2.7), near_floor)
@@ -54,7 +57,7 @@ def people_in_room(draw: Draw, setting: str) -> Stage:
         toward=0.6 if setting == "toward" else 0.1,
         facing=0.9 if setting == "toward" else 0.35,
         lying=0.15 if setting == "far" else 0.0,
-        detailed=setting != "far",
+        detailed=not is_far,
     )
     apart = draw.uniform(0.5, 1.3) * torch.where(draw.some(0.5), -1.0, 1.0)
     beside = ground + torch.stack((apart, draw.uniform(-0.4, 1.8)), dim=1)
@@ -65,8 +68,8 @@ def people_in_room(draw: Draw, setting: str) -> Stage:
     rods, stand_ins = decoys(draw, place, present)
     loose_spheres, loose_boxes = scattered(draw, floor, torch.full_like(floor, 0.8), distance + 1.5, 0.25, 1.0)
     seat = chairs(draw, place, main.joints[:, _HIPS].mean(1), main.height, main.sits & present)
-    table = _table_below(draw, main, share=0.22 if setting != "far" else 0.1)
-    points, normals = room(draw, place)
+    table = _table_below(draw, main, share=0.1 if is_far else 0.22)
+    points, normals = room(draw, place, _BEFORE_A_WALL) if setting == "wall" else room(draw, place)
     near_spheres, near_boxes = clutter(draw, main.hand_centers[:, 0])
     some = draw.some(0.3) & ~bare
     shown = Boxes.join([stand_ins, furniture(draw, place), loose_boxes, seat, table])
@@ -80,7 +83,7 @@ def people_in_room(draw: Draw, setting: str) -> Stage:
     boxes = Boxes.join([shown.where(~bare), near_boxes.where(some), main.boxes.where(present)])
     hand = torch.where(draw.some(0.5)[:, None], main.hand_centers[:, 0], main.hand_centers[:, 1])
     at_hand = draw.some(0.6 if setting == "toward" else 0.3 if setting == "near" else 0.0)
-    target = torch.where(at_hand[:, None], hand, main.joints.mean(1) if setting == "far" else main.joints[:, _TORSO])
+    target = torch.where(at_hand[:, None], hand, main.joints.mean(1) if is_far else main.joints[:, _TORSO])
     side = torch.tensor([False, True], device=draw.device).expand(draw.batch, 2)
     return Stage(
         surroundings=surroundings,
@@ -93,7 +96,7 @@ def people_in_room(draw: Draw, setting: str) -> Stage:
         bodies=[main.body.where(present), other.body.where(company)],
         body_joints=torch.stack((main.joints, other.joints), dim=1),
         target=target,
-        is_near=setting != "far",
+        is_near=not is_far,
     )
 
 

@@ -28,7 +28,7 @@ from .visible import clear_bodies, clear_hands
 ABSENT, SEEN, UNCLEAR = 0, 1, 2
 """States of a subject: it is not there, it is to be found, it may be found."""
 _HANDS, _BODIES = 4, 2  # in a scene, at most
-SETTINGS = {"toward": 5, "near": 2, "far": 5, "own": 1, "hand": 2, "room": 2, "floor": 2, "table": 2}
+SETTINGS = {"toward": 5, "near": 2, "far": 5, "own": 1, "hand": 2, "room": 2, "floor": 2, "table": 2, "wall": 4}
 """Settings and their shares, relative to each other."""
 _TORSO = 8  # joint of body15
 
