@@ -19,6 +19,7 @@ from PIL import Image
 from v2v_ros.cli import main
 from v2v_ros.evaluation import synthetic_sets as test_sets
 from v2v_ros.evaluation.crops import CubeNetwork
+from v2v_ros.evaluation.holes import HOLES
 from v2v_ros.evaluation.recorded import surface_offsets
 from v2v_ros.evaluation.reports.contact_sheet import TILE, Tile, contact_sheet
 from v2v_ros.evaluation.synthetic_sets import PART, RECORD, SETS, generate, get_set, is_recorded
@@ -166,6 +167,40 @@ def test_evaluate_writes_figures_tables_and_plots(
         "hand_crops_1_reliability.png",
         "hand_crops_1_worst.png",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [("none", 1), ("checkerboard", 1 / 2), ("rows", 3 / 4), ("sparse", 1 / 10), ("registered_1920", 1)],
+)
+def test_holes_leave_the_points_of_what_stays_where_they_are(name: str, share: float) -> None:
+    rows, columns = np.mgrid[:120, :160]
+    depth = (0.5 + 0.001 * columns + 0.002 * rows).astype(np.float32)
+    seen, camera = HOLES[name](depth, CAMERA)
+    assert seen.shape == (camera.height, camera.width) and seen.dtype == np.float32
+    valid = np.isfinite(seen)
+    assert valid.sum() == pytest.approx(share * depth.size, rel=0.05)
+    v, u = np.nonzero(valid)
+    x, y = (u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy
+    row, column = y * CAMERA.fy + CAMERA.cy, x * CAMERA.fx + CAMERA.cx
+    assert np.abs(seen[valid] - (0.5 + 0.001 * column + 0.002 * row)).max() < 0.0016  # half a pixel of the wall
+
+
+def test_holes_are_for_whole_images(untrained_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call = [
+        "evaluate",
+        "synthetic",
+        "--weights",
+        str(untrained_weights),
+        "--quiet",
+        "--device",
+        "cpu",
+        "--samples",
+        "1",
+    ]
+    assert main([*call, "--test-set", "hand_crops_1", "--holes", "rows"]) == 1
+    assert "of crops: holes are made in whole images" in capsys.readouterr().err
+    assert main([*call, "--test-set", "hand_images_1", "--holes", "rows"]) == 0
 
 
 def test_evaluate_judges_whole_images(untrained_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:

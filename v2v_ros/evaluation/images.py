@@ -11,6 +11,7 @@ from ..estimator import PoseEstimator
 from ..geometry.estimate import Side, SkeletonEstimate
 from . import metrics
 from .figures import Figures
+from .holes import HOLES
 from .metrics import SUCCESS_MM, Percentiles, error_figures, share
 from .processes import Processes
 from .synthetic_sets import Part, SyntheticSet
@@ -84,10 +85,11 @@ class Images:
     Args:
         estimator: Estimator to judge.
         test_set: Set of images, with a subject or without.
+        holes: Name of the holes that the images are given, a key of :data:`~v2v_ros.evaluation.holes.HOLES`.
     """
 
-    def __init__(self, estimator: PoseEstimator, test_set: SyntheticSet) -> None:
-        self._estimator = estimator
+    def __init__(self, estimator: PoseEstimator, test_set: SyntheticSet, holes: str = "none") -> None:
+        self._estimator, self._holes = estimator, HOLES[holes]
         self._empty = test_set.form == "empty"
         self._results: dict[int, list[_Result]] = {}
 
@@ -96,7 +98,7 @@ class Images:
         results = self._results.setdefault(index, [])
         for place, depth in enumerate(part.depth):
             self._estimator.reset()
-            estimate = self._estimator.estimate(depth.numpy(), part.intrinsics(place), 0.0)
+            estimate = self._estimator.estimate(*self._holes(depth.numpy(), part.intrinsics(place)), 0.0)
             found = self._judge(estimate.skeletons[0], part, place) if estimate.skeletons else None
             results.append(_Result(part.sensor, sum(estimate.seconds.values()), found))
 

@@ -55,6 +55,7 @@ def evaluate(
     threads: int = 0,
     read_out: str = "auto",
     samples: int | None = None,
+    holes: str = "none",
     tick: Tick = lambda: None,
     worst: list[Tile] | None = None,
     processes: Processes = _ALONE,
@@ -69,13 +70,16 @@ def evaluate(
         runtime, threads: Runtime and CPU threads of the network, as for :class:`~v2v_ros.estimator.PoseEstimator`.
         read_out: Name of the read-out that turns its heatmaps into joints, likewise.
         samples: Number of samples to judge, the first ones; None: all.
+        holes: Name of the holes that whole images are given (:mod:`~v2v_ros.evaluation.holes`).
         tick: Callback after every part of the set.
         worst: List to which the crops with the largest mean errors are added, the worst first, for a contact sheet.
         processes: Processes that share the set; all of them return the same.
 
     Raises:
-        ValueError: The set is of another skeleton.
+        ValueError: The set is of another skeleton, or of crops, which take no holes.
     """
+    if holes != "none" and test_set.form == "crops":
+        raise ValueError(f"the test set '{test_set.name}' is of crops: holes are made in whole images")
     if test_set.skeleton != weights.skeleton:
         raise ValueError(
             f"the test set '{test_set.name}' is of skeleton '{test_set.skeleton.name}', but the weights "
@@ -94,7 +98,7 @@ def evaluate(
             detector_weights=detector_weights,
             side=Side.UNKNOWN,
         )
-        run = Images(estimator, test_set)
+        run = Images(estimator, test_set, holes)
     counts, hashes = {}, {}
     for index in filter(processes.mine, range(part_count(test_set, samples))):
         part = make(test_set, index, samples)

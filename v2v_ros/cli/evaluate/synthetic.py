@@ -30,6 +30,10 @@ def add(commands: Commands) -> None:
     sub.add_argument(
         "--samples", type=positive(int), metavar="N", help="number of samples of every test set, from the first on"
     )
+    kinds = ("checkerboard", "rows", "sparse", "registered_1920", "registered_3840")
+    text = "holes to make in the images first: every second pixel, every fourth row, nine pixels in ten, or depth "
+    text += "registered to a larger image"
+    sub.add_argument("--holes", default="none", choices=kinds, help=text)
     way = sub.add_mutually_exclusive_group()
     output_option(way)
     way.add_argument("--write", type=folder, metavar="FOLDER", help="only write the test sets as frame lists")
@@ -55,6 +59,8 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any] | None:
     source = options.weights or weights.default_for(chosen[0].skeleton.name if chosen else DEFAULT_SKELETON)
     loaded = weights.load(source)
     figures: dict[str, Any] = {"weights": {"id": loaded.id, "hash": loaded.hash}, "test_sets": {}}
+    if options.holes != "none":
+        figures["holes"] = options.holes
     with processes() as group:
         for test_set in sets_for(loaded.skeleton) if chosen is None else chosen:
             worst: list[Tile] = []
@@ -69,6 +75,7 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any] | None:
                     threads=options.threads,
                     read_out=options.read_out,
                     samples=options.samples,
+                    holes=options.holes,
                     tick=bar.step,
                     worst=worst,
                     processes=group,
