@@ -130,6 +130,12 @@ ARGUMENTS = (
         description=f"Publish the angles of hands as joint states{AS_IN_FILE}",
     ),
     DeclareLaunchArgument(
+        "publish_palms",
+        default_value="",
+        choices=["", *SWITCH],
+        description=f"Publish the poses of palms{AS_IN_FILE}",
+    ),
+    DeclareLaunchArgument(
         "pose_array_joints",
         default_value="",
         description=f"Publish the poses of these joints, separated by commas: wrist,index_tip{AS_IN_FILE}",
@@ -240,7 +246,7 @@ def given_parameters(value: Callable[[str], str]) -> dict[str, Any]:
     parameters: dict[str, Any] = {name: ParameterValue(value(name), value_type=str) for name in texts if value(name)}
     numbers = ("threads", "max_subjects", "camera_roll")
     parameters |= {name: whole_number(name, value(name)) for name in numbers if value(name)}
-    for name in ("autostart", "publish_joint_states", "publish_humans", "publish_hull"):
+    for name in ("autostart", "publish_joint_states", "publish_palms", "publish_humans", "publish_hull"):
         if value(name):
             parameters[name] = value(name) == "true"
     if value("pose_array_joints"):

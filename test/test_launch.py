@@ -260,7 +260,7 @@ def test_arguments_win_over_the_file(launcher: Launcher) -> None:
 
 
 def test_outputs_for_other_packages_are_asked_for_by_arguments(launcher: Launcher) -> None:
-    switches = ("publish_joint_states", "publish_humans", "publish_hull")
+    switches = ("publish_joint_states", "publish_palms", "publish_humans", "publish_hull")
     given = dict.fromkeys(switches, "true") | {"pose_array_joints": "wrist, index_tip"}
     _, second = launcher.record("hand", **given)["pose_node"]["parameters"]
     assert second == dict.fromkeys(switches, True) | {"pose_array_joints": ["wrist", "index_tip"]}

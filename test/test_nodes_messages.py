@@ -19,6 +19,7 @@ from visualization_msgs.msg import Marker
 
 from v2v_ros.geometry.camera import Intrinsics
 from v2v_ros.geometry.estimate import Estimate, Side, SkeletonEstimate, TrackingState
+from v2v_ros.geometry.palm import palm_pose
 from v2v_ros.geometry.skeletons import SKELETONS, Skeleton, get_skeleton
 from v2v_ros.nodes.outputs import messages
 
@@ -78,7 +79,10 @@ def test_the_x_axis_of_a_frame_lies_along_the_bone(name: str) -> None:
     skeleton = get_skeleton(name)
     points = random_points(skeleton)
     transforms = messages.transforms(HEADER, estimate_of(points, "one"), skeleton)
-    assert [one.child_frame_id for one in transforms] == [f"one_{joint}" for joint in skeleton.joint_names]
+    palm = ["palm"] if name == "hand21" else []
+    assert [one.child_frame_id for one in transforms] == [f"one_{part}" for part in (*skeleton.joint_names, *palm)]
+    if palm:
+        np.testing.assert_allclose(rotation_of(transforms[0]), rotation_of(transforms.pop()))
     for joint, one in enumerate(transforms):
         assert one.header == HEADER
         place = one.transform.translation
@@ -87,7 +91,8 @@ def test_the_x_axis_of_a_frame_lies_along_the_bone(name: str) -> None:
         bone = points[child] - points[parent]
         if joint == skeleton.root:
             bone = next(points[c] - points[p] for p, c in skeleton.bones if p == joint)
-        np.testing.assert_allclose(rotation_of(one)[:, 0], bone / np.linalg.norm(bone), atol=1e-4)
+        if not palm or joint != skeleton.root:  # a wrist has the axes of its palm
+            np.testing.assert_allclose(rotation_of(one)[:, 0], bone / np.linalg.norm(bone), atol=1e-4)
 
 
 def rotation_of(transform: object) -> np.ndarray:
@@ -108,7 +113,9 @@ def rotation_of(transform: object) -> np.ndarray:
 )
 def test_frames_are_right_handed_and_only_of_estimated_joints(points: np.ndarray) -> None:
     transforms = messages.transforms(HEADER, estimate_of(points), HAND)
-    assert len(transforms) == np.isfinite(points).all(axis=-1).sum()
+    palms = [one for one in transforms if one.child_frame_id == "hand_7_palm"]
+    assert len(transforms) - len(palms) == np.isfinite(points).all(axis=-1).sum()
+    assert len(palms) == (palm_pose(points.astype(np.float32), True) is not None)
     for one in transforms:
         q = one.transform.rotation
         assert np.linalg.norm((q.x, q.y, q.z, q.w)) == pytest.approx(1)

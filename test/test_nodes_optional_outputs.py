@@ -25,11 +25,13 @@ from visualization_msgs.msg import Marker
 from v2v_ros.geometry.angles import ANGLE_NAMES, hand_angles
 from v2v_ros.geometry.estimate import Side, SkeletonEstimate, TrackingState
 from v2v_ros.geometry.hull import keep_out_hull
+from v2v_ros.geometry.palm import palm_pose
 from v2v_ros.geometry.skeletons import BODY15, HAND21, get_skeleton
-from v2v_ros.nodes.outputs.geometry import shortest_turn
+from v2v_ros.nodes.outputs.geometry import shortest_turn, to_pose
 from v2v_ros.nodes.outputs.humans import Humans, body_frames
-from v2v_ros.nodes.outputs.joint_states import JointStates, joint_state
+from v2v_ros.nodes.outputs.joint_states import joint_state, joint_states
 from v2v_ros.nodes.outputs.keep_out import KeepOut, hull_markers, primitives
+from v2v_ros.nodes.outputs.palms import palms
 from v2v_ros.nodes.outputs.pose_array import Poses, pose_array
 from v2v_ros.nodes.support.pose_parameters import check_pose
 
@@ -164,7 +166,7 @@ class TestJointStates:
         for side, name in ((Side.LEFT, "left"), (Side.RIGHT, "right")):
             one = hand(side=side)
             message = joint_state(HEADER, one)
-            assert message.header == HEADER
+            assert message is not None and message.header == HEADER
             assert message.name == [f"{name}_{angle}" for angle in ANGLE_NAMES]
             assert list(message.position) == pytest.approx(hand_angles(one.points, side == Side.LEFT).tolist())
             assert len(message.velocity) == len(message.effort) == 0
@@ -173,13 +175,14 @@ class TestJointStates:
         one = hand()
         one.points[3] = np.nan  # index_dip
         message = joint_state(HEADER, one)
+        assert message is not None
         gone = {"right_index_pip_flexion", "right_index_dip_flexion"}
         assert set(message.name) == {f"right_{angle}" for angle in ANGLE_NAMES} - gone
         assert len(message.position) == 18 and np.isfinite(message.position).all()
 
     def test_every_side_has_its_topic(self) -> None:
         ears = Ears()
-        output = JointStates(ears)
+        output = joint_states(ears)
         output.publish(HEADER, (hand(), hand("hand_2", side=Side.LEFT), hand("hand_3", side=Side.UNKNOWN)), SETTINGS)
         assert set(ears) == {"~/left/joint_states", "~/right/joint_states"}
         for side in ("left", "right"):
@@ -188,7 +191,7 @@ class TestJointStates:
 
     def test_a_hand_is_followed_until_it_is_gone(self) -> None:
         ears = Ears()
-        output = JointStates(ears)
+        output = joint_states(ears)
         messages = ears["~/right/joint_states"].messages
         first, second = hand("hand_1", seed=1, score=0.7), hand("hand_2", seed=2, score=0.9)
         unseen = hand("hand_1", seed=1, tracking_state=TrackingState.PREDICTED)
@@ -214,7 +217,7 @@ class TestJointStates:
 
     def test_a_hand_without_a_palm_gives_no_message(self) -> None:
         ears = Ears()
-        output = JointStates(ears)
+        output = joint_states(ears)
         one = hand()
         one.points[0] = np.nan
         output.publish(HEADER, (one,), SETTINGS)
@@ -222,7 +225,7 @@ class TestJointStates:
 
     def test_nothing_without_subscribers(self) -> None:
         ears = Ears()
-        output = JointStates(ears)
+        output = joint_states(ears)
         assert output.wanted()
         ears["~/right/joint_states"].listeners = 0
         assert output.wanted()
@@ -230,6 +233,22 @@ class TestJointStates:
         assert ears["~/right/joint_states"].messages == []
         ears["~/left/joint_states"].listeners = 0
         assert not output.wanted()
+
+
+class TestPalms:
+    def test_every_side_has_its_topic_and_a_palm_that_is_not_seen_has_no_message(self) -> None:
+        ears = Ears()
+        output = palms(ears)
+        right, left = hand(), hand("hand_2", side=Side.LEFT)
+        output.publish(HEADER, (right, left, hand("hand_3", side=Side.UNKNOWN)), SETTINGS)
+        assert set(ears) == {"~/left/palm", "~/right/palm"}
+        for side, one in (("left", left), ("right", right)):
+            (message,) = ears[f"~/{side}/palm"].messages
+            pose = palm_pose(one.points, side == "left")
+            assert pose is not None and message.header == HEADER and message.pose == to_pose(*pose)
+        right.points[13] = np.nan  # little_mcp
+        output.publish(HEADER, (right,), SETTINGS)
+        assert len(ears["~/right/palm"].messages) == 1
 
 
 class TestPoses:
@@ -472,7 +491,7 @@ def test_any_subjects_with_any_joints(drawn: list[tuple[int, TrackingState, floa
         log: Any = Log()
         ears = Ears()
         outputs: list[Any] = [Poses(ears, skeleton, skeleton.joint_names[:2]), KeepOut(ears, skeleton, "/n", log)]
-        outputs.append(JointStates(ears) if kind == "hand" else Humans(ears, tf, log))
+        outputs.append(joint_states(ears) if kind == "hand" else Humans(ears, tf, log))
         for output in outputs:
             output.publish(HEADER, tuple(ones), SETTINGS)
             output.publish(HEADER, tuple(ones[::2]), SETTINGS)
@@ -514,7 +533,14 @@ class TestParameters:
             PoseNode(context=ros.context, parameter_overrides=[Parameter("pose_array_joints", value=["thum_tip"])])
 
 
-OPTIONAL = {"/v2v_pose/left/joint_states", "/v2v_pose/right/joint_states", "/v2v_pose/poses", "/v2v_pose/hull"}
+OPTIONAL = {
+    "/v2v_pose/left/joint_states",
+    "/v2v_pose/right/joint_states",
+    "/v2v_pose/left/palm",
+    "/v2v_pose/right/palm",
+    "/v2v_pose/poses",
+    "/v2v_pose/hull",
+}
 
 
 def published(bench: Bench) -> set[str]:
@@ -530,7 +556,12 @@ def test_the_node_publishes_what_it_is_asked_for(make_bench: Callable[..., Bench
     from geometry_msgs.msg import PoseArray
     from visualization_msgs.msg import MarkerArray
 
-    wanted = {"publish_joint_states": True, "pose_array_joints": ["wrist", "thumb_tip"], "publish_hull": True}
+    wanted = {
+        "publish_joint_states": True,
+        "publish_palms": True,
+        "pose_array_joints": ["wrist", "thumb_tip"],
+        "publish_hull": True,
+    }
     bench = make_bench(**wanted)
     ros = bench.ros
     subscription = next(one for one in ros.node.subscriptions if one.topic_name == "/v2v_pose/skeletons")

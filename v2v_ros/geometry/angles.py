@@ -38,7 +38,7 @@ ANGLE_NAMES = (
 _JOINT = {name: index for index, name in enumerate(HAND21.joint_names)}
 _AWAY = np.array([1.0, 1.0, -1.0, -1.0])  # index and middle finger abduct towards the thumb, the others away from it
 # Where the tip of the thumb bends to, in the palm's frame: across the palm and into it.
-_THUMB_BENDS_TO = np.array([-0.8, 0.0, 0.6])
+THUMB_BENDS_TO = np.array([-0.8, 0.0, 0.6])
 
 
 def hand_angles(points: NDArray[np.floating], left: bool) -> NDArray[np.float64]:
@@ -105,7 +105,7 @@ def _thumb(points: NDArray[np.float64], palm: NDArray[np.float64]) -> NDArray[np
         along = _dot(after, before)
         bend = after - along[..., None] * before
         angle = np.arctan2(np.linalg.norm(bend, axis=-1), along)
-        flexions.append(np.copysign(angle, _dot(bend, _THUMB_BENDS_TO)))
+        flexions.append(np.copysign(angle, _dot(bend, THUMB_BENDS_TO)))
     return np.stack((np.arctan2(-x, y), np.arctan2(z, np.hypot(x, y)), *flexions), axis=-1)
 
 

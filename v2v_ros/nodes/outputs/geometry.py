@@ -9,7 +9,9 @@ from geometry_msgs.msg import Point, Pose, Quaternion, Transform, Vector3
 from numpy.typing import NDArray
 from tf_transformations import quaternion_from_matrix
 
-from v2v_ros.geometry.skeletons import Skeleton
+from v2v_ros.geometry.estimate import Side, SkeletonEstimate
+from v2v_ros.geometry.palm import joint_axes, palm_pose
+from v2v_ros.geometry.skeletons import HAND21, Skeleton
 
 X, Z = np.array((1.0, 0.0, 0.0)), np.array((0.0, 0.0, 1.0))
 
@@ -42,14 +44,20 @@ def to_transform(point: NDArray[np.floating], rotation: NDArray[np.float64]) -> 
     return Transform(translation=Vector3(x=x, y=y, z=z), rotation=to_quaternion(rotation))
 
 
-def joint_rotation(points: NDArray[np.floating], skeleton: Skeleton, joint: int) -> NDArray[np.float64]:
-    """Axes of a joint's frame [3, 3], in columns, in the frame of the points [J, 3].
+def joint_rotation(one: SkeletonEstimate, skeleton: Skeleton, joint: int) -> NDArray[np.float64]:
+    """Return the axes of a joint's frame [3, 3], in columns, in the frame of its points.
 
-    x points along the joint's bone, away from the parent joint; at the root, and where the parent is not estimated,
-    along the first bone that leads away. The roll about a bone cannot be seen in joint positions: x is reached by the
-    shortest way from the frame of the points, so that the roll changes smoothly. Without any bone the axes are those
-    of the points.
+    x points along the joint's bone, away from the parent joint. In a hand of 21 joints whose side and palm are known,
+    flexion is a positive turn about y, and the wrist has the axes of the palm. Elsewhere joint positions do not show
+    the roll about a bone: x is reached by the shortest way from the frame of the points, so that the roll changes
+    smoothly; at the root, and where the parent is not estimated, x points along the first bone that leads away.
+    Without any bone the axes are those of the points.
     """
+    points = one.points
+    if skeleton.name == HAND21.name and one.side != Side.UNKNOWN:
+        axes = joint_axes(points, joint, one.side == Side.LEFT)
+        if axes is not None:
+            return axes
     to_joint = [(parent, child) for parent, child in skeleton.bones if child == joint]
     from_joint = [(parent, child) for parent, child in skeleton.bones if parent == joint]
     for parent, child in to_joint + from_joint:
@@ -57,6 +65,13 @@ def joint_rotation(points: NDArray[np.floating], skeleton: Skeleton, joint: int)
         if direction is not None:
             return shortest_turn(X, direction)
     return np.identity(3)
+
+
+def palm_of(one: SkeletonEstimate, skeleton: Skeleton) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Return the middle [3] and the axes [3, 3] of a hand's palm; None where side or palm are not known."""
+    if skeleton.name != HAND21.name or one.side == Side.UNKNOWN:
+        return None
+    return palm_pose(one.points, one.side == Side.LEFT)
 
 
 def unit(vector: NDArray[np.float64]) -> NDArray[np.float64] | None:

@@ -25,9 +25,10 @@ from ..support.pose_parameters import PoseSettings, chosen_joints
 from ..support.transport import latched, overridable, reliable
 from . import messages
 from .humans import Humans
-from .joint_states import JointStates
+from .joint_states import joint_states
 from .keep_out import KeepOut
 from .optional_outputs import OptionalOutput
+from .palms import palms
 from .pose_array import Poses
 
 
@@ -131,7 +132,9 @@ class Outputs:
         logger = self._node.get_logger()
         outputs: list[OptionalOutput] = []
         if self._node.get_parameter("publish_joint_states").value:
-            outputs.append(JointStates(self._publisher))
+            outputs.append(joint_states(self._publisher))
+        if self._node.get_parameter("publish_palms").value:
+            outputs.append(palms(self._publisher))
         if joints := chosen_joints(self._node.get_parameter("pose_array_joints").value):
             outputs.append(Poses(self._publisher, self._skeleton, joints))
         if self._node.get_parameter("publish_humans").value:

@@ -27,7 +27,7 @@ def pose_array(
     return PoseArray(
         header=header,
         poses=[
-            to_pose(one.points[joint], joint_rotation(one.points, skeleton, joint))
+            to_pose(one.points[joint], joint_rotation(one, skeleton, joint))
             for one in skeletons
             if valid_joints(one.points[list(joints)]).all()
             for joint in joints

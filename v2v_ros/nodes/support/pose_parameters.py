@@ -92,6 +92,12 @@ POSE_PARAMETERS = (
         read_only=True,
     ),
     Spec(
+        "publish_palms",
+        False,
+        "Publish the poses of palms on ~/left/palm and ~/right/palm; with skeleton hand21.",
+        read_only=True,
+    ),
+    Spec(
         "pose_array_joints",
         [""],
         "Publish the poses of these joints of every subject on ~/poses; a single empty name: do not.",
@@ -264,7 +270,11 @@ def check_pose(values: Mapping[str, Any]) -> str:
     near, far = _depth_range(values["skeleton"], values).values()
     if near >= far:
         return f"parameter 'min_depth' ({near:g} m) must be below 'max_depth' ({far:g} m)"
-    for name, skeleton in (("publish_joint_states", "hand21"), ("publish_humans", "body15")):
+    for name, skeleton in (
+        ("publish_joint_states", "hand21"),
+        ("publish_palms", "hand21"),
+        ("publish_humans", "body15"),
+    ):
         if values.get(name) and values["skeleton"] != skeleton:
             return f"parameter '{name}' needs 'skeleton' to be '{skeleton}', but it is '{values['skeleton']}'"
     if refusal := _prefix_refusal(values.get("frame_prefix", "")):
