@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Skeletons of bodies from a depth camera: ros2 launch v2v_ros body.launch.py camera:=realsense"""
 
 from __future__ import annotations

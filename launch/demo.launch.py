@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The pose node at work without a camera, on rendered depth images: ros2 launch v2v_ros demo.launch.py"""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Start the pose node for one camera and, on request, the overlay and RViz.
 
 hand.launch.py and body.launch.py set what differs between hands and bodies, and include this file.

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Licences and known vulnerabilities of all that `make setup` installs.
 
 Writes the licences to docs/dependencies.md and says what is not allowed or not safe. The two programs that know about

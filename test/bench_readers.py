@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Prints how fast every format of a dataset is read on this machine, straight from its files and through a cache.
 
 Not a test: ``python test/bench_readers.py``. It writes rendered hands and people in the published formats and sizes to

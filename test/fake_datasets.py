@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Writers of tiny datasets in the published formats: rendered hands and people, whose joints lie on their depth.
 
 Every writer returns what a reader must find, by split; :data:`WRITERS` has them by the names of the datasets.

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Feeds damaged inputs to everything that reads what others wrote: ``python test/fuzz.py --inputs 100000``.
 
 Not a test, but test_fuzz.py runs a slice of it. Every input is made from a seed, the target's name and a number, so

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The targets of the fuzzer: everything that reads what others wrote.
 
 A target is a class with the readers' examples; its :meth:`case` makes one input out of a random generator. What it runs

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Damage for the fuzzer: bytes, texts, numbers and JSON that are almost right."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Bags of a rendered hand as cameras and recorders make them, and how far predictions are from the truth."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What tests of the ROS nodes share. ROS is imported only by the tests that ask for it."""
 
 from __future__ import annotations

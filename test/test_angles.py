@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Anatomical angles from joints, against hands that were posed by angles."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The rooms of the package, and the arrows between them (docs/architecture.md)."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """rosbag2 without ROS: depth images in, skeletons out."""
 
 from __future__ import annotations

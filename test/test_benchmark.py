@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """``v2v benchmark``: what it counts, what it calls noise, and what it prints and writes."""
 
 from __future__ import annotations

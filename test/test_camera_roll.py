@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Cameras that are mounted turned: the image upright, all results back in the camera's own frame."""
 
 from __future__ import annotations

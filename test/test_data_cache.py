@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """``v2v data cache``: what is written, and that points come out of it as out of the dataset."""
 
 from __future__ import annotations

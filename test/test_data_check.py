@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """``v2v data check`` on tiny datasets in the published formats, whole and broken."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The contract of all readers of datasets, on tiny datasets in the published formats.
 
 What only one format has is tested in ``test_datasets_<format>.py``.

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The particulars of HANDS 2017: an order of joints of its own, and names of images with or without their folder."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The particulars of ICVL: labels in pixels, listed images that are missing, a background that is far away."""
 
 from __future__ import annotations

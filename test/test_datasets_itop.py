@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The particulars of ITOP: a file for all images of a split, which processes must not share, and one for all labels."""
 
 from __future__ import annotations

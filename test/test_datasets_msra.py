@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The particulars of MSRA: a subject that is left out, folders that count their frames, images of its own format."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The particulars of NYU: labels in a MATLAB file, of three cameras and more points than are evaluated."""
 
 from __future__ import annotations

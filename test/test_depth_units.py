@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Depths in another unit, or in the other byte order, than the encoding says."""
 
 from __future__ import annotations

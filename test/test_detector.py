@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The detector: blocks of valid pixels, metric features, targets, decoding, weights, a small training."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Images of a lens are turned into those of a pinhole camera."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Metrics and calibration against values computed by hand and against data of known reliability."""
 
 from __future__ import annotations

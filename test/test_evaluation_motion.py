@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Subjects at rest and in motion, and the figures of the filters."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A slice of the fuzzer's inputs for every target, and whether the fuzzer finds what it looks for."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Networks trained on the paper's rounded-down targets: where their peaks are, and that it is put right."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Keep-out hulls against the surfaces of synthetic hands and bodies."""
 
 from __future__ import annotations

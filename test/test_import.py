@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Checkpoints of the PyTorch re-implementation, made here by a network with its layers and names."""
 
 from __future__ import annotations

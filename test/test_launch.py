@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Launch files, parameter files, cameras and the RViz configuration."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The pose node and images or camera_info as they should not be: it says what is wrong, and lives on."""
 
 from __future__ import annotations

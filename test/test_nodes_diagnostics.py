@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the diagnostics say in every state, and the figures behind them."""
 
 from __future__ import annotations

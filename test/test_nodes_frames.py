@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The pose node and frames: of images, of camera_info, and those that it publishes."""
 
 from __future__ import annotations

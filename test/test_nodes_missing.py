@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Why no images come: what real publishers beside the pose node make it say, and that the remedies it names work."""
 
 from __future__ import annotations

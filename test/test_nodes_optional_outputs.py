@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the pose node publishes for other packages: joint states, poses, humans, hulls."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The pose node in a process with the test: what it publishes, what it drops, and how it is steered."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Nodes as on a robot: in processes of their own, over DDS, with the real network."""
 
 from __future__ import annotations

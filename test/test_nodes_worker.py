@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The worker: the newest item only, one at a time, and it outlives errors."""
 
 from __future__ import annotations

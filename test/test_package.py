@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The package as it is installed: metadata, messages, programs, and what the underlay adds without ROS."""
 
 from __future__ import annotations
@@ -6,6 +9,7 @@ import array
 import re
 import shutil
 import stat
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -321,3 +325,12 @@ class TestCvBridge:
         grey.data = grey.data[:-1]
         with pytest.raises(CvBridgeError, match=r"need 2 bytes a row.*3 bytes in all"):
             bridge.imgmsg_to_cv2(grey)
+
+
+def test_every_program_names_its_copyright_and_licence() -> None:
+    listed = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a clone")
+    for name in listed.stdout.split():
+        first = (ROOT / name).read_text(encoding="utf-8")[:200]
+        assert "# Copyright 2026 The v2v_ros maintainers\n# SPDX-License-Identifier: Apache-2.0\n" in first, name

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Frames of palms and of the joints of hands."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Peaks of heatmaps, found on a few cells and by operations of fixed size."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The pipeline for GPUs: on a CPU it says what the other one says; on a GPU, graphs say what eager work does."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The comparison of representations: its samples, its networks, its runs and its command."""
 
 from __future__ import annotations

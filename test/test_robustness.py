@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Cameras, clocks and neighbours of the pose node that do not behave; it is in a process with the test."""
 
 from __future__ import annotations

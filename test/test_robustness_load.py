@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """More images and more subscribers than the pose node can serve."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The network's runtime fails: out of memory, a lost GPU. The pose node goes on as its parameter says."""
 
 from __future__ import annotations

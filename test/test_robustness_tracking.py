@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The real network on cameras that change while they run, and clocks that leap."""
 
 from __future__ import annotations

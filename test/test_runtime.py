@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Runtimes: they compute the same, the right one is chosen, and what is missing is named. Exported files."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What docs/security.md promises: nothing that is read can run code, fill the memory or write elsewhere."""
 
 from __future__ import annotations

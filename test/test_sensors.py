@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Sensor models: shadows, steps, noise, edges, holes, ranges, resolutions."""
 
 from __future__ import annotations

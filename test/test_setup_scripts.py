@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """scripts/setup and scripts/env: the environment they make, and what they say where it cannot be made."""
 
 from __future__ import annotations

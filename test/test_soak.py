@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The long run: what it reads of a process, its verdict, its picture, and a short one with everything that happens."""
 
 from __future__ import annotations

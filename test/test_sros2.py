@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The SROS 2 policy against the topics and services of running nodes: complete, and nothing more."""
 
 from __future__ import annotations

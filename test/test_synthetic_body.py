@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Synthetic people: anatomy, poses, worlds, and what the image's border hides."""
 
 from __future__ import annotations

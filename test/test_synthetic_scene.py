@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Scenes with several subjects: who is where, who can be seen, and whether the pictures agree."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Who is who, who is new, who has gone: on skeletons that are made up, without a network."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Training on datasets: the recipes, the frames, the files; on tiny datasets in the published formats."""
 
 from __future__ import annotations

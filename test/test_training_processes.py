@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Training by several processes: as the standard launcher starts them, and as the command does."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Runs without an end, their annealed copies, and what others see of them meanwhile."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The seeds of training: what lies on disk and what is resumed depends on them."""
 
 from __future__ import annotations

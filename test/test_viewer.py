@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The look in the browser: what is drawn, what the controls do, and the command."""
 
 from __future__ import annotations

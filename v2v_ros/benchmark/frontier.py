@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """How near and how fast: several networks on one test set and one machine."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What is asked of the speed, and whether a run shows it."""
 
 from __future__ import annotations

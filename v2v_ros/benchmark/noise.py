@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Timing that knows what other processes did meanwhile: turn by turn, medians, and a word when it was too noisy."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """End to end over DDS: the real nodes in processes of their own and a synthetic camera, as ``v2v demo`` runs them.
 
 Needs ROS 2 with this package built in it.

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A fresh process: how long until the first skeleton, and how much memory at most."""
 
 from __future__ import annotations

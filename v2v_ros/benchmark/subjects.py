@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Several subjects in one frame: what a cube costs, and what one more costs."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The command line: ``v2v demo | predict | evaluate | train | data | import | export | ...``, a module for each."""
 
 from __future__ import annotations

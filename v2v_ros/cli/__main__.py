@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """``python -m v2v_ros.cli``, for where ``v2v`` is not installed."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the commands share: how they are declared, their usual options, and how they print."""
 
 from __future__ import annotations

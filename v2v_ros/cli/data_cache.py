@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """``v2v data cache``: what training needs of a dataset's images, in a form that is read fast."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """``v2v data centers``: where the subject is in every frame of a dataset, found by a centre network."""
 
 from __future__ import annotations

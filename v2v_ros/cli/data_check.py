@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """``v2v data check``: the dataset in a folder, its missing and broken parts, and where to get them."""
 
 from __future__ import annotations

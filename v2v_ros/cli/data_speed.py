@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """``v2v data speed``: how fast a dataset is read."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Calls of commands that have commands of their own by now, as they were written before."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """``v2v representations``: the paper's comparison of what goes into a network and what comes out."""
 
 from __future__ import annotations

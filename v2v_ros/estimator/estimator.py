@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """PoseEstimator: the whole way of a frame, from a depth image to skeletons, without ROS."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Where could a subject be in this depth image?
 
 A hand or a body stands out: it is of a known size, and around it, in most directions, the scene is further away or

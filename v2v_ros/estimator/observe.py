@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the network sees in cubes, as observations of one hand or the other."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """From cubes in a depth image to joints: voxelize, run the network, read the heatmaps."""
 
 from __future__ import annotations

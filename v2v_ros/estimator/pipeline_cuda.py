@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """From cubes in a depth image to joints on a GPU: one upload, no wait in between, one download.
 
 The work does not depend on what is in the image, and a number of cubes always uses the same memory. So each stage can

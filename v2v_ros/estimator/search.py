@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Where to look for subjects that are not tracked yet."""
 
 from __future__ import annotations

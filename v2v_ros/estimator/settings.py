@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What may change from frame to frame: which subjects are wanted, where, and how they are followed."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Whether scores and covariances mean what they say, and how to make them do so."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """How good a detector is on scenes whose subjects are known."""
 
 from __future__ import annotations

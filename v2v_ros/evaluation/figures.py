@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Figures of evaluations, as types and as JSON holds them."""
 
 from __future__ import annotations

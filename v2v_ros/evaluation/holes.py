@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Regular holes, as cameras and drivers leave them: to see that subjects are found all the same."""
 
 from __future__ import annotations

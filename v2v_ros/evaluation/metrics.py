@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Errors of joints against the truth, and the figures that the literature reports of them.
 
 Errors are NaN where there is no truth, which leaves the joint out, and infinite where the joint was not estimated,

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Steadiness and quickness of the filters, on the network's own output over synthetic sequences."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Sharing an evaluation among the processes that the standard launcher (``torchrun``) started."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Recorded frames that nobody labelled: are the skeletons where the camera saw something?"""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """``scenes_1``: whole images with no subject to several, for detectors; rendered wherever it is needed and the same
 everywhere, like the sets of :mod:`~v2v_ros.evaluation.synthetic_sets`."""
 

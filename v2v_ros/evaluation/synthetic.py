@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Weights against the fixed test sets, and the fitting of their calibration."""
 
 from __future__ import annotations

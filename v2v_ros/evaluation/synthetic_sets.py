@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Fixed synthetic test sets, rendered wherever they are needed and the same everywhere, bit for bit.
 
 A set is a row of parts of a few samples each. Every part has its own seed, so the first samples of a set do not depend

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """How well identities hold: the estimator on scenes with several subjects, against everybody's true identity.
 
 MOTA, switches, misses and false positives are those of Bernardin and Stiefelhagen, Evaluating Multiple Object Tracking

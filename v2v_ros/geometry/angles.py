@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Anatomical angles of a hand from its 21 joints, as teleoperation and retargeting use them.
 
 All angles are radians, and the same for a right hand and its mirror image. They are 0 where the four fingers are

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The pinhole camera: intrinsics, deproject, project, and the image region that a cube covers.
 
 Points are in the camera's optical frame (x right, y down, z forward, REP 103), in metres. Pixel coordinates are

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A camera that is mounted turned about its optical axis: images upright, results back in the camera's own frame.
 
 Two frames have their origin and their z axis in common. The camera's optical frame (x right, y down in the image as it

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Lens distortion: depth images as a pinhole camera would have taken them.
 
 The models are those of sensor_msgs/msg/CameraInfo, in OpenCV's order of coefficients: plumb_bob and

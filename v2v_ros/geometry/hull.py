@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Keep-out hulls for collision checking: spheres around the joints of a subject and cylinders around its bones.
 
 A cylinder with the spheres at its two ends is a capsule, which few planners know as a shape of its own.

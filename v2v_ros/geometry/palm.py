@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The palm of a hand as a frame that robots can follow, and the frames of the hand's joints.
 
 Axes are as REP 103 has them of a hand that lies palm down and points ahead: x towards the fingers, z out of the back of

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Skeletons as data: joint names, bones, cube edge and symmetric pairs.
 
 The joint order of a skeleton is part of its contract: every array of joints in this package follows it.

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What is particular to hands and to bodies: where they are found, how they move, and how right is right."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Depth images as ROS carries them, decoded to metres.
 
 Every decoder returns a new float32 [H, W] array in metres with NaN where the depth is invalid; it never

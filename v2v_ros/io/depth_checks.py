@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Whether depths look as if they were read wrongly: in another unit, or in the other byte order.
 
 Both are faults of whatever publishes the images, and neither is an error: the numbers are valid, but not distances.

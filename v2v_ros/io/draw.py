@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Pictures for people: depth in grey, skeletons on top. Pillow is imported when something is drawn."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the headers of images say: in which frame they are, and when they were taken.
 
 The stamps of recorded images give way to the time of recording where they cannot be true.

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """RVL, the lossless codec of 16-bit depth images.
 
 Source: Wilson, "Fast Lossless Depth Image Compression" (ISS 2017), in the byte order of

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the peak of a heatmap and its spread mean: probabilities and metric covariances, by tables fitted on data.
 
 A network's peaks grow with how sure it is, but a peak of 0.7 is no probability of 0.7, and a heatmap is as wide as its

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Hands and people in a whole depth image: one look of a small 2D network, and where its heat is highest."""
 
 from __future__ import annotations

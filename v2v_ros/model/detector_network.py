@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The detector's network: a small 2D network over a whole depth image, with heatmaps of hands and bodies."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Joints to target heatmaps, and heatmaps back to joints, scores and covariances.
 
 Heatmaps are [batch, joint, z, y, x]. Coordinates are in heatmap cells, (x, y, z), continuous: the centre of cell i is

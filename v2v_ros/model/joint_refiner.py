@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The joint refiner: a small transformer that turns the peaks of all heatmaps of a subject into joints that agree.
 
 Each joint of the pose network takes the peak of its own heatmap and knows nothing of the others, so that neighbouring

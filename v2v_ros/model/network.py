@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """V2V-PoseNet (Moon et al., CVPR 2018): an occupancy grid in, one 3D heatmap per joint out."""
 
 from __future__ import annotations

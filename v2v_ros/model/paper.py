@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The geometry of the published code: voxelization, augmentation, heatmap targets and decoding, cell for cell.
 
 It is kept apart from ours (:mod:`v2v_ros.model.voxels`, :mod:`v2v_ros.model.heatmaps`): it rounds where ours does not,

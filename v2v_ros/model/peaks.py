@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The peaks of heatmaps: what a joint refiner knows of what the pose network saw.
 
 A peak is a cell that is at least as high as its 26 neighbours; its place is found to a fraction of a cell, as

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The read-out: from the heatmaps of cubes to joints, how sure they are, and whether a subject is there.
 
 There are two. ``peaks`` takes the highest place of every heatmap for itself, as the paper does (to a fraction of a

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Depth images made smaller, so that regular holes and any resolution come to the same: blocks of valid pixels."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Points and cubes to occupancy grids.
 
 A cube is (centre, edge). The grid coordinate of a point p is (p - centre) / edge * N + N / 2 per axis; cell i covers

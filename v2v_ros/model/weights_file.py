@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The file that all kinds of weights lie in: safetensors, with a header that says what they are.
 
 Pickles are never read, and what cannot be used is refused with an error that names the file.

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The kinds of weights: what each is for, and what a file says of it, so that a file alone is enough to run."""
 
 from __future__ import annotations

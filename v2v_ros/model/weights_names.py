@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Names of weights: those that are shipped, paths, and addresses in ROS packages."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A joint refiner's weights, as they lie in the file of the pose weights they belong to."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Draws the skeletons on the depth images they were estimated from. Works only while somebody looks."""
 
 from __future__ import annotations

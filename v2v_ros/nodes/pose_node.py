@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The pose node: depth images in, skeletons out. A lifecycle node that starts by itself."""
 
 from __future__ import annotations

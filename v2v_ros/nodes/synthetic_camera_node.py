@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A depth camera that renders a moving hand or body, or several, and publishes the truth beside the images."""
 
 from __future__ import annotations

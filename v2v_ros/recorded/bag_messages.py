@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The messages of this package for rosbags, which writes bags without a ROS installation."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """rosbag2 files without a ROS installation: read depth images, write skeletons.
 
 Reads the sqlite3 and mcap storages, writes mcap. The work is done by the library rosbags, which comes with

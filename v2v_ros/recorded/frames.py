@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Lists of depth frames in files, and the predictions made from them: what ``v2v predict`` reads and writes.
 
 Both are JSON and described in docs/formats.md. Millimetres end here: the package itself uses metres.

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What is whole in an mcap file without an end, as a recorder leaves that was killed or had no disk left.
 
 The format: https://mcap.dev/spec. Such a file has no index, so that it is read from its beginning.

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Depth images of sphere-meshes and planes, batched, on any device.
 
 Every sphere is drawn into the square of pixels that its silhouette can reach; the nearest surface wins by a

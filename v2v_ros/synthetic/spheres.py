@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Sphere-meshes: surfaces as the union of many spheres, batched.
 
 Hand models made of spheres interpolated along bones and over the palm fit real hands to about a millimetre and need

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Worlds before a camera: a subject and what else is there."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The copy of a run whose learning rate falls to zero, while the run itself goes on at its constant rate.
 
 Weights that are learned at a high rate jitter about where they should be: a short fall of the rate settles them, but

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Checkpoints: when they are written, whole or not at all, and how another process reads one meanwhile."""
 
 from __future__ import annotations

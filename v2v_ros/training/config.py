@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What decides a training run, as data: from the command line, from a file, into a file."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The batches of a run, for Lightning's trainer."""
 
 from __future__ import annotations

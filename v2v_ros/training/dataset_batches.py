@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Training data from datasets: frames in a new order every epoch, augmented, voxelized."""
 
 from __future__ import annotations

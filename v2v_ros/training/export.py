@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Writes what a run leaves: the weights file and its model card."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Steps whose gradient is not finite are left out and counted; too many of them end the training."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Checkpoints of the PyTorch re-implementation of V2V-PoseNet to our weights.
 
 The network of github.com/dragonbook/V2V-PoseNet-pytorch (src/v2v_model.py) is the published one, as is ours, under

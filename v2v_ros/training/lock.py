@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A run's folder belongs to one process at a time, which others can see."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The Lightning modules: how networks are trained, and what they are measured by."""
 
 from __future__ import annotations

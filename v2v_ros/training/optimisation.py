@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """How fast a run learns, and how its weights are averaged, step by step."""
 
 from __future__ import annotations

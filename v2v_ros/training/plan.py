@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What is decided before a run begins: its length, its network and where it starts from. Nothing is written yet."""
 
 from __future__ import annotations

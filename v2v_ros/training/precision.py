@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Which precision a training takes: the one that was asked for, unless the processor gets it wrong."""
 
 from __future__ import annotations

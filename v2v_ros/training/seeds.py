@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Seeds of everything that training draws, as places in one tree."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Where the runs below a folder stand, from the files that they write; nothing of a run is locked or changed."""
 
 from __future__ import annotations

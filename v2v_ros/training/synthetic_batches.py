@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Endless synthetic training data, and fixed held-out sets of it.
 
 Every batch has a generator of its own, whose seed is a function of the run's seed, the process and the step: a run

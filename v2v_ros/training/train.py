@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """One run of ``v2v train``: a plan, the trainer, and what a run leaves behind."""
 
 from __future__ import annotations

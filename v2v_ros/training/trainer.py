@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The trainer of all Lightning modules: how it is made, and how it runs to its end."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a frame looks like in 3D: points, skeletons, cubes and the truth, drawn with viser."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Where the frames that are looked at come from: the synthetic camera, a list of depth images, or a bag."""
 
 from __future__ import annotations

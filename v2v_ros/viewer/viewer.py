@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The viewer: estimates frame after frame, shows them in the browser, and lets the user look back."""
 
 from __future__ import annotations

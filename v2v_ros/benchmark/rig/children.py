@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Nodes as child processes: started with their output in a file, and ended properly whatever happens."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The demonstration: camera and pose node as on a robot, in processes of their own, measured from outside."""
 
 from __future__ import annotations

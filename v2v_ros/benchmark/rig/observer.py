@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Watches a synthetic camera and the pose node from outside, and brings estimates and truth together."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What happens to a node in a working day, again and again, and must leave nothing behind."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The long run: the real nodes in processes of their own, sampled from outside while things happen to them.
 
 Needs ROS 2 with this package built in it, and Linux.

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """``v2v evaluate calibrate``: fit what scores and covariances mean, into the weights' file."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """``v2v evaluate dataset``: networks on the test split of a dataset, beside the published results."""
 
 from __future__ import annotations

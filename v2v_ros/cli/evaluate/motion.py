@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """``v2v evaluate motion``: how steady and how quick the filters make skeletons."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """``v2v evaluate predictions``: files of joints, by any method, against the truth of a dataset."""
 
 from __future__ import annotations

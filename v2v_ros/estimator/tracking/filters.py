@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Filters over time for the joints of one tracked subject: steady while it rests, quick when it moves."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What filters of joints are: their result, their interface, and how they treat stamps and missing joints."""
 
 from __future__ import annotations

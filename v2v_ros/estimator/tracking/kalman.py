@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A Kalman filter for joints that uses the heatmaps' covariances.
 
 Sources:

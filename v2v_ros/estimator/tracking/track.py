@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """One subject over time: its identity, where it will be, and what to say while it cannot be seen."""
 
 from __future__ import annotations

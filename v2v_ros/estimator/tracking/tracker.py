@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Several subjects over time: who is who, who is new, who has gone."""
 
 from __future__ import annotations

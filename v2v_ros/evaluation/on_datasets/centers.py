@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Finding the reference points of a dataset's frames, and what that is worth."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Reports of figures on a dataset, beside the published ones, as text, CSV and pictures."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Published results on the datasets, to be printed beside ours; ``published.csv`` has the rows.
 
 Rows whose released files of joints could be had are computed from these files, as ``v2v evaluate`` does it; the others

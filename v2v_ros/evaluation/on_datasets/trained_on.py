@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Whether weights may be tested on a dataset, by what they say of their training."""
 
 from __future__ import annotations

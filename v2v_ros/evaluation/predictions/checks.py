@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Signs that a file of joints was not read as it was meant: pixels for world coordinates, swapped axes, units."""
 
 from __future__ import annotations

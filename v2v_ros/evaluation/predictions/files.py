@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Files of joints, as researchers publish them: read to metres in the optical frame, and written.
 
 One frame a line, three numbers per joint in the dataset's joint order. The forms:

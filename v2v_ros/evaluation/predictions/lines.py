@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The lines of a file of joints: separators, titles, leading names and indices, frames marked invalid."""
 
 from __future__ import annotations

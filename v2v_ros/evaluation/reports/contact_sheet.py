@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Many frames with their skeletons in one picture."""
 
 from __future__ import annotations

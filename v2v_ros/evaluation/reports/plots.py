@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Success curves, errors of joints and reliability as pictures, with matplotlib."""
 
 from __future__ import annotations

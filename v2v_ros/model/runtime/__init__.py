@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Ways to run a network: PyTorch, OpenVINO or ONNX Runtime, all called alike."""
 
 from .choose import NAMES, PATTERN, Runtime, available, make_runtime

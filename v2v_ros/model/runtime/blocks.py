@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The network's first stage, 7x7x7 convolution, ReLU and max-pooling, computed on blocks of 2x2x2 cells.
 
 One input channel starves vector and matrix units. The 8 cells of a block become channels, the kernel then covers 4x4x4

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Which runtime runs a network: by name, or the best of those installed."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The network as an ONNX graph, which other runtimes read.
 
 Built operator by operator rather than traced: the graph is the same with every version of PyTorch, needs no compiler of

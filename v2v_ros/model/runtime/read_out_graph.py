@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The whole read-out with a joint refiner as ONNX nodes: from heatmaps to joints, scores and covariances."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Ways to run a joint refiner: by the same libraries that run the pose network."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The joint refiner as ONNX nodes, operator by operator, as :mod:`.graph` writes the pose network."""
 
 from __future__ import annotations

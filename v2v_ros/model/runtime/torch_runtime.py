@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """PyTorch, without anything else installed, on a CPU or a GPU."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What computes the skeletons, and what on this machine could do it faster."""
 
 from __future__ import annotations

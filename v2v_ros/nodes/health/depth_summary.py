@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a depth image shows, in a few numbers: whether there is anything to be found at all, and how far away it is."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the node says about its health on /diagnostics: pure functions from its state to a message.
 
 (diagnostic_updater is not used: its Python port does not exist on every supported platform.)

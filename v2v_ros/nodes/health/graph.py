@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Who publishes what: why no images come, seen from the graph of nodes and topics."""
 
 from __future__ import annotations

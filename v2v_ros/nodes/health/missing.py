@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Why no depth images or no camera_info come, and what to do about it: sentences from the graph of topics."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Counts, rates, ages and stage times of the images since the node was activated."""
 
 from __future__ import annotations

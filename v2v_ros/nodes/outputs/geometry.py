@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Points and rotations as ROS messages, and the frames of joints."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Bodies in the form of REP 155 (ROS for human-robot interaction): frames ``body_<id>`` and ``/humans/bodies/tracked``.
 
 What a depth image of joints cannot give is left out: faces, voices, persons, cropped images, and joint states, which

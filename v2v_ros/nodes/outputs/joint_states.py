@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Angles of hands as joint states, for teleoperation: a topic per side, with names that do not depend on the track."""
 
 from __future__ import annotations

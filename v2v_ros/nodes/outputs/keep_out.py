@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Keep-out hulls as messages: collision objects for MoveIt, markers for everybody."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Estimates as ROS messages: pure functions. Headers are those of the depth image."""
 
 from __future__ import annotations

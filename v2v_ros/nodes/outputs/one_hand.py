@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """One hand a side, for robots that follow a person: a topic per side, whose name does not depend on the track."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the pose node publishes for other packages when it is asked to."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The publishers of the pose node. Nothing is computed for a topic that nobody subscribes to."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Poses of palms, for robots that move as a hand does: a topic per side."""
 
 from __future__ import annotations

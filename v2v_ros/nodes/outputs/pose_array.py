@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Poses of some joints, for programs that know no skeletons."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """From sensor messages to what the estimator takes, with errors that name the topic."""
 
 from __future__ import annotations

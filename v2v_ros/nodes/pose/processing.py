@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The way of one image through the pose node, run by its worker thread."""
 
 from __future__ import annotations

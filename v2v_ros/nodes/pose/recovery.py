@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What the pose node does when the runtime of its network fails: try on, restart it, or go on with the CPU."""
 
 from __future__ import annotations

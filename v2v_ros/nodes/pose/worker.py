@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """One thread that always works on the newest item. Nothing queues up: an item that a newer one overtakes is dropped."""
 
 from __future__ import annotations

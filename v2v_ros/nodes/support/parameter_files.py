@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Parameter files whose entries are for other nodes: ROS passes over them without a word."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Parameters as a table: name, default, text, allowed values, whether they may change at run time."""
 
 from __future__ import annotations

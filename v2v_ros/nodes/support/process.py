@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The process of a node: it runs until it is told to end, hands memory back, and clears up what others left."""
 
 from __future__ import annotations

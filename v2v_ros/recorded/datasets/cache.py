@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A cache of what matters of a dataset's images, for datasets whose files are slow to decode.
 
 Of every frame it keeps the window of pixels that can see into a cube around a given centre, as the 16-bit values that

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Writing caches of datasets (:mod:`~v2v_ros.recorded.datasets.cache` has the format), and how large they get."""
 
 from __future__ import annotations

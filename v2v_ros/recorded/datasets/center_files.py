@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Centre files: where the subject is in every frame, as V2V-PoseNet's authors published it for all datasets.
 
 One line for each frame in the order of the dataset: three numbers, separated by spaces, in the units of the dataset

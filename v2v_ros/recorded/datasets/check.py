@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Checks a dataset in a folder: everything that is missing or broken is found, not only the first problem."""
 
 from __future__ import annotations

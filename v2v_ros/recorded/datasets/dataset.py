@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What every reader of a dataset offers: frames by index, in this package's units, frame and joint order.
 
 The on-disk formats end in this folder. Labels are read when a dataset is opened, images when they are asked for.

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The 16-bit values in which datasets store depth, as tables: a look-up converts, scales and marks in one pass."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The frames of a dataset that a network is trained or judged on, and where their cubes are."""
 
 from __future__ import annotations

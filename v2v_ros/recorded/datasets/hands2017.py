@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The frame-based task of the HANDS 2017 challenge (Yuan et al., 2017): a million training frames, no test labels.
 
 ``training/Training_Annotation.txt`` with images in ``training/images``, ``frame/BoundingBox.txt`` with images in

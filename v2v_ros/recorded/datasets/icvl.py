@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """ICVL Hand Posture (Tang et al., CVPR 2014): one long training set with pre-rotated copies, two test sequences.
 
 ``Training/labels.txt`` with images in ``Training/Depth``, ``Testing/test_seq_{1,2}.txt`` with images in

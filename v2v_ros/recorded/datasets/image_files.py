@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Depth images of datasets that are stored as PNG with one channel of 16 bits."""
 
 from __future__ import annotations

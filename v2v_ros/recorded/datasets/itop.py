@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """ITOP: bodies seen by a depth camera in front of them and by one above them.
 
 Format: Haque, Peng, Luo, Alahi, Yeung, Fei-Fei, "Towards viewpoint invariant 3D human pose estimation", ECCV 2016. Its

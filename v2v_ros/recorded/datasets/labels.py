@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Label files of datasets: a line for each frame, with the name of its image and a fixed number of numbers."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """MSRA Hand Gesture (Sun et al., CVPR 2015): nine subjects, seventeen gestures, about 500 frames of each.
 
 ``P0..P8/GESTURE/joint.txt`` and ``NNNNNN_depth.bin``. Both versions of the dataset are read: how many frames a gesture

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """NYU Hand Pose: three views of two people's hands, of which the frontal one is read.
 
 Format: Tompson, Stein, Lecun, Perlin, "Real-time continuous pose recovery of human hands using convolutional networks",

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The parts of a dataset that can be checked one by one, and how many frames they have as published."""
 
 from __future__ import annotations

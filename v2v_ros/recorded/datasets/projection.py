@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Whether the labels of a dataset lie on its depth images: they do not with intrinsics that are swapped or foreign."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The datasets of the paper as data: sizes, cameras, cubes, where to get them."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Things of a person's size that could be taken for one: bent rods, and piles of boxes.
 
 Level: x right, y down, z forward, the camera at the origin.

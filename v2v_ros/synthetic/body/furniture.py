@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Furniture in rooms: crates, cupboards and tables, low walls and beds, door frames, chairs that people sit on.
 
 Level: x right, y down, z forward, the camera at the origin.

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A body of 15 joints: pose and forward kinematics, batched over any device.
 
 The body frame is that of a person who faces the camera: x towards the person's left (right in the image), y down,

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Rooms for synthetic people: where the subject is, floor, walls and ceiling.
 
 Level: x right, y down, z forward, the camera at the origin.

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Sizes of synthetic people: segment lengths, girth and clothes."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The surface of a synthetic person as fewer than 250 spheres.
 
 Points, frames and offsets are those of the body frame: x towards the person's left, y down, z to the back.

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Worlds around a body: where the camera is, other people, and what the border of the image hides.
 
 A world is built level (x right, y down, z forward, the camera at the origin) and then tilted into the camera frame.

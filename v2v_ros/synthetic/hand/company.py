@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Who else is seen with a hand: another hand beside it, and the person whose hand it is."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Things that could be taken for a hand: fans of sticks, railings, limbs, blobs, heads, boxes."""
 
 from __future__ import annotations

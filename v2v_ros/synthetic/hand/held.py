@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Things between the palm and the fingers: rods and bottles, balls, boxes, flat things as phones and plates, pens.
 
 They are made in the frame of a right hand: x towards the thumb, y from the wrist to the fingers, z out of the palm.

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A hand of 21 joints: shape, pose, forward kinematics and surface, batched over any device.
 
 The hand frame of a right hand is x towards the thumb (radial), y from the wrist to the middle finger (distal), z out

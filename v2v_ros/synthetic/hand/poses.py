@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What hands do: families of poses with their spread, ways to hold a hand before a camera, no self-penetration."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The surface of a hand: fingers, webs, palm, ball of the thumb, forearm and sleeve as a sphere-mesh."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What is around a hand: sticks and boxes beside and behind it, a wall and a table."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Worlds around a hand: what it holds, who and what else is there; and worlds without a hand."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Furniture and screens that stand about: chairs and tables with legs, office chairs, monitors and laptops.
 
 Level: x right, y down, z forward. A piece of any kind is placed by a point on the surface that bears it.

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Moving subjects before a camera: depth images at any time, with the true joints."""
 
 from __future__ import annotations

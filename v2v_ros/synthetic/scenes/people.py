@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """People whose hands are modelled in detail, holding them towards the camera or doing what arms do.
 
 A body's own hands are fifteen spheres, good enough from two metres on. Here a hand of 21 joints takes the place of

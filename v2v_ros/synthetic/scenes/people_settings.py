@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Settings with whole people: near and far before the camera, and the viewer's own arms."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Things of all kinds, scattered over a floor or a table."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Several moving subjects before one camera: depth images at any time, with everybody's true identity and joints."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Things that stand and lie about: boxes, bottles and posts, robot arms and lamps, plants, shoes, cups.
 
 Level: x right, y down, z forward. A thing of any kind is placed by a point on the surface that bears it.

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Which subjects of a scene can be seen well enough to be found."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Whole depth images with hands and people in them, or without, to train a detector on.
 
 Every scene has a setting: somebody near who holds hands towards the camera, people near and far, the viewer's own

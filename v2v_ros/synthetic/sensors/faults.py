@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The faults of depth sensors, one function each; sensors.py puts them together and names their sources.
 
 Images are inverse depth, float [B, H, W] in 1 / metres, 0 where nothing is; ``scale`` [B] is image pixels per pixel of

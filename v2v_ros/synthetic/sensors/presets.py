@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Real depth sensors in numbers.
 
 Noise of triangulating sensors is given in pixels of disparity over focal length times baseline, which makes metres

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Depth sensors and what they do to depth: structured light, time of flight, stereo, and a generic camera.
 
 All faults act on the inverse depth, as a triangulating sensor measures it: an error of s in 1/z is one of s z^2 in z,

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Rendered scenes on disk: rendering a scene costs as much as training on it, so every one serves several times."""
 
 from __future__ import annotations

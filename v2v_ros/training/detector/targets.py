@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Targets of a detector (heat about subjects, offsets to reference points, sides), and its losses against them."""
 
 from __future__ import annotations

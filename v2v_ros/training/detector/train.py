@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Trains a detector: scenes are rendered to disk, and seen several times each, the hard ones more often."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The card of a joint refiner: what it was trained on, and what it is worth."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a joint refiner is worth on held-out samples, and what its confidences mean there."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a joint refiner learns from: the peaks a frozen pose network shows of synthetic subjects and other things.
 
 Peaks are computed once and kept in a folder, a file for every few samples; each file has a seed of its own, so that a

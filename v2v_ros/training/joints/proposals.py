@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Cubes that a detector proposes in whole synthetic scenes: what a joint refiner has to decide on at run time."""
 
 from __future__ import annotations

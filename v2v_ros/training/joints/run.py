@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """One run of ``v2v train --network joints``: peaks, training, calibration, weights file and card."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Training of a joint refiner on the peaks of a frozen pose network."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The comparison itself: which runs there are, what they gave, and the table."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Right hands before random sensors, each as an occupancy grid and as a depth image of the same cube."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Four networks that differ in what goes in and what comes out.
 
 After Moon et al., V2V-PoseNet (CVPR 2018), section 6.2: the depth image or the occupancy grid of a cube goes in; the

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Training one of the four networks by the trainer of ``v2v train``, and judging it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Image messages to and from NumPy arrays, as in cv_bridge, without OpenCV."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 The v2v_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Homogeneous matrices, quaternions and Euler angles, as in tf_transformations.
 
 Matrices are float64 [4,4] and act on column vectors. Quaternions are float64 [x, y, z, w].
