@@ -276,6 +276,15 @@ def test_camera_and_subject_are_on_the_same_side_of_every_wall(view: str) -> Non
     assert camera[there].min() > 0.04 and subject[there].min() > -0.05  # who bends may lean through a wall
 
 
+def test_who_stands_right_before_a_wall_has_it_within_half_a_metre() -> None:
+    worlds = sample_body_worlds(200, generator(27), view="front", empty=0.0, before_wall=1.0)
+    points, normals = worlds.plane_points[:, 1], worlds.plane_normals[:, 1]
+    there = normals.norm(dim=-1) > 0.5
+    gap = ((worlds.joints.mean(1) - points) * normals).sum(-1)[there]
+    assert there.float().mean() > 0.4
+    assert gap.quantile(0.9) < 0.75 and gap.min() > -0.3  # the middle of who leans or sits is off the feet
+
+
 def test_some_have_company_and_some_no_background() -> None:
     worlds = sample_body_worlds(600, generator(25), empty=0.0)
     company = (worlds.spheres.radii[:, 246:492] > 0).any(1).float().mean()

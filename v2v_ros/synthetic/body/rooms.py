@@ -41,6 +41,7 @@ class Room(NamedTuple):
     """Sizes of a room in metres."""
 
     behind: Range = (0.35, 4.0)  # from the subject to the wall behind it
+    right_behind: Range = (0.12, 0.5)  # the same, of those who stand right before it
     behind_from_top: Range = (0.5, 2.0)  # the same, seen from the ceiling
     aside: Range = (0.5, 2.5)  # to the walls on both sides
     height: Range = (2.3, 3.2)  # from the floor to the ceiling
@@ -50,20 +51,24 @@ _ROOM = Room()
 _NEXT_TO = 0.35  # metres between a subject and a wall, at least, unless it is to be nearer to the one behind it
 
 
-def room(draw: Draw, place: Place, behind: Range = _ROOM.behind) -> tuple[torch.Tensor, torch.Tensor]:
+def room(draw: Draw, place: Place, before_wall: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
     """Sample a floor, a wall behind the subject, walls on both sides and a ceiling; each is missing at times.
 
     Args:
         draw: Random numbers [B].
         place: Places of the subjects.
-        behind: Range of the distances from the subject to the wall behind it, metres.
+        before_wall: bool [B], subjects that stand right before a wall or a curtain; None: nobody.
 
     Returns:
         Points and normals, float [B, 5, 3] metres; a normal of zero: not there.
     """
     zero = torch.zeros_like(place.floor)
     # Seen from the ceiling there is a floor and walls that the subject may stand near to.
-    gap = torch.where(place.top, draw.uniform(*_ROOM.behind_from_top), draw.uniform(*behind))
+    gap = torch.where(place.top, draw.uniform(*_ROOM.behind_from_top), draw.uniform(*_ROOM.behind))
+    least = torch.full_like(gap, _NEXT_TO)
+    if before_wall is not None:
+        gap = torch.where(before_wall, draw.uniform(*_ROOM.right_behind), gap)
+        least = torch.where(before_wall, _ROOM.right_behind[0], least)
     turned = draw.normal(0.35)
     back = torch.stack((turned.sin(), zero, -turned.cos()), dim=1)
     x, z = place.ground.unbind(1)
@@ -79,7 +84,7 @@ def room(draw: Draw, place: Place, behind: Range = _ROOM.behind) -> tuple[torch.
     normals = torch.stack((-down, back, sideways, -sideways, down), dim=1)
     # Camera and subject are both inside the walls.
     subject = torch.stack((x, zero, z), dim=1)[:, None]
-    least = zero.new_tensor([_NEXT_TO, min(behind[0], _NEXT_TO), _NEXT_TO, _NEXT_TO, _NEXT_TO])
+    least = torch.stack((zero, least, *[torch.full_like(zero, _NEXT_TO)] * 3), dim=1)
     inside = torch.minimum(-(points * normals).sum(-1) - 0.2, ((subject - points) * normals).sum(-1) - least)
     points = points - normals * (-inside).clamp_min(0)[..., None] * zero.new_tensor([[0.0], [1.0], [1.0], [1.0], [0.0]])
     shares = zero.new_tensor([0.92, 0.7, 0.25, 0.25, 0.35])

@@ -37,6 +37,7 @@ def sample_body_worlds(
     near: float = 1.2,
     far: float = 5.0,
     empty: float = 0.08,
+    before_wall: float = 0.0,
 ) -> Worlds:
     """Sample people in random rooms, in the camera frame.
 
@@ -46,6 +47,7 @@ def sample_body_worlds(
         view: View ``front``, ``top`` (from the ceiling, as ITOP calls it) or ``mixed`` (four fifths front).
         near, far: Range in metres of the distance along the floor in front views; a sixth of them is at 0.8 to 1.5 m.
         empty: Share of the worlds in which something else stands where a person would be.
+        before_wall: Share of the worlds in which they stand right before a wall, if there is one.
 
     Raises:
         ValueError: The view is none of these.
@@ -82,7 +84,7 @@ def sample_body_worlds(
     sits = present & seated(pose)[:batch]
     seat = chairs(draw, place, joints[:, _HIPS].mean(1), shape.height[:batch], sits)
     boxes = Boxes.join([stand_ins, seat, furniture(draw, place)]).where(~hidden)
-    points, normals = room(draw, place)
+    points, normals = room(draw, place, draw.some(before_wall) if before_wall else None)
     tilt = _tilt(draw, centers, top)
     return Worlds(
         spheres=_tilted_spheres(Spheres.join([*people, rods.where(~hidden)]), tilt),

@@ -35,7 +35,6 @@ class Table(NamedTuple):
 
 
 _TABLE = Table()
-_BEFORE_A_WALL: Range = (0.12, 0.5)  # metres from a person to the wall or curtain behind
 _NEAR_AND_FAR = {"toward": (0.5, 2.2), "near": (0.45, 2.4), "far": (1.5, 5.3), "wall": (2.0, 5.3)}
 
 
@@ -72,7 +71,7 @@ def people_in_room(draw: Draw, setting: str) -> Stage:
     loose_spheres, loose_boxes = scattered(draw, floor, torch.full_like(floor, 0.8), distance + 1.5, 0.25, 1.0)
     seat = chairs(draw, place, main.joints[:, _HIPS].mean(1), main.height, main.sits & present)
     table = _table_below(draw, main, share=0.1 if is_far else 0.22)
-    points, normals = room(draw, place, _BEFORE_A_WALL) if setting == "wall" else room(draw, place)
+    points, normals = room(draw, place, torch.ones_like(present) if setting == "wall" else None)
     near_spheres, near_boxes = clutter(draw, main.hand_centers[:, 0])
     some = draw.some(0.3) & ~bare
     shown = Boxes.join([stand_ins, furniture(draw, place), loose_boxes, seat, table])

@@ -34,6 +34,7 @@ from ..config import TrainingConfig
 from ..dataset_batches import FrameBatches, frame_batch
 from ..seeds import SeedFamily, derive_seed
 from ..synthetic_batches import (
+    BEFORE_WALL,
     HAND_DISTANCES,
     PIXELS_PER_CELL,
     Batch,
@@ -236,7 +237,7 @@ def sample_cubes(weights: Weights, batch: int, generator: torch.Generator) -> Cu
 def _worlds(skeleton: Skeleton, batch: int, others: bool, among_people: bool, generator: torch.Generator) -> Worlds:
     empty, left = (_EMPTY, _LEFT) if others else (0.0, 0.0)
     if skeleton.name == "body15":
-        return sample_body_worlds(batch, generator, view="mixed", empty=empty)
+        return sample_body_worlds(batch, generator, view="mixed", empty=empty, before_wall=BEFORE_WALL)
     if among_people:
         return _people_near_by(batch, generator)
     near, far = HAND_DISTANCES

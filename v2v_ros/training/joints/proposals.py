@@ -28,6 +28,7 @@ _SETTINGS = {
     "toward": 0.15,
     "near": 0.1,
     "far": 0.1,
+    "wall": 0.1,
     "own": 0.05,
     "hand": 0.05,
     "room": 0.2,
