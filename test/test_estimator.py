@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -320,6 +321,23 @@ def test_a_cube_that_is_looked_at_as_either_hand_is_voxelized_once_and_empty_one
     assert np.isnan(looks.covariances[2:4]).all()
     nothing = estimator._pipeline(image, CAMERA, np.zeros((0, 3)), np.zeros(0, bool), CLOCK)
     assert nothing.points.shape == (0, 21, 3) and nothing.empty.shape == (0,)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_cube_in_which_no_joint_is_estimated_holds_nobody(
+    estimator: PoseEstimator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_joints(*arguments: Any) -> Any:
+        looks = call(*arguments)
+        looks.points[:] = np.nan
+        looks.subjects[:] = 0.9  # whatever else says that somebody is there
+        return looks
+
+    call = estimator._pipeline.__call__
+    monkeypatch.setattr(estimator._observe, "_pipeline", no_joints)
+    frame = SyntheticSequence("hand", seed=2, noise=0.0).frame(0.0)
+    estimator.score_threshold = 0.0
+    assert estimator.estimate(frame.depth, CAMERA, 0.0, center=frame.joints.mean(0)).skeletons == ()
 
 
 def test_a_subject_that_goes_is_predicted_then_gone_and_known_again_for_a_while(

@@ -55,7 +55,7 @@ class Observer:
             evidence: Evidence about the side of each cube's subject, as a logit of a left hand; None: nothing is known.
 
         Returns:
-            One observation for each cube, as the likelier hand; None for a cube that is empty.
+            One observation for each cube, as the likelier hand; None for a cube without a joint.
         """
         known = [0.0] * len(centers) if evidence is None else evidence
         sides = [self._sides(each) for each in known]
@@ -77,7 +77,7 @@ class Observer:
                     float(looks.left[k]),
                 )
                 for k, side in enumerate(each, start=first)
-                if not looks.empty[k]
+                if np.isfinite(looks.points[k]).any()  # neither an empty cube, nor one in which no joint was estimated
             ]
             first += len(each)
             if not seen:
