@@ -30,6 +30,7 @@ from .seeds import SeedFamily, derive_seed
 PIXELS_PER_CELL = 7  # in three cells: the crop is a fifth wider than the cube, so about two pixels a cell
 HAND_DISTANCES = (0.2, 1.2)  # metres
 BEFORE_WALL = 0.15  # share of the people who stand right before a wall
+SKINNED = 0.6  # share of the people and hands with the skin of MakeHuman's; the others are made of spheres
 _EMPTY = {"pose": 0.08, "center": 0.2}  # share of the worlds without a subject
 # Share of left hands in pose training. The network finds right hands only, and learns to give empty heatmaps for left
 # ones: the scores of a grid and its mirror image then show which hand it is.
@@ -126,10 +127,10 @@ def _center_batch(config: TrainingConfig, worlds: Worlds, generator: torch.Gener
 def _worlds(config: TrainingConfig, batch: int, generator: torch.Generator) -> Worlds:
     empty = _EMPTY[config.network]
     if config.subject.kind == "body":
-        return sample_body_worlds(batch, generator, view="mixed", empty=empty, before_wall=BEFORE_WALL)
+        return sample_body_worlds(batch, generator, view="mixed", empty=empty, before_wall=BEFORE_WALL, skinned=SKINNED)
     near, far = HAND_DISTANCES
     left = 0.5 if config.network == "center" else _LEFT_HANDS
-    return sample_hand_worlds(batch, generator, near=near, far=far, empty=empty, left=left)
+    return sample_hand_worlds(batch, generator, near=near, far=far, empty=empty, left=left, skinned=SKINNED)
 
 
 def _points(config: TrainingConfig, worlds: Worlds, cameras: Cameras, generator: torch.Generator) -> torch.Tensor:

@@ -68,33 +68,34 @@ def swing(angles: torch.Tensor) -> torch.Tensor:
     return about_axis(1, -direction) @ about_axis(0, -elevation) @ about_axis(1, direction - outward)
 
 
-def pose_body(shape: BodyShape, pose: BodyPose) -> tuple[torch.Tensor, Spheres]:
-    """Forward kinematics: joints float [B, 15, 3] in the order of ``body15`` and the surface of fewer than 250 spheres.
+@dataclass(frozen=True)
+class Frames:
+    """Axes of the segments of a batch of bodies, float [B, 3, 3] or, right side first, [B, 2, 3, 3].
 
-    Both are in metres; x and z are those of the camera, the origin is the middle of the hips, the lowest point of the
-    body is wherever the pose puts it.
+    Column 1 of each points along the segment of somebody who stands upright with hanging arms.
+
+    Attributes:
+        lower, chest, skull: The lower and the upper half of the trunk, and the head.
+        rise: float [B, 2], radians that the shoulders are turned up about the neck.
+        upper_arms, forearms, thighs, shanks, soles: The limbs.
     """
+
+    lower: torch.Tensor
+    chest: torch.Tensor
+    skull: torch.Tensor
+    rise: torch.Tensor
+    upper_arms: torch.Tensor
+    forearms: torch.Tensor
+    thighs: torch.Tensor
+    shanks: torch.Tensor
+    soles: torch.Tensor
+
+
+def segment_frames(pose: BodyPose) -> Frames:
+    """Return the axes of all segments in the body frame, before the turn about the vertical."""
     lower = turn(0.6 * pose.spine)
     chest = lower @ turn(0.4 * pose.spine)
-    skull = chest @ turn(pose.neck)
-    torso = -0.5 * shape.trunk[:, None] * lower[..., 1]
-    neck = torso - 0.5 * shape.trunk[:, None] * chest[..., 1]
-    head = neck - shape.head[:, None] * (0.35 * chest[..., 1] + 0.65 * skull[..., 1])
-    mirror = lower.new_tensor([[-1.0, 1.0, 1.0], [1.0, 1.0, 1.0]])  # right, left
-
-    # Shoulders rise with the arms, about the neck.
-    rise = 0.25 * (pose.shoulders[..., 1] - 0.7).clamp(0, 2)
-    collar = torch.stack((shape.shoulder, 0.125 * shape.trunk), dim=-1)
-    zero = torch.zeros_like(rise)
-    reach = torch.stack(
-        (
-            collar[:, :1] * rise.cos() + collar[:, 1:] * rise.sin(),
-            collar[:, 1:] * rise.cos() - collar[:, :1] * rise.sin(),
-            zero,
-        ),
-        dim=-1,
-    )
-    shoulders = neck[:, None] + (reach * mirror) @ chest.transpose(1, 2)
+    mirror = _mirror(lower)
 
     def limb(angles: torch.Tensor, bend: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Frames [B, 2, 3, 3] of the upper and the lower segments; the mirror image of a rotation is M R M."""
@@ -104,22 +105,65 @@ def pose_body(shape: BodyShape, pose: BodyPose) -> tuple[torch.Tensor, Spheres]:
 
     upper_arms, forearms = (chest[:, None] @ frame for frame in limb(pose.shoulders, -pose.elbows))
     thighs, shanks = limb(pose.hips, pose.knees)
-    elbows = shoulders + shape.upper_arm[:, None, None] * upper_arms[..., 1]
-    hands = elbows + shape.forearm[:, None, None] * forearms[..., 1]
+    return Frames(
+        lower=lower,
+        chest=chest,
+        skull=chest @ turn(pose.neck),
+        rise=0.25 * (pose.shoulders[..., 1] - 0.7).clamp(0, 2),
+        upper_arms=upper_arms,
+        forearms=forearms,
+        thighs=thighs,
+        shanks=shanks,
+        soles=shanks @ about_axis(0, pose.ankles),
+    )
+
+
+def _mirror(like: torch.Tensor) -> torch.Tensor:
+    """Return [2, 3]: what makes points of a left limb those of the right and of the left one."""
+    return like.new_tensor([[-1.0, 1.0, 1.0], [1.0, 1.0, 1.0]])
+
+
+def pose_body(shape: BodyShape, pose: BodyPose) -> tuple[torch.Tensor, Spheres]:
+    """Forward kinematics: joints float [B, 15, 3] in the order of ``body15`` and the surface of fewer than 250 spheres.
+
+    Both are in metres; x and z are those of the camera, the origin is the middle of the hips, the lowest point of the
+    body is wherever the pose puts it.
+    """
+    frames = segment_frames(pose)
+    lower, chest = frames.lower, frames.chest
+    torso = -0.5 * shape.trunk[:, None] * lower[..., 1]
+    neck = torso - 0.5 * shape.trunk[:, None] * chest[..., 1]
+    head = neck - shape.head[:, None] * (0.35 * chest[..., 1] + 0.65 * frames.skull[..., 1])
+    mirror = _mirror(lower)
+
+    # Shoulders rise with the arms, about the neck.
+    rise = frames.rise
+    collar = torch.stack((shape.shoulder, 0.125 * shape.trunk), dim=-1)
+    reach = torch.stack(
+        (
+            collar[:, :1] * rise.cos() + collar[:, 1:] * rise.sin(),
+            collar[:, 1:] * rise.cos() - collar[:, :1] * rise.sin(),
+            torch.zeros_like(rise),
+        ),
+        dim=-1,
+    )
+    shoulders = neck[:, None] + (reach * mirror) @ chest.transpose(1, 2)
+
+    elbows = shoulders + shape.upper_arm[:, None, None] * frames.upper_arms[..., 1]
+    hands = elbows + shape.forearm[:, None, None] * frames.forearms[..., 1]
     hips = shape.hip[:, None, None] * lower.new_tensor([1.0, 0.0, 0.0]) * mirror
-    knees = hips + shape.thigh[:, None, None] * thighs[..., 1]
-    feet = knees + shape.shank[:, None, None] * shanks[..., 1]
-    soles = shanks @ about_axis(0, pose.ankles)
+    knees = hips + shape.thigh[:, None, None] * frames.thighs[..., 1]
+    feet = knees + shape.shank[:, None, None] * frames.shanks[..., 1]
 
     joints = torch.cat(
         (head[:, None], neck[:, None], shoulders, elbows, hands, torso[:, None], hips, knees, feet), dim=1
     )
-    parts = [head_surface(shape, neck, head, chest, skull), trunk_surface(shape, torso, lower, chest)]
+    parts = [head_surface(shape, neck, head, chest, frames.skull), trunk_surface(shape, torso, lower, chest)]
     parts.append(shoulder_surface(shape, neck, shoulders, chest))
     for side in range(2):
         points = shoulders[:, side], elbows[:, side], hands[:, side]
-        parts += [*arm_surface(shape, *points, forearms[:, side], pose.curl[:, side], _SIDES[side])]
-        parts += [*leg_surface(shape, hips[:, side], knees[:, side], feet[:, side], soles[:, side])]
+        parts += [*arm_surface(shape, *points, frames.forearms[:, side], pose.curl[:, side], _SIDES[side])]
+        parts += [*leg_surface(shape, hips[:, side], knees[:, side], feet[:, side], frames.soles[:, side])]
     parts.append(skirt_surface(shape, hips, knees, feet))
     surface = Spheres.join(parts)
     facing = about_axis(1, pose.yaw).transpose(1, 2)

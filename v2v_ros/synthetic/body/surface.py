@@ -23,6 +23,8 @@ _TRUNK_BREADTH = (0.076, 0.096, 0.091, 0.082, 0.088, 0.094, 0.086, 0.050)
 _TRUNK_DEPTH = (0.052, 0.064, 0.062, 0.059, 0.064, 0.066, 0.056, 0.042)
 _TRUNK_FRONT = (-0.004, -0.004, 0.004, 0.008, 0.006, 0.004, -0.002, -0.006)
 _ROWS, _COLUMNS = 12, 5
+_SKIRT_ROWS, _SKIRT_COLUMNS = 8, 4
+SKIRT_SPHERES = _SKIRT_ROWS * _SKIRT_COLUMNS
 
 
 def head_surface(
@@ -173,7 +175,7 @@ def leg_surface(
 
 def skirt_surface(shape: BodyShape, hips: torch.Tensor, knees: torch.Tensor, feet: torch.Tensor) -> Spheres:
     """Spheres between the legs and around them, down to the hem."""
-    rows, columns = 8, 4
+    rows, columns = _SKIRT_ROWS, _SKIRT_COLUMNS
     device = hips.device
     there = shape.skirt > 0
     down = torch.linspace(0, 1, rows, device=device) * shape.skirt[:, None] * 2  # 1 is the knee, 2 the foot

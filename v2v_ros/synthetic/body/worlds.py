@@ -18,10 +18,10 @@ from ..spheres import Spheres
 from ..worlds import Boxes, Worlds
 from .decoys import decoys
 from .furniture import chairs, furniture
-from .kinematics import pose_body
 from .poses import sample_body_pose, seated
 from .rooms import Place, room
 from .shape import sample_body_shape
+from .skins import pose_bodies
 
 VIEWS = ("front", "top", "mixed")
 _BARE = 0.1, 0.25  # shares of the worlds whose background was removed, far and close
@@ -38,6 +38,7 @@ def sample_body_worlds(
     far: float = 5.0,
     empty: float = 0.08,
     before_wall: float = 0.0,
+    skinned: float = 0.0,
 ) -> Worlds:
     """Sample people in random rooms, in the camera frame.
 
@@ -48,6 +49,7 @@ def sample_body_worlds(
         near, far: Range in metres of the distance along the floor in front views; a sixth of them is at 0.8 to 1.5 m.
         empty: Share of the worlds in which something else stands where a person would be.
         before_wall: Share of the worlds in which they stand right before a wall, if there is one.
+        skinned: Share of the people who have the skin of one of MakeHuman's people; the others are made of capsules.
 
     Raises:
         ValueError: The view is none of these.
@@ -66,7 +68,7 @@ def sample_body_worlds(
 
     shape = sample_body_shape(2 * batch, generator)
     pose = sample_body_pose(shape, generator)
-    joints, bodies = pose_body(shape, pose)
+    joints, bodies = pose_bodies(shape, pose, skinned, generator)
     lowest = (bodies.centers[..., 1] + bodies.radii).amax(1)
     grounds = torch.cat((ground, beside))
     shift = torch.stack((grounds[:, 0], floor.repeat(2) - lowest, grounds[:, 1]), dim=1)[:, None]

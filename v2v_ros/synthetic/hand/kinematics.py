@@ -21,16 +21,16 @@ from .surface import FOREARM, HandShape, forearm_frame, hand_surface
 # Bone lengths in metres, thumb last: proximal, middle and distal phalanx of the fingers, metacarpal, proximal and
 # distal phalanx of the thumb. Means of Buryanov and Kotiuk, Proportions of Hand Segments, Int. J. Morphol. 28(3), 2010;
 # the distal bones carry 4 mm of fingertip.
-_BONES = torch.tensor(
+BONES = torch.tensor(
     [[39.8, 22.4, 19.8], [44.6, 26.3, 21.4], [41.4, 25.7, 21.3], [32.7, 18.1, 20.0], [46.2, 31.6, 25.7]]
 ).mul_(1e-3)
 _LENGTH = 0.1833  # from the wrist to the middle fingertip of this mean hand
 # Knuckles and the base of the thumb in the hand frame; the wrist is the origin.
-_BASES = torch.tensor(
+BASES = torch.tensor(
     [[26.0, 90.0, 0.0], [5.5, 91.0, -3.0], [-14.5, 85.0, -2.0], [-32.0, 76.0, 2.0], [21.0, 20.0, 8.0]]
 ).mul_(1e-3)
 # Radii at the four joints of every finger.
-_RADII = torch.tensor(
+RADII = torch.tensor(
     [
         [11.6, 9.9, 8.7, 7.6],
         [12.0, 10.1, 8.9, 7.8],
@@ -41,7 +41,7 @@ _RADII = torch.tensor(
 ).mul_(1e-3)
 _BREADTH = 0.0816  # across the knuckles of this mean hand
 _SPLAY = torch.tensor([-0.06, 0.0, 0.06, 0.15])  # rest directions of the fingers about z, rad
-_PALM = 0.0135  # half the thickness of the palm at the wrist
+PALM = 0.0135  # half the thickness of the palm at the wrist
 
 # Hand length and breadth of men and women, mean and deviation: Gordon et al., 1988 Anthropometric Survey of U.S. Army
 # Personnel, Natick/TR-89/044, 1989.
@@ -113,10 +113,10 @@ def sample_shape(batch: int, generator: torch.Generator, bare: float = 0.55) -> 
     scale = length / _LENGTH
     width = scale * ratio * _LENGTH / _BREADTH
     thickness = scale * (1 + 0.5 * (width / scale - 1)) * vary(0.06)
-    bones = _BONES.to(draw.device) * scale[:, None, None] * vary(0.035, 5, 1) * vary(0.03, 5, 3)
+    bones = BONES.to(draw.device) * scale[:, None, None] * vary(0.035, 5, 1) * vary(0.03, 5, 3)
     stretch = torch.stack((width, scale, scale), dim=-1)
-    bases = _BASES.to(draw.device) * stretch[:, None] * vary(0.03, 5, 3)
-    radii = _RADII.to(draw.device) * thickness[:, None, None] * vary(0.03, 5, 1) * vary(0.02, 5, 4)
+    bases = BASES.to(draw.device) * stretch[:, None] * vary(0.03, 5, 3)
+    radii = RADII.to(draw.device) * thickness[:, None, None] * vary(0.03, 5, 1) * vary(0.02, 5, 4)
     # A quarter of the sleeves reach onto the heel of the hand.
     cuff = torch.where(draw.some(0.25), draw.uniform(-0.015, 0.01), draw.uniform(0.01, 0.14))
     cuff = torch.where(draw.some(bare), torch.inf, cuff * scale)
@@ -124,7 +124,7 @@ def sample_shape(batch: int, generator: torch.Generator, bare: float = 0.55) -> 
         bones,
         bases,
         radii,
-        palm=_PALM * thickness,
+        palm=PALM * thickness,
         forearm=draw.uniform(0.0225, 0.0265) * thickness,
         flare=draw.uniform(1.35, 1.75),
         cuff=cuff,
@@ -134,18 +134,27 @@ def sample_shape(batch: int, generator: torch.Generator, bare: float = 0.55) -> 
 
 def finger_joints(shape: HandShape, fingers: torch.Tensor) -> torch.Tensor:
     """Return the joints [B, 5, 4, 3] of fingers and thumb from base to tip, in the hand frame of a right hand."""
+    return finger_chains(shape, fingers)[0]
+
+
+def finger_chains(shape: HandShape, fingers: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return joints [B, 5, 4, 3] as ``finger_joints`` does, and the axes [B, 5, 3, 3, 3] of the bones between them.
+
+    Column 0 of a bone's axes is the one it bends about, column 1 points along it, column 2 out of its palmar side.
+    """
     device = fingers.device
     rotation = torch.cat(
-        (about_axis(2, _SPLAY.to(device) + fingers[:, :4, 0]), _saddle(fingers[:, 4, 0], fingers[:, 4, 1])[:, None]),
+        (about_axis(2, _SPLAY.to(device) + fingers[:, :4, 0]), thumb_axes(fingers[:, 4, 0], fingers[:, 4, 1])[:, None]),
         dim=1,
     )
     flexions = fingers[..., 1:].clone()
     flexions[:, 4, 0] = 0  # the saddle joint has done it
-    chain = [shape.bases]
+    chain, axes = [shape.bases], []
     for bone in range(3):
         rotation = rotation @ about_axis(0, flexions[..., bone])
+        axes.append(rotation)
         chain.append(chain[-1] + rotation[..., 1] * shape.bones[..., bone, None])
-    return torch.stack(chain, dim=2)
+    return torch.stack(chain, dim=2), torch.stack(axes, dim=2)
 
 
 def pose_hand(shape: HandShape, pose: HandPose, left: torch.Tensor | None = None) -> tuple[torch.Tensor, Spheres]:
@@ -208,7 +217,7 @@ def _turn(axis: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
     return torch.eye(3, device=axis.device) + sin * skew + (1 - cos) * (skew @ skew)
 
 
-def _saddle(abduction: torch.Tensor, flexion: torch.Tensor) -> torch.Tensor:
+def thumb_axes(abduction: torch.Tensor, flexion: torch.Tensor) -> torch.Tensor:
     """Return frames [B, 3, 3] of the thumb's metacarpal: column 1 along it, column 2 where the tip bends to."""
     along, bend, out, across = (
         torch.tensor(axis, device=abduction.device)

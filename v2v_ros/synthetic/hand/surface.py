@@ -117,7 +117,7 @@ def hand_surface(shape: HandShape, wrist: torch.Tensor, fingers: torch.Tensor) -
     parts.append(tapered_capsule(heel, pad, 1.0 * palm, 0.9 * palm, 6))
     # Pads of the palm below the fingers.
     parts.append(Spheres(0.9 * base[:, :4] + 0.15 * palm[:, None, None] * z, 0.95 * radii[:, :4, 0]))
-    parts.append(_forearm(shape, wrist))
+    parts.append(forearm_surface(shape, wrist))
     return Spheres.join(parts)
 
 
@@ -127,7 +127,7 @@ def _halfway(rows: torch.Tensor) -> torch.Tensor:
     return torch.cat((torch.stack((rows[:, :-1], means), dim=2).flatten(1, 2), rows[:, -1:]), dim=1)
 
 
-def _forearm(shape: HandShape, wrist: torch.Tensor) -> Spheres:
+def forearm_surface(shape: HandShape, wrist: torch.Tensor) -> Spheres:
     """Return two strands of spheres, for an arm is wider than thick, and the edge of the sleeve around them."""
     frame = forearm_frame(wrist)
     across, up_the_arm, out = frame[:, None, :, 0], -frame[:, None, :, 1], frame[:, None, :, 2]

@@ -15,8 +15,9 @@ from ..worlds import Boxes, Worlds
 from .company import person_behind, second_hand
 from .decoys import decoys
 from .held import held_things
-from .kinematics import elbow, pose_hand, sample_shape
+from .kinematics import elbow, sample_shape
 from .poses import sample_families, sample_pose
+from .skins import pose_hands
 from .surroundings import clutter, walls
 
 
@@ -28,6 +29,7 @@ def sample_hand_worlds(
     far: float = 1.2,
     empty: float = 0.08,
     left: float = 0.0,
+    skinned: float = 0.0,
 ) -> Worlds:
     """Sample hands in random surroundings, in the camera frame.
 
@@ -37,11 +39,12 @@ def sample_hand_worlds(
         near, far: Range of the hands' distances in metres.
         empty: Share of the worlds that have something else where the hand would be.
         left: Share of left hands.
+        skinned: Share of the hands that are those of MakeHuman's people; the others are made of spheres.
     """
     draw = Draw(batch, generator)
     shape, family = sample_shape(batch, generator), sample_families(batch, generator)
     pose = sample_pose(shape, family, generator, near, far)
-    joints, hand = pose_hand(shape, pose)
+    joints, hand = pose_hands(shape, pose, skinned, generator)
     # The mean joint, not the palm, lies where the pose was asked to be.
     shift = (pose.position - joints.mean(1))[:, None]
     pose = replace(pose, position=pose.position + shift[:, 0])

@@ -10,8 +10,9 @@ import torch
 from ..chance import Draw
 from ..hand.decoys import decoys
 from ..hand.held import held_things
-from ..hand.kinematics import HandPose, pose_hand, sample_shape
+from ..hand.kinematics import HandPose, sample_shape
 from ..hand.poses import sample_families, sample_fingers, sample_pose
+from ..hand.skins import pose_hands
 from ..hand.surroundings import clutter, walls
 from ..hand.worlds import mirrored
 from ..spheres import Spheres
@@ -19,16 +20,17 @@ from ..worlds import Boxes, Worlds
 from .stage import Stage
 
 
-def hand_alone(draw: Draw) -> Stage:
+def hand_alone(draw: Draw, skinned: float = 0.0) -> Stage:
     """Sample one or two hands with forearms, before things and walls or before nothing.
 
     Args:
         draw: Random numbers [B].
+        skinned: Share of the hands that are those of MakeHuman's people.
     """
     batch, generator = draw.batch, draw.generator
     shape, family = sample_shape(batch, generator), sample_families(batch, generator)
     pose = sample_pose(shape, family, generator, 0.15, 1.5)
-    joints, hand = pose_hand(shape, pose)
+    joints, hand = pose_hands(shape, pose, skinned, generator)
     things, thing_boxes = held_things(draw, shape, pose, family)
     centers = joints.mean(1)
     # The other hand: beside, in front, behind or touching; mostly that of the same person.
@@ -41,7 +43,7 @@ def hand_alone(draw: Draw) -> Stage:
         pose.position + apart,
     )
     is_left = draw.some(0.75)
-    other_joints, other = pose_hand(shape, other_pose, left=is_left)
+    other_joints, other = pose_hands(shape, other_pose, skinned, generator, left=is_left)
     two = draw.some(0.25)
     present = ~draw.some(0.12)
     decoy_spheres, decoy_boxes = decoys(draw, centers, ~present)

@@ -3,7 +3,7 @@
 
 """People whose hands are modelled in detail, holding them towards the camera or doing what arms do.
 
-A body's own hands are fifteen spheres, good enough from two metres on. Here a hand of 21 joints takes the place of
+A body's own hands are plain, good enough from two metres on. Here a hand of 21 joints takes the place of
 each, at the end of the forearm that leads to it, with what it holds.
 
 Everything is level: x right, y down, z forward, the camera at the origin.
@@ -17,21 +17,24 @@ from dataclasses import dataclass, replace
 import torch
 from torch.nn.functional import normalize
 
-from ..body.kinematics import BodyPose, pose_body, solve_arm
+from ..body.kinematics import BodyPose, solve_arm
 from ..body.poses import sample_body_pose, seated
 from ..body.shape import BodyShape, sample_body_shape
+from ..body.skins import hand_balls, pose_bodies, skin_spheres
+from ..body.surface import SKIRT_SPHERES
 from ..chance import Draw, Range, about_axis
 from ..hand.held import held_things
-from ..hand.kinematics import HandPose, pose_hand, sample_shape
+from ..hand.kinematics import HandPose, sample_shape
 from ..hand.poses import sample_families, sample_fingers
+from ..hand.skins import pose_hands
 from ..hand.surface import HandShape, forearm_frame
 from ..hand.worlds import mirrored_boxes
 from ..spheres import Spheres
 from ..worlds import Boxes
 
 _ELBOWS, _HANDS = (4, 5), (6, 7)  # joints of body15, right first
-# Where a body's spheres end: an arm (upper arm, forearm, hand) and a leg for the right and the left side, a skirt.
-_SKIRT, _LEG, _HAND, _ARM = 32, 26, 15, 33
+# Where the spheres of ``pose_body`` end: an arm (upper arm, forearm, hand) and a leg for each side, then the skirt.
+_LEG, _HAND, _ARM = 26, 15, 33
 _WRIST = 0.05  # share of the height: from the middle of the palm to the wrist
 _HAND_LENGTH = 0.108  # share of the height
 _PALM_BEYOND = 0.012  # share of the height: from the joint to the middle of a plain hand
@@ -95,6 +98,7 @@ def sample_people(
     detailed: bool = True,
     yaw: torch.Tensor | None = None,
     ahead: bool = False,
+    skinned: float = 0.0,
 ) -> People:
     """Sample people.
 
@@ -108,6 +112,7 @@ def sample_people(
         detailed: Whether the hands have 21 joints; else they are those of the body, whose centres are near the palms.
         yaw: Turns of the people in radians, float [B]; None: random.
         ahead: Whether the arms ``toward`` are held before the body instead, in front of the belly to the head.
+        skinned: Share of the people, and of their hands in detail, that have the skin of MakeHuman's.
     """
     shape = sample_body_shape(draw.batch, draw.generator)
     pose = sample_body_pose(shape, draw.generator)
@@ -117,7 +122,7 @@ def sample_people(
     if yaw is not None:
         pose = replace(pose, yaw=yaw)
     pose = _reach_out(draw, shape, pose, ground, floor, draw.some(toward, 2), ahead)
-    joints, surface = pose_body(shape, pose)
+    joints, surface = pose_bodies(shape, pose, skinned, draw.generator)
     lies = draw.some(lying)
     down = about_axis(0, torch.where(draw.some(0.7), 1.0, -1.0) * (0.5 * math.pi + draw.normal(0.15)))
     down = about_axis(1, draw.uniform(-math.pi, math.pi)) @ about_axis(2, draw.normal(0.5)) @ down
@@ -129,7 +134,7 @@ def sample_people(
     middle = joints.mean(1, keepdim=True) * joints.new_tensor([1.0, 0.0, 1.0])
     shift = shift - torch.where(lies[:, None, None], middle, torch.zeros_like(middle))
     joints, surface = joints + shift, Spheres(surface.centers + shift, surface.radii)
-    return _with_hands(draw, shape, pose, joints, surface, detailed, seated(pose) & ~lies)
+    return _with_hands(draw, shape, pose, joints, surface, detailed, seated(pose) & ~lies, skinned)
 
 
 def _reach_out(
@@ -170,11 +175,10 @@ def _with_hands(
     surface: Spheres,
     detailed: bool,
     sits: torch.Tensor,
+    skinned: float,
 ) -> People:
     """Return people whose hands are told from the rest of their surface, and replaced if they are to be detailed."""
-    count = surface.radii.shape[1]
-    firsts = [count - _SKIRT - (2 - side) * (_ARM + _LEG) + _ARM - _HAND for side in range(2)]
-    parts = [slice(first, first + _HAND) for first in firsts]
+    parts = _hand_spheres(surface)
     plain = [Spheres(surface.centers[:, part], surface.radii[:, part]) for part in parts]
     radii = surface.radii.clone()
     for part in parts:
@@ -188,7 +192,8 @@ def _with_hands(
         return People(joints, body, (plain[0], plain[1]), centers, nothing, no_boxes, sits, shape.height, pose.yaw)
     hands, middles, palms, things, boxes = [], [], [], [], []
     for side in range(2):
-        made = _detailed_hand(draw, shape.height, joints[:, _ELBOWS[side]], joints[:, _HANDS[side]], left=side == 1)
+        ends = joints[:, _ELBOWS[side]], joints[:, _HANDS[side]]
+        made = _detailed_hand(draw, shape.height, *ends, skinned, left=side == 1)
         hands.append(made[0])
         middles.append(made[1])
         palms.append(made[2])
@@ -209,8 +214,21 @@ def _with_hands(
     )
 
 
+def _hand_spheres(surface: Spheres) -> list[torch.Tensor]:
+    """Return the indices of the spheres of the right and the left hands on surfaces of ``pose_bodies``."""
+    count, device = surface.radii.shape[1], surface.radii.device
+    skin = skin_spheres(device)
+    capsules = count - skin if count > skin else count
+    parts = []
+    for side in range(2):
+        first = capsules - SKIRT_SPHERES - (2 - side) * (_ARM + _LEG) + _ARM - _HAND
+        plain = torch.arange(first, first + _HAND, device=device)
+        parts.append(torch.cat((plain, capsules + hand_balls(device)[side])) if capsules < count else plain)
+    return parts
+
+
 def _detailed_hand(
-    draw: Draw, height: torch.Tensor, elbow: torch.Tensor, palm: torch.Tensor, left: bool
+    draw: Draw, height: torch.Tensor, elbow: torch.Tensor, palm: torch.Tensor, skinned: float, left: bool
 ) -> tuple[Spheres, torch.Tensor, torch.Tensor, Spheres, Boxes]:
     """Return a hand at the end of a forearm: surface, mean joint [B, 3], palm [B, 3], and what it holds."""
     # Left hands are made as right ones of a mirrored world.
@@ -227,7 +245,7 @@ def _detailed_hand(
     orientation = _arm_frames(draw, along, -normalize(palm, dim=-1)) @ forearm_frame(wrist).transpose(1, 2)
     hand_pose = HandPose(fingers, wrist, orientation, torch.zeros_like(palm))
     # The wrist, the hand's first joint, is where the body's is.
-    joints, surface = pose_hand(shape, hand_pose)
+    joints, surface = pose_hands(shape, hand_pose, skinned, draw.generator)
     place = palm - _WRIST * height[:, None] * along - joints[:, 0]
     hand_pose = replace(hand_pose, position=place)
     surface = Spheres((surface.centers + place[:, None]) * mirror, surface.radii)

@@ -38,12 +38,13 @@ _TABLE = Table()
 _NEAR_AND_FAR = {"toward": (0.5, 2.2), "near": (0.45, 2.4), "far": (1.5, 5.3), "wall": (2.0, 5.3)}
 
 
-def people_in_room(draw: Draw, setting: str) -> Stage:
+def people_in_room(draw: Draw, setting: str, skinned: float = 0.0) -> Stage:
     """Sample one or two people in a room; nearer than 2.4 m they have hands in detail.
 
     Args:
         draw: Random numbers [B].
         setting: Setting ``toward``, ``near``, ``far`` or ``wall``.
+        skinned: Share of the people who have the skin of one of MakeHuman's people.
     """
     near, far = _NEAR_AND_FAR[setting]
     is_far = setting in ("far", "wall")
@@ -60,11 +61,12 @@ def people_in_room(draw: Draw, setting: str) -> Stage:
         facing=0.9 if setting == "toward" else 0.35,
         lying=0.15 if setting == "far" else 0.0,
         detailed=not is_far,
+        skinned=skinned,
     )
     apart = draw.uniform(0.5, 1.3) * torch.where(draw.some(0.5), -1.0, 1.0)
     beside = ground + torch.stack((apart, draw.uniform(-0.4, 1.8)), dim=1)
     company = draw.some(0.3) & (beside[:, 1] > 1.0) & present
-    other = sample_people(draw, beside, floor, toward=0.2, facing=0.4, detailed=False)
+    other = sample_people(draw, beside, floor, toward=0.2, facing=0.4, detailed=False, skinned=skinned)
     bare = draw.some(0.15) & present  # a removed background leaves the people alone
     place = Place(ground, floor, main.yaw, torch.zeros_like(bare))
     rods, stand_ins = decoys(draw, place, present)
@@ -102,17 +104,18 @@ def people_in_room(draw: Draw, setting: str) -> Stage:
     )
 
 
-def own_arms(draw: Draw) -> Stage:
+def own_arms(draw: Draw, skinned: float = 0.0) -> Stage:
     """Sample arms of the viewer, seen from head or chest, over a table or before a room; or of somebody below.
 
     Args:
         draw: Random numbers [B].
+        skinned: Share of the people who have the skin of one of MakeHuman's people.
     """
     above = draw.some(0.35)
     ground = torch.stack((draw.normal(0.06), torch.where(above, draw.uniform(0.2, 0.7), 0.0)), dim=1)
     floor = torch.where(above, draw.uniform(1.3, 2.3), 1.5)
     yaw = torch.where(above, draw.uniform(-math.pi, math.pi), math.pi + draw.normal(0.15))
-    people = sample_people(draw, ground, floor, yaw=yaw, toward=0.75, ahead=True)
+    people = sample_people(draw, ground, floor, yaw=yaw, toward=0.75, ahead=True, skinned=skinned)
     # Cameras on heads, on chests, and on robots of that height, a little before the body.
     eye = torch.lerp(people.joints[:, 0], people.joints[:, _TORSO], draw.uniform(-0.2, 0.7)[:, None])
     move = torch.stack((draw.normal(0.05), 0 * floor, -draw.uniform(0.02, 0.14)), dim=-1) - eye

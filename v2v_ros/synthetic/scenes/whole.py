@@ -76,7 +76,12 @@ class Scenes:
 
 
 def sample_scenes(
-    batch: int, generator: torch.Generator, setting: str, camera: Intrinsics | None = None, sensor: str | None = None
+    batch: int,
+    generator: torch.Generator,
+    setting: str,
+    camera: Intrinsics | None = None,
+    sensor: str | None = None,
+    skinned: float = 0.0,
 ) -> Scenes:
     """Sample scenes of a setting.
 
@@ -86,6 +91,7 @@ def sample_scenes(
         setting: Name of the setting, a key of SETTINGS.
         camera: Intrinsics of the camera of all scenes; None: random ones of 160 x 120 pixels.
         sensor: Name of a preset of sensors; None: random ones.
+        skinned: Share of the people and hands that have the skin of MakeHuman's; the others are made of spheres.
 
     Raises:
         ValueError: There is no such setting or sensor, or the camera's pixels are not square.
@@ -93,39 +99,40 @@ def sample_scenes(
     if setting not in SETTINGS:
         raise ValueError(f"unknown setting '{setting}'; choose one of: {', '.join(SETTINGS)}")
     draw = Draw(batch, generator)
-    stage = _staged(draw, setting)
+    stage = _staged(draw, setting, skinned)
     return _seen(draw, stage, sample_cameras(draw) if camera is None else image_cameras(batch, camera), sensor)
 
 
-def sample_mixture(count: int, generator: torch.Generator, batch: int = 32) -> Scenes:
+def sample_mixture(count: int, generator: torch.Generator, batch: int = 32, skinned: float = 0.0) -> Scenes:
     """Sample scenes of all settings in their shares.
 
     Args:
         count: Number of scenes.
         generator: Source of the random numbers.
         batch: Number of scenes of one setting in a row.
+        skinned: Share of the people and hands that have the skin of MakeHuman's.
     """
     shares = torch.tensor([float(share) for share in SETTINGS.values()])
     names = list(SETTINGS)
     parts = []
     while count > 0:
         pick = int(torch.multinomial(shares, 1, generator=generator))
-        parts.append(sample_scenes(min(batch, count), generator, names[pick]))
+        parts.append(sample_scenes(min(batch, count), generator, names[pick], skinned=skinned))
         count -= batch
     return Scenes.join(parts)
 
 
-def _staged(draw: Draw, setting: str) -> Stage:
+def _staged(draw: Draw, setting: str, skinned: float) -> Stage:
     """Set up the worlds of a setting."""
     if setting == "own":
-        return own_arms(draw)
+        return own_arms(draw, skinned)
     if setting == "hand":
-        return hand_alone(draw)
+        return hand_alone(draw, skinned)
     if setting == "room":
         return empty_room(draw)
     if setting in ("floor", "table"):
         return bare_surface(draw, table=setting == "table")
-    return people_in_room(draw, setting)
+    return people_in_room(draw, setting, skinned)
 
 
 def _seen(draw: Draw, stage: Stage, cameras: Cameras, sensor: str | None) -> Scenes:

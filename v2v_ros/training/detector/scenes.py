@@ -16,6 +16,7 @@ import torch
 from ...io.files import write_atomically
 from ...synthetic.scenes.whole import Scenes, sample_mixture
 from ..seeds import SeedFamily, derive_seed
+from ..synthetic_batches import SKINNED
 
 
 def make_chunk(seed: int, index: int, count: int, held_out: bool = False) -> Scenes:
@@ -23,7 +24,7 @@ def make_chunk(seed: int, index: int, count: int, held_out: bool = False) -> Sce
     family = SeedFamily.DETECTOR_HELD_OUT if held_out else SeedFamily.DETECTOR_SCENES
     generator = torch.Generator().manual_seed(derive_seed(family, seed, index))
     with torch.no_grad():
-        return sample_mixture(count, generator)
+        return sample_mixture(count, generator, skinned=SKINNED)
 
 
 def chunk_path(folder: Path, index: int) -> Path:

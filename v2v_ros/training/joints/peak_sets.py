@@ -37,6 +37,7 @@ from ..synthetic_batches import (
     BEFORE_WALL,
     HAND_DISTANCES,
     PIXELS_PER_CELL,
+    SKINNED,
     Batch,
     cube_centers,
     other_surfaces,
@@ -237,16 +238,16 @@ def sample_cubes(weights: Weights, batch: int, generator: torch.Generator) -> Cu
 def _worlds(skeleton: Skeleton, batch: int, others: bool, among_people: bool, generator: torch.Generator) -> Worlds:
     empty, left = (_EMPTY, _LEFT) if others else (0.0, 0.0)
     if skeleton.name == "body15":
-        return sample_body_worlds(batch, generator, view="mixed", empty=empty, before_wall=BEFORE_WALL)
+        return sample_body_worlds(batch, generator, view="mixed", empty=empty, before_wall=BEFORE_WALL, skinned=SKINNED)
     if among_people:
         return _people_near_by(batch, generator)
     near, far = HAND_DISTANCES
-    return sample_hand_worlds(batch, generator, near=near, far=far, empty=empty, left=left)
+    return sample_hand_worlds(batch, generator, near=near, far=far, empty=empty, left=left, skinned=SKINNED)
 
 
 def _people_near_by(batch: int, generator: torch.Generator) -> Worlds:
     """People and furniture, without a hand where the centres are: these lie on other visible surfaces."""
-    worlds = sample_body_worlds(batch, generator, near=0.6, far=1.4, empty=0.3)
+    worlds = sample_body_worlds(batch, generator, near=0.6, far=1.4, empty=0.3, skinned=SKINNED)
     cameras = crop_cameras(worlds.centers, 2.0, 64)
     points = cameras.deproject(render_worlds(worlds, cameras))
     apart = (points[:, :, None] - worlds.joints[:, None, _HANDS]).norm(dim=-1).nan_to_num(torch.inf).amin(-1)

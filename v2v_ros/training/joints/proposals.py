@@ -16,6 +16,7 @@ from ...model.voxels import cube_occupancy
 from ...model.weights import DetectorWeights, Weights
 from ...synthetic.scenes.whole import ABSENT, SEEN, Scenes, sample_scenes
 from ..seeds import SeedFamily, derive_seed
+from ..synthetic_batches import SKINNED
 from . import peak_sets
 from .peak_sets import CubeBatch, Label
 
@@ -66,7 +67,7 @@ class ProposalCubes:
         setting = names[int(torch.multinomial(torch.tensor(shares), 1, generator=generator))]
         focal = _WIDTH * float(0.55 + 0.6 * torch.rand(1, generator=generator))
         camera = Intrinsics(focal, focal, (_WIDTH - 1) / 2, (_HEIGHT - 1) / 2, _WIDTH, _HEIGHT)
-        scenes = sample_scenes(_SCENES, generator, setting, camera)
+        scenes = sample_scenes(_SCENES, generator, setting, camera, skinned=SKINNED)
         grids: list[torch.Tensor] = []
         labels: list[int] = []
         kind = self._weights.skeleton.kind
