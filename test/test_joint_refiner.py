@@ -223,6 +223,16 @@ def test_one_command_trains_a_refiner_and_evaluation_compares_both_read_outs(
     assert main([*arguments, "--overwrite"]) == 0
     assert [path.stat().st_mtime_ns for path in files] == stamps, "inputs are computed once"
 
+    # Going on from a refiner that is there, it hardly changes in a few steps at a low rate.
+    again = tmp_path / "again.safetensors"
+    more = ["--output", str(again), "--peaks", str(tmp_path / "refined_peaks"), "--learning-rate", "1e-9"]
+    assert main([*arguments, *more, "--from", str(output), "--draws", "256"]) == 0
+    went_on = weights.load(again).refiner
+    assert went_on is not None and went_on.training["from"] == str(output)
+    assert all(torch.allclose(went_on.state[key], value, atol=1e-3) for key, value in made.refiner.state.items())
+    assert main([*arguments, *more, "--overwrite", "--from", str(source)]) == 1
+    assert "have no joint refiner to start from" in capsys.readouterr().err
+
     files[0].write_bytes(files[0].read_bytes()[:100])
     assert main([*arguments, "--overwrite"]) == 1
     assert "remove it, and it is computed again" in capsys.readouterr().err
@@ -258,7 +268,7 @@ def test_one_command_trains_a_refiner_and_evaluation_compares_both_read_outs(
         ([], "needs the weights whose joints"),
         (["--weights", "hand21_lite", "--grid", "48"], "--grid is not for --network joints"),
         (["--weights", "hand21_lite", "--resume"], "--resume is not for --network joints"),
-        (["--weights", "hand21_lite", "--from", "hand21_lite"], "--from is not for --network joints"),
+        (["--weights", "hand21_lite", "--from", "body15_lite"], "--from: the refiner of 'body15_lite' is one of"),
         (["--weights", "nothing"], "no weights named 'nothing'"),
     ],
 )

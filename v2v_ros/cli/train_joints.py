@@ -37,10 +37,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     for name in _FOREIGN:
         if name in given:
             raise CommandError(f"--{name.replace('_', '-')} is not for --network joints: leave it out")
-    for name in ("resume", "anneal", "start", "config"):
+    for name in ("resume", "anneal", "config"):
         if given.get(name):
-            option = "from" if name == "start" else name
-            raise CommandError(f"--{option} is not for --network joints, which is trained in one go: leave it out")
+            raise CommandError(f"--{name} is not for --network joints, which is trained in one go: leave it out")
     if options.output.exists() and not options.overwrite:
         raise CommandError(f"there is '{options.output}' already: give --overwrite, or another --output")
     loaded = weights.load(options.weights)
@@ -62,6 +61,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         dataset=dataset,
         peaks=options.peaks,
         threads=options.threads or 1,
+        start=given.get("start") or "",
         say=(lambda text: None) if options.quiet else (lambda text: print(text, flush=True)),
     )
     print_rows([(name, f"{value:.3f}") for name, value in figures.items()])

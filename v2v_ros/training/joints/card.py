@@ -45,7 +45,8 @@ def refiner_card(
         f"{config.width}, {config.peaks} peaks a heatmap, {parameters:,} parameters. Apache-2.0, like the package.",
         "",
         f"**Trained on** the peaks of `{weights.id}` ({weights.hash}) in {about['samples']:,} samples "
-        f"({about['data']}), {about['config']['draws']:,} draws with augmentation, {about['minutes']} minutes in all. "
+        f"({about['data']}), {about['config']['draws']:,} draws with augmentation, {about['minutes']} minutes in all"
+        + (f", from the refiner of {about['from']}. " if "from" in about else ". ")
         + ("No recorded data was used." if about["data"] == "synthetic" else "The dataset's own licence holds."),
         "",
         "## On held-out samples",

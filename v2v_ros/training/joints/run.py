@@ -42,6 +42,7 @@ def train_joints(
     peaks: Path | None = None,
     runtime: str = "auto",
     threads: int = 1,
+    start: str | Path = "",
     say: Callable[[str], object] = lambda text: None,
 ) -> dict[str, float]:
     """Train a joint refiner for pose weights, and write both into one file, with a card about the refiner.
@@ -56,6 +57,7 @@ def train_joints(
         peaks: Folder that keeps the peaks; None: one beside the output.
         runtime: Name of the runtime of the pose network.
         threads: Number of CPU threads.
+        start: Name or path of weights whose refiner the training starts from; empty: random weights.
         say: Function that takes lines about the progress.
 
     Returns:
@@ -63,7 +65,8 @@ def train_joints(
 
     Raises:
         WeightsError: The pose weights cannot be used.
-        ValueError: The output has another suffix, or the samples cannot be made.
+        ValueError: The output has another suffix, the samples cannot be made, or the weights to start from have no
+            refiner of that size.
     """
     if output.suffix != weights_files.SUFFIX:
         raise ValueError(f"'{output}': choose a name that ends in {weights_files.SUFFIX}")
@@ -73,6 +76,7 @@ def train_joints(
     skeleton, heatmap = loaded.skeleton, loaded.config.heatmap
     training = training or JointTraining()
     config = JointRefinerConfig(len(skeleton.joint_names), **(size or {}))
+    first = _refiner_of(start, config) if start else None
     name = output.name.removesuffix(weights_files.SUFFIX)
     folder = peaks or output.with_name(f"{name}_peaks")
     to_train, to_judge = _cubes(loaded, training.seed, dataset)
@@ -101,7 +105,7 @@ def train_joints(
         curve.append({"draws": draws, **figures})
         say(f"{draws:,} draws: mean {figures['mean_mm']:.2f} mm, {draws / (time.monotonic() - ready):.0f} draws/s")
 
-    network = train_refiner(data, skeleton, heatmap, loaded.cube_edge, config, training, report)
+    network = train_refiner(data, skeleton, heatmap, loaded.cube_edge, config, training, report, start=first)
     judgement = Judgement(network, held_out, loaded)
     figures, calibration = judgement.figures(), judgement.calibration()
     about = {
@@ -110,12 +114,23 @@ def train_joints(
         "minutes": round((time.monotonic() - started) / 60, 1),
         "held_out": {name: round(value, 4) for name, value in figures.items()},
         "config": asdict(training),
+        **({"from": str(start)} if start else {}),
     }
     refiner = JointRefinerWeights(config, network.state_dict(), calibration, dataset is None, about)
     weights_files.save(replace(loaded, id=name, refiner=refiner), output, half=True)
     card = refiner_card(loaded, refiner, figures, judgement.confidence(calibration), curve)
     write_atomically(output.with_name(f"{name}_joints.md"), card.encode())
     return figures
+
+
+def _refiner_of(start: str | Path, config: JointRefinerConfig) -> JointRefiner:
+    """Return the refiner of weights, by name or path."""
+    refiner = weights_files.load(start).refiner
+    if refiner is None:
+        raise ValueError(f"--from: the weights '{start}' have no joint refiner to start from")
+    if refiner.config != config:
+        raise ValueError(f"--from: the refiner of '{start}' is one of {refiner.config}, not of {config}")
+    return refiner.build()
 
 
 def _cubes(weights: Weights, seed: int, dataset: TrainingConfig | None) -> tuple[Cubes, Cubes]:

@@ -140,6 +140,7 @@ def train_refiner(
     training: JointTraining,
     report: Callable[[int, JointRefiner], None] = lambda step, network: None,
     reports: int = 6,
+    start: JointRefiner | None = None,
 ) -> JointRefiner:
     """Train a joint refiner.
 
@@ -148,6 +149,7 @@ def train_refiner(
         size: Cells of a heatmap along an axis.
         edge: Edge of the cubes, metres.
         report: Function that gets the draws so far and the averaged network, ``reports`` times in the run.
+        start: Refiner of that configuration to go on from; None: one with random weights.
 
     Returns:
         The average over the last steps, in evaluation mode.
@@ -155,6 +157,8 @@ def train_refiner(
     torch.manual_seed(training.seed)
     generator = torch.Generator().manual_seed(training.seed)
     network = JointRefiner(config)
+    if start is not None:
+        network.load_state_dict(start.state_dict())
     average = JointRefiner(config).eval()
     average.load_state_dict(network.state_dict())
     steps = max(1, training.draws // training.batch)
