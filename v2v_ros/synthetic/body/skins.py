@@ -39,7 +39,7 @@ LANDMARKS = ("head", "neck", "torso", *(f"{name}_{side}" for name in _PAIRS for 
 """Joints of body15 and what segments turn about, in the order of the file."""
 _LIMBS = ("collar", "upper_arm", "forearm", "knuckles", "fingers", "thigh", "shank", "foot")
 SEGMENTS = ("pelvis", "lower", "chest", "skull", *(f"{name}_{side}" for name in _LIMBS for side in ("right", "left")))
-"""What moves as one, in the order of the file."""
+"""Parts that move as one, in the order of the file."""
 _BODY15 = (
     "head",
     "neck",
@@ -66,10 +66,10 @@ class Skins:
     """A batch of people in their rest pose, in the body frame, with the middle of the hips at the origin.
 
     Attributes:
-        balls: Surface as balls under the skin, and clothes.
-        landmarks: float [B, L, 3], the points of LANDMARKS.
-        weights: float [S, N], how much each of SEGMENTS moves each ball.
-        shape: Sizes that are known of them; the skirt is worn.
+        balls: Balls under the skin, and clothes.
+        landmarks: float [B, L, 3], points of LANDMARKS.
+        weights: float [S, N], share that each of SEGMENTS has in moving each ball.
+        shape: Sizes and clothes they were sampled for.
     """
 
     balls: Spheres
@@ -137,7 +137,7 @@ def pose_bodies(
 
     Args:
         shape: Sizes of the bodies; MakeHuman's people take height and clothes from them.
-        pose: Their poses.
+        pose: Poses of them [B].
         share: Share of MakeHuman's people, in [0, 1]; with 0 no random number is drawn.
         generator: Source of the random numbers.
     """

@@ -28,7 +28,7 @@ SEGMENTS = (
     *(f"{finger}_{bone}" for finger in _FINGERS[:4] for bone in ("metacarpal", "proximal", "middle", "distal")),
     *(f"thumb_{bone}" for bone in ("metacarpal", "proximal", "distal")),
 )
-"""What moves as one, in the order of the file."""
+"""Parts that move as one, in the order of the file."""
 ULNAR = torch.tensor([-1.0, 0.0, 0.0])
 """Direction of the little finger's side in the hand frame."""
 _FOREARM = 0.0245  # metres, radius of the mean forearm at the wrist
@@ -50,7 +50,7 @@ def pose_hands(
 
     Args:
         shape: Hands.
-        pose: Their poses.
+        pose: Poses of them [B].
         share: Share of the hands with skin, in [0, 1]; with 0 no random number is drawn.
         generator: Source of the random numbers.
         left: Mask of the left hands, bool [B]. None: all are right hands.
