@@ -11,6 +11,8 @@ from enum import IntEnum
 
 import numpy as np
 
+from .retargeting import MEDIAPIPE_NAMES, mano_points
+
 
 class TrackingState(IntEnum):
     """State of the track behind a skeleton, with the values of ``v2v_ros/msg/Skeleton``."""
@@ -59,6 +61,16 @@ class SkeletonEstimate:
     scores: np.ndarray
     covariances: np.ndarray
     velocities: np.ndarray
+
+    def mano_points(self) -> np.ndarray | None:
+        """Return a hand's joints as :func:`~v2v_ros.geometry.retargeting.mano_points` gives them, for retargeting.
+
+        Returns:
+            float64 [21, 3]; None where the side is not known, the palm is not estimated, or it is no ``hand21``.
+        """
+        if self.side is Side.UNKNOWN or len(self.points) != len(MEDIAPIPE_NAMES):
+            return None
+        return mano_points(self.points, self.side is Side.LEFT)
 
 
 @dataclass(frozen=True)
