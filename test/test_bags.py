@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from v2v_ros.geometry.estimate import Estimate, Side, SkeletonEstimate, TrackingState
 from v2v_ros.geometry.skeletons import get_skeleton
 from v2v_ros.io.depth import encode_compressed_depth
+from v2v_ros.recorded.bag_topics import choose_topics, recorded_unit
 from v2v_ros.recorded.bags import BagError, BagFrame, Topic, iter_depth, list_topics, write_skeletons
 
 pytest.importorskip("rosbags", reason="rosbags is not installed")
@@ -308,6 +309,48 @@ class TestBagErrors:
             list_topics(tmp_path)
         with pytest.raises(BagError, match=r"pip install rosbags"):
             write_skeletons(tmp_path / "out.mcap", "hand21", [])
+
+
+def renamed(message: Message, topic: str, message_type: str | None = None) -> Message:
+    return topic, message_type or message[1], *message[2:]
+
+
+class TestTopics:
+    def test_the_only_depth_images_and_their_camera_info_are_found(self, tmp_path: Path) -> None:
+        colour = renamed(image(7), "/camera/color/image_raw")
+        its_info = renamed(info(7), "/camera/color/camera_info")
+        bag = write_bag(tmp_path / "bag", info(7), image(7), colour, its_info)
+        assert choose_topics(bag) == (DEPTH_TOPIC, INFO_TOPIC)
+        assert choose_topics(bag, None, "/camera/color/camera_info") == (DEPTH_TOPIC, "/camera/color/camera_info")
+        assert choose_topics(bag, "/a", "/b") == ("/a", "/b")
+        assert recorded_unit(bag, DEPTH_TOPIC) == 0
+
+    def test_raw_images_go_before_the_same_compressed(self, tmp_path: Path) -> None:
+        packed = renamed(compressed(7, "png"), f"{DEPTH_TOPIC}/compressedDepth")
+        assert choose_topics(write_bag(tmp_path / "both", info(7), image(7), packed)) == (DEPTH_TOPIC, INFO_TOPIC)
+        alone = write_bag(tmp_path / "packed", info(7), packed)
+        assert choose_topics(alone) == (f"{DEPTH_TOPIC}/compressedDepth", INFO_TOPIC)
+
+    def test_several_or_none_are_listed(self, tmp_path: Path) -> None:
+        other = renamed(image(7), "/second/depth/image_rect"), renamed(info(7), "/second/depth/camera_info")
+        several = write_bag(tmp_path / "several", info(7), image(7), *other)
+        with pytest.raises(BagError, match=r"several depth images: name the topics[^$]*/second/depth/image_rect"):
+            choose_topics(several)
+        assert choose_topics(several, "/second/depth/image_rect")[1] == "/second/depth/camera_info"
+        with pytest.raises(BagError, match="no depth images with a camera info beside them"):
+            choose_topics(write_bag(tmp_path / "none", image(7)))
+
+    def test_realsenses_own_recordings(self, tmp_path: Path) -> None:
+        sensor = "/device_0/sensor_0"
+        packed = renamed(compressed(7, "png"), f"{sensor}/Depth_0/image/data/compressedDepth")
+        lens = renamed(info(7), f"{sensor}/Depth_0/image/camera_info")
+        text = "std_msgs/msg/String"
+        unit = f"{sensor}/option/Depth_Units/value", text, 1, TYPES[text]("0.000125")
+        bag = write_bag(tmp_path / "bag", unit, lens, packed, storage="sqlite3")
+        topics = choose_topics(bag)
+        assert topics == (packed[0], lens[0]) and recorded_unit(bag, topics[0]) == 0.000125
+        (frame,) = iter_depth(bag, *topics, depth_unit=recorded_unit(bag, topics[0]))
+        assert frame.depth[0, 1] == pytest.approx(0.125)
 
 
 def estimate(*ids: str, joints: int = 21) -> Estimate:

@@ -302,7 +302,7 @@ def test_errors_take_one_line_and_exit_with_1(
         (["predict", str(tmp_path / "none.json"), *output, *weights], "none.json"),
         (["predict", str(frame_list), *output, "--weights", "hand99"], "hand99"),
         (["predict", str(frame_list), *output, *weights, "--device", "cuda:99"], "cuda:99"),
-        (["predict", str(tmp_path / "x"), *output, *weights, "--depth-topic", "/d"], "--info-topic"),
+        (["predict", str(tmp_path / "x"), *output, *weights, "--depth-topic", "/d"], ".mcap"),
         (["predict", str(frame_list), *output, *weights, "--filter", "kalman"], "--sequence"),
         (["predict", str(frame_list), *output, *weights, "--depth-unit", "0.001"], "mm_per_unit"),
         (["train", "--output", str(tmp_path / "b.safetensors"), "--skeleton", "hand16"], "hand16"),

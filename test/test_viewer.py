@@ -11,6 +11,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from v2v_ros.geometry.camera import Intrinsics
 from v2v_ros.geometry.estimate import Estimate, Side, SkeletonEstimate, TrackingState
 from v2v_ros.geometry.skeletons import BODY15, HAND21
 from v2v_ros.geometry.subject import HAND
+from v2v_ros.viewer.cameras import CameraError, realsense
 from v2v_ros.viewer.scene import bones_of, cube_edges, points_of, title, view_of
 from v2v_ros.viewer.sources import Shot, listed, synthetic
 
@@ -141,11 +143,76 @@ def test_without_viser_the_command_says_how_to_get_it(
     assert "pip install viser" in capsys.readouterr().err
 
 
+class FakeRealSense(ModuleType):
+    """As much of pyrealsense2 as is used: a camera that sends some images and is then unplugged."""
+
+    def __init__(self, images: int, plugged: bool = True) -> None:
+        super().__init__("pyrealsense2")
+        self.left, self.plugged, self.stopped = images, plugged, False
+        self.stream = SimpleNamespace(depth="depth")
+
+    def config(self) -> Any:
+        return SimpleNamespace(enable_stream=lambda stream: None)
+
+    def pipeline(self) -> Any:
+        def start(_: Any) -> None:
+            if not self.plugged:
+                raise RuntimeError("No device connected")
+
+        def stop() -> None:
+            self.stopped = True
+
+        return SimpleNamespace(start=start, stop=stop, wait_for_frames=self._frames)
+
+    def _frames(self, milliseconds: int) -> Any:
+        assert milliseconds >= 1000
+        self.left -= 1
+        if self.left < 0:
+            raise RuntimeError("Frame didn't arrive within 5000")
+        lens = SimpleNamespace(fx=100.0, fy=100.0, ppx=3.5, ppy=2.5, width=8, height=6)
+        raw = np.full((6, 8), 4000, np.uint16)
+        raw[0] = 0
+        frame = SimpleNamespace(
+            profile=SimpleNamespace(as_video_stream_profile=lambda: SimpleNamespace(intrinsics=lens)),
+            get_data=lambda: raw,
+            get_units=lambda: 0.000125,
+            get_timestamp=lambda: 1500.0,
+            get_frame_number=lambda: 7,
+        )
+        return SimpleNamespace(get_depth_frame=lambda: frame)
+
+
+def test_a_realsense_gives_metres_and_says_when_it_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    camera = FakeRealSense(1)
+    monkeypatch.setitem(sys.modules, "pyrealsense2", camera)
+    shots = realsense()
+    shot = next(shots)
+    assert shot.name == "image 7" and shot.stamp == 1.5 and shot.depth.dtype == np.float32
+    assert np.isnan(shot.depth[0]).all() and np.allclose(shot.depth[1:], 0.5)
+    assert shot.intrinsics == Intrinsics(100.0, 100.0, 3.5, 2.5, 8, 6)
+    with pytest.raises(CameraError, match="was it unplugged"):
+        next(shots)
+    assert camera.stopped
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [(None, "pip install pyrealsense2"), (FakeRealSense(0, plugged=False), "is it plugged in")],
+)
+def test_a_camera_that_is_not_there_gets_the_remedy(
+    module: Any, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyrealsense2", module)
+    assert main(["view", "--camera", "realsense"]) == 1
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--depth-topic", "/depth"], "are of a bag: name it"),
-        (["recording.mcap"], "is a bag: name its topics"),
+        (["recording.mcap"], "not a readable rosbag2"),
+        (["--camera", "realsense", "frames.json"], "--camera is live"),
     ],
 )
 def test_what_does_not_go_together_is_refused(

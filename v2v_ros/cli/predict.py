@@ -62,8 +62,8 @@ def add(commands: Commands) -> None:
     sub.add_argument(
         "--filter", choices=FILTERS, default="none", help="of joints over time, with --sequence and bags (none)"
     )
-    sub.add_argument("--depth-topic", help="of a bag: the depth images")
-    sub.add_argument("--info-topic", help="of a bag: their camera infos")
+    sub.add_argument("--depth-topic", help="of a bag: the depth images (found where there is one)")
+    sub.add_argument("--info-topic", help="of a bag: their camera infos (those beside them)")
     sub.add_argument(
         "--depth-unit",
         type=positive(float),
@@ -82,13 +82,10 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     from ..geometry.estimate import SIDES
     from ..model import weights
+    from ..recorded.bag_topics import choose_topics, is_bag, recorded_unit
     from ..recorded.predict import Predictor
 
-    bag = options.depth_topic is not None or options.info_topic is not None
-    if bag and None in (options.depth_topic, options.info_topic):
-        raise CommandError("a bag needs both --depth-topic and --info-topic")
-    if not bag and (options.input.is_dir() or options.input.suffix in (".mcap", ".db3")):
-        raise CommandError(_topics_hint(options.input))
+    bag = is_bag(options.input) or options.depth_topic is not None or options.info_topic is not None
     if not bag and options.depth_unit is not None:
         raise CommandError("--depth-unit is for bags: a frame list says mm_per_unit for each frame")
     suffix = ".mcap" if bag else ".json"
@@ -96,6 +93,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         raise CommandError(f"'{options.output}': the output of this input is {suffix}: choose such a name")
     if not options.output.absolute().parent.is_dir():
         raise CommandError(f"'{options.output}': the folder does not exist: make it first")
+    topics = choose_topics(options.input, options.depth_topic, options.info_topic) if bag else ("", "")
     if options.weights is None:
         options.weights = weights.default_for(options.skeleton or DEFAULT_SKELETON)
     if options.filter != "none" and not (options.sequence or bag):
@@ -122,10 +120,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         if bag:
             predictor.bag(
                 options.input,
-                options.depth_topic,
-                options.info_topic,
+                *topics,
                 options.output,
-                depth_unit=options.depth_unit or 0.0,
+                depth_unit=options.depth_unit or recorded_unit(options.input, topics[0]),
                 rectify=options.rectify,
             )
         else:
@@ -138,10 +135,3 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             f"{figures['rate_hz']} Hz on {estimator.device} ({estimator.weights_id}); written to {options.output}"
         )
     return figures
-
-
-def _topics_hint(path: Path) -> str:
-    from ..recorded.bags import list_topics
-
-    topics = "\n".join(f"  {topic.name}  {topic.type}  {topic.message_count}" for topic in list_topics(path))
-    return f"'{path}' is a bag: name its topics with --depth-topic and --info-topic. It has\n{topics}"

@@ -22,11 +22,12 @@ def add(commands: Commands) -> None:
         commands,
         "view",
         run,
-        "Show depth and skeletons in the browser, without ROS: of a synthetic camera, a frame list or a bag.",
+        "Show depth and skeletons in the browser, without ROS: of a synthetic camera, a frame list, a bag or a camera.",
         "v2v view\n"
+        "  v2v view --camera realsense\n"
         "  v2v view --kind body\n"
         "  v2v view frames.json --weights body15_lite\n"
-        "  v2v view recording/ --depth-topic /camera/depth/image_rect_raw --info-topic /camera/depth/camera_info",
+        "  v2v view recording/",
     )
     sub.add_argument(
         "input",
@@ -35,9 +36,10 @@ def add(commands: Commands) -> None:
         help="frame list (.json) or bag (folder, .mcap or .db3); none: a synthetic camera",
     )
     network_options(sub)
+    sub.add_argument("--camera", choices=("realsense",), help="a camera of this machine, live, in place of the input")
     sub.add_argument("--kind", choices=("hand", "body"), default="hand", help="what is looked for (hand)")
-    sub.add_argument("--depth-topic", help="of a bag: the depth images")
-    sub.add_argument("--info-topic", help="of a bag: their camera infos")
+    sub.add_argument("--depth-topic", help="of a bag: the depth images (found where there is one)")
+    sub.add_argument("--info-topic", help="of a bag: their camera infos (those beside them)")
     sub.add_argument(
         "--max-subjects", type=positive(int), default=1, metavar="N", help="hands or bodies in a frame (1)"
     )
@@ -51,6 +53,7 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     from ..geometry.skeletons import USUAL
     from ..model import weights
+    from ..viewer.cameras import CameraError
 
     shots = _shots(options)
     try:
@@ -70,14 +73,26 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     print(f"open {viewer.url} in a browser; Ctrl-C ends", flush=True)
     try:
         shown = viewer.run(shots, options.frames)
+    except CameraError as error:
+        raise CommandError(str(error)) from error
     finally:
         viewer.stop()
     return {"frames": shown, "url": viewer.url}
 
 
 def _shots(options: argparse.Namespace) -> Iterator[Shot]:
+    from ..recorded.bag_topics import choose_topics, recorded_unit
     from ..viewer import sources
 
+    if options.camera is not None:
+        if options.input is not None or options.depth_topic or options.info_topic:
+            raise CommandError("--camera is live: leave the input and its topics out")
+        from ..viewer.cameras import CAMERAS, CameraError
+
+        try:
+            return CAMERAS[options.camera]()
+        except CameraError as error:
+            raise CommandError(str(error)) from error
     topics = (options.depth_topic, options.info_topic)
     if options.input is None:
         if any(topics):
@@ -85,6 +100,5 @@ def _shots(options: argparse.Namespace) -> Iterator[Shot]:
         return sources.synthetic(options.kind, options.rate)
     if options.input.suffix == ".json":
         return sources.listed(options.input)
-    if None in topics:
-        raise CommandError(f"'{options.input}' is a bag: name its topics with --depth-topic and --info-topic")
-    return sources.recorded(options.input, *topics)
+    depth_topic, info_topic = choose_topics(options.input, *topics)
+    return sources.recorded(options.input, depth_topic, info_topic, recorded_unit(options.input, depth_topic))

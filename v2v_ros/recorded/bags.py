@@ -48,7 +48,8 @@ IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 
-_STORAGES = (".mcap", ".db3")
+STRING = "std_msgs/msg/String"
+STORAGES = (".mcap", ".db3")
 _MOST_TOLD = 20  # different warnings about the headers of a bag
 
 
@@ -99,6 +100,20 @@ def list_topics(bag: str | Path) -> list[Topic]:
     """
     with _open(bag) as reader:
         return reader.topics
+
+
+def first_text(bag: str | Path, topic: str) -> str | None:
+    """Return the text of the first message on a topic of type std_msgs/msg/String; None where there is none.
+
+    Raises:
+        BagError: The bag or the message cannot be read.
+    """
+    with _open(bag) as reader:
+        if Topic(topic, STRING, 0)[:2] not in [known[:2] for known in reader.topics]:
+            return None
+        for message_type, _, raw in reader.messages(reader.find(topic, (STRING,))):
+            return str(reader.deserialize(raw, message_type).data)
+    return None
 
 
 def iter_depth(
@@ -323,7 +338,7 @@ def _reopened(path: Path, problem: Exception) -> Any:
     """
     from rosbags.rosbag2 import Reader
 
-    inside = sorted(file for file in path.glob("*") if file.suffix in _STORAGES) if path.is_dir() else []
+    inside = sorted(file for file in path.glob("*") if file.suffix in STORAGES) if path.is_dir() else []
     if len(inside) > 1:
         raise BagError(
             f"{_unreadable(path, problem)}; it has {len(inside)} files: rebuild its metadata with "

@@ -67,11 +67,11 @@ def listed(path: Path) -> Iterator[Shot]:
         yield Shot(record.id, index * FRAME_SECONDS, depth, camera)
 
 
-def recorded(path: Path, depth_topic: str, info_topic: str) -> Iterator[Shot]:
-    """Yield the depth images of a bag.
+def recorded(path: Path, depth_topic: str, info_topic: str, depth_unit: float = 0.0) -> Iterator[Shot]:
+    """Yield the depth images of a bag, whose unit is given in metres; 0: by their encoding.
 
     Raises:
         BagError: The bag or its topics cannot be used.
     """
-    for frame in iter_depth(path, depth_topic, info_topic):
+    for frame in iter_depth(path, depth_topic, info_topic, depth_unit):
         yield Shot(frame.name, frame.seconds, frame.depth, frame.intrinsics)
