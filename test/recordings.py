@@ -175,7 +175,8 @@ def predict(bag: Path, *options: str, code: int = 0, topic: str = DEPTH_TOPIC) -
     assert main(["predict", str(bag), *topics, "--output", str(output), "--quiet", *options]) == code
     store = typestore()
     with Reader(output) as reader:
-        return [store.deserialize_cdr(raw, SKELETON_ARRAY) for _, _, raw in reader.messages()]
+        skeletons = [each for each in reader.connections if each.msgtype == SKELETON_ARRAY]
+        return [store.deserialize_cdr(raw, SKELETON_ARRAY) for _, _, raw in reader.messages(skeletons)]
 
 
 def errors(messages: Sequence[Any], frames: Sequence[SyntheticFrame]) -> np.ndarray:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from numpy.typing import NDArray
 from v2v_ros.geometry.estimate import Estimate, Side, SkeletonEstimate, TrackingState
 from v2v_ros.geometry.skeletons import get_skeleton
 from v2v_ros.io.depth import encode_compressed_depth
+from v2v_ros.recorded.bag_scene import TOPICS
 from v2v_ros.recorded.bag_topics import choose_topics, recorded_unit
-from v2v_ros.recorded.bags import BagError, BagFrame, Topic, iter_depth, list_topics, write_skeletons
+from v2v_ros.recorded.bag_writer import Recorded, write_skeletons
+from v2v_ros.recorded.bags import BagError, BagFrame, Topic, iter_depth, list_topics
 
 pytest.importorskip("rosbags", reason="rosbags is not installed")
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
@@ -378,6 +381,11 @@ def estimate(*ids: str, joints: int = 21) -> Estimate:
 
 
 def read_skeletons(path: Path) -> list[tuple[str, int, Any]]:
+    """Topic, time and message of the skeletons."""
+    return [each for each in read_all(path) if each[2].__msgtype__ == "v2v_ros/msg/SkeletonArray"]
+
+
+def read_all(path: Path) -> list[tuple[str, int, Any]]:
     """Topic, time and message, decoded with the definitions in the file alone, as another program does it."""
     with Reader(path) as reader:
         store = get_typestore(Stores.EMPTY)
@@ -393,7 +401,7 @@ class TestWrite:
     def test_every_field(self, tmp_path: Path) -> None:
         path = tmp_path / "out.mcap"
         found = estimate("hand_1", "hand_2")
-        frames = [((12, 34), "optical", found), ((12, 67), "optical", estimate())]
+        frames = [Recorded((12, 34), "optical", found), Recorded((12, 67), "optical", estimate())]
         write_skeletons(path, "hand21", iter(frames), topic="/robot/skeletons")
         first, second = read_skeletons(path)
         assert [(topic, time) for topic, time, _ in (first, second)] == [
@@ -423,7 +431,7 @@ class TestWrite:
 
     def test_bodies(self, tmp_path: Path) -> None:
         path = tmp_path / "out.mcap"
-        write_skeletons(path, "body15", [((1, 0), "optical", estimate("body_1", joints=15))])
+        write_skeletons(path, "body15", [Recorded((1, 0), "optical", estimate("body_1", joints=15))])
         ((topic, _, message),) = read_skeletons(path)
         assert topic == "/skeletons"
         assert message.skeletons[0].kind == message.skeletons[0].BODY
@@ -433,10 +441,52 @@ class TestWrite:
         # Over 1 MiB, where the file gets a second chunk.
         path = tmp_path / "out.mcap"
         found = estimate("hand_1")
-        write_skeletons(path, "hand21", (((n, 0), "optical", found) for n in range(1000)))
+        write_skeletons(path, "hand21", (Recorded((n, 0), "optical", found) for n in range(1000)))
         messages = read_skeletons(path)
-        assert path.stat().st_size > 2**20
+        assert 2**14 < path.stat().st_size < 2**20  # compressed
         assert [time for _, time, _ in messages] == [n * 10**9 for n in range(1000)]
+
+    def test_viewers_get_frames_markers_and_points(self, tmp_path: Path) -> None:
+        path = tmp_path / "out.mcap"
+        found = estimate("hand_1", "hand_2")
+        frames = [Recorded((12, 34), "optical", found), Recorded((12, 67), "optical", estimate())]
+        write_skeletons(path, "hand21", frames)
+        messages = read_all(path)
+        assert {topic.name for topic in list_topics(path)} == {"/skeletons", *TOPICS}
+        ((_, time, tf),) = [each for each in messages if each[0] == "/tf"]
+        assert time == 12 * 10**9 + 34
+        frame = {one.child_frame_id: one for one in tf.transforms}
+        assert len(frame) == 2 * 21 and "hand_1_palm" in frame and "hand_1_index_pip" not in frame  # that one is NaN
+        wrist = frame["hand_2_wrist"]
+        assert wrist.header.frame_id == "optical" and wrist.header.stamp.nanosec == 34
+        place, turn = wrist.transform.translation, wrist.transform.rotation
+        np.testing.assert_allclose((place.x, place.y, place.z), found.skeletons[1].points[0], rtol=1e-6)
+        assert np.linalg.norm((turn.x, turn.y, turn.z, turn.w)) == pytest.approx(1)
+        first, second = (each[2] for each in messages if each[0] == "/markers")
+        clear, bones, joints, *_ = first.markers
+        assert clear.action == clear.DELETEALL and len(first.markers) == 5 and len(second.markers) == 1
+        assert (bones.ns, bones.type) == ("hand_1", bones.LINE_LIST) and joints.type == joints.SPHERE_LIST
+        assert len(bones.points) == len(bones.colors) == 2 * 18 and len(joints.points) == len(joints.colors) == 20
+        cloud, empty = (each[2] for each in messages if each[0] == "/joints")
+        assert (cloud.width, empty.width) == (40, 0)
+        rows = cloud.data.view(np.float32).reshape(-1, 4)
+        np.testing.assert_array_equal(rows[0, :3], found.skeletons[0].points[0])
+        assert rows[0, 3] == found.skeletons[0].scores[0]
+
+    def test_images_without_a_frame_have_no_tf(self, tmp_path: Path) -> None:
+        path = tmp_path / "out.mcap"
+        write_skeletons(path, "hand21", [Recorded((1, 0), "", estimate("hand_1"))])
+        assert "/tf" not in {topic.name for topic in list_topics(path)}
+
+    def test_images_go_along(self, tmp_path: Path) -> None:
+        source = write_bag(tmp_path / "bag", info(7), image(7))
+        (frame,) = read(source)
+        carried = (DEPTH_TOPIC, *frame.image), (INFO_TOPIC, INFO, frame.info)
+        path = tmp_path / "out.mcap"
+        write_skeletons(path, "hand21", [Recorded(frame.stamp, frame.frame_id, estimate(), carried)])
+        (again,) = read(path)
+        np.testing.assert_array_equal(again.depth, frame.depth)
+        assert again.intrinsics == frame.intrinsics and again.stamp == frame.stamp
 
     def test_no_frames(self, tmp_path: Path) -> None:
         path = tmp_path / "out.mcap"
@@ -450,13 +500,13 @@ class TestWrite:
     def test_an_existing_file_is_replaced_and_nothing_else_is_left(self, tmp_path: Path) -> None:
         path = tmp_path / "out.mcap"
         path.write_text("old")
-        write_skeletons(path, "hand21", [((1, 0), "optical", estimate("hand_1"))])
+        write_skeletons(path, "hand21", [Recorded((1, 0), "optical", estimate("hand_1"))])
         assert len(read_skeletons(path)) == 1
         assert list(tmp_path.iterdir()) == [path]
 
     def test_an_interrupted_run_leaves_the_old_file(self, tmp_path: Path) -> None:
-        def frames() -> Iterator[tuple[tuple[int, int], str, Estimate]]:
-            yield (1, 0), "optical", estimate("hand_1")
+        def frames() -> Iterator[Recorded]:
+            yield Recorded((1, 0), "optical", estimate("hand_1"))
             raise KeyboardInterrupt
 
         path = tmp_path / "out.mcap"
@@ -489,10 +539,10 @@ def test_ros_reads_what_is_written(tmp_path: Path) -> None:
     messages = pytest.importorskip("v2v_ros.msg", reason="the messages are not built")
     path = tmp_path / "out.mcap"
     found = estimate("hand_1", "hand_2")
-    write_skeletons(path, "hand21", [((12, 34), "optical", found)])
+    write_skeletons(path, "hand21", [Recorded((12, 34), "optical", found)])
     with Reader(path) as reader:
-        ((_, _, raw),) = reader.messages()
-    message = serialization.deserialize_message(bytes(raw), messages.SkeletonArray)
+        raw = {connection.topic: bytes(data) for connection, _, data in reader.messages()}
+    message = serialization.deserialize_message(raw["/skeletons"], messages.SkeletonArray)
     assert (message.header.stamp.sec, message.header.stamp.nanosec) == (12, 34)
     assert (message.header.frame_id, message.skeleton) == ("optical", "hand21")
     assert [skeleton.id for skeleton in message.skeletons] == ["hand_1", "hand_2"]
@@ -501,6 +551,12 @@ def test_ros_reads_what_is_written(tmp_path: Path) -> None:
     points = [(point.x, point.y, point.z) for point in last.points]
     np.testing.assert_array_equal(points, found.skeletons[1].points)
     np.testing.assert_array_equal(last.covariances, found.skeletons[1].covariances.ravel())
+    for topic, kind in TOPICS.items():
+        package, _, name = kind.partition("/msg/")
+        again = serialization.deserialize_message(raw[topic], getattr(import_module(f"{package}.msg"), name))
+        assert serialization.serialize_message(again)[:8] == raw[topic][:8]
+        header = {"/tf": lambda m: m.transforms[0], "/markers": lambda m: m.markers[1]}.get(topic, lambda m: m)(again)
+        assert header.header.frame_id == "optical"
 
 
 @pytest.mark.parametrize("name", list(MESSAGES))

@@ -28,9 +28,10 @@ from visualization_msgs.msg import Marker
 from v2v_ros.geometry.angles import ANGLE_NAMES, hand_angles
 from v2v_ros.geometry.estimate import Side, SkeletonEstimate, TrackingState
 from v2v_ros.geometry.hull import keep_out_hull
+from v2v_ros.geometry.joint_frames import shortest_turn
 from v2v_ros.geometry.palm import palm_pose
 from v2v_ros.geometry.skeletons import BODY15, HAND21, get_skeleton
-from v2v_ros.nodes.outputs.geometry import shortest_turn, to_pose
+from v2v_ros.nodes.outputs.geometry import to_pose
 from v2v_ros.nodes.outputs.humans import Humans, body_frames
 from v2v_ros.nodes.outputs.joint_states import joint_state, joint_states
 from v2v_ros.nodes.outputs.keep_out import KeepOut, hull_markers, primitives

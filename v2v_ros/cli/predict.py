@@ -76,6 +76,9 @@ def add(commands: Commands) -> None:
         dest="rectify",
         help="of a bag: its images have no lens distortion, whatever their topic is called",
     )
+    sub.add_argument(
+        "--with-images", action="store_true", help="of a bag: write its depth images and camera infos along"
+    )
     sub.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw every frame with its skeletons")
 
 
@@ -88,6 +91,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     bag = is_bag(options.input) or options.depth_topic is not None or options.info_topic is not None
     if not bag and options.depth_unit is not None:
         raise CommandError("--depth-unit is for bags: a frame list says mm_per_unit for each frame")
+    if not bag and options.with_images:
+        raise CommandError("--with-images is for bags")
     suffix = ".mcap" if bag else ".json"
     if options.output.suffix != suffix:
         raise CommandError(f"'{options.output}': the output of this input is {suffix}: choose such a name")
@@ -124,6 +129,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 options.output,
                 depth_unit=options.depth_unit or recorded_unit(options.input, topics[0]),
                 rectify=options.rectify,
+                with_images=options.with_images,
             )
         else:
             predictor.frame_list(options.input, options.output)

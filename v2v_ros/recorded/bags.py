@@ -1,22 +1,20 @@
 # Copyright 2026 The v2v_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
 
-"""rosbag2 files without a ROS installation: read depth images, write skeletons.
+"""rosbag2 files without a ROS installation: read depth images.
 
-Reads the sqlite3 and mcap storages, writes mcap. The work is done by the library rosbags, which comes with
+Reads the sqlite3 and mcap storages. The work is done by the library rosbags, which comes with
 ``pip install rosbags``.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import struct
-import tempfile
 from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -30,7 +28,6 @@ from numpy.typing import NDArray
 
 from ..geometry.camera import Intrinsics
 from ..geometry.distortion import Rectifier
-from ..geometry.skeletons import get_skeleton
 from ..io.depth import decode_compressed_depth, decode_image
 from ..io.depth_checks import doubt
 from ..io.headers import Times, choose_times, frame_name
@@ -40,7 +37,6 @@ if TYPE_CHECKING:
     from rosbags.rosbag2 import Reader
     from rosbags.typesys.store import Typestore
 
-    from ..geometry.estimate import Estimate
 
 log = logging.getLogger(__name__)
 
@@ -74,12 +70,16 @@ class BagFrame:
         frame_id: Optical frame from the image's header, without a leading slash.
         depth: float32 [H, W] metres, NaN where invalid.
         intrinsics: Intrinsics from the camera info that belongs to the image.
+        image: Type and serialized message of the image, as it was recorded.
+        info: Camera info that belongs to it, as a message.
     """
 
     stamp: tuple[int, int]
     frame_id: str
     depth: NDArray[np.float32]
     intrinsics: Intrinsics
+    image: tuple[str, bytes]
+    info: Any
 
     @property
     def name(self) -> str:
@@ -184,7 +184,7 @@ def iter_depth(
                     f"{info_topic}: it is of frame '{other}', but the images on {depth_topic} are of '{frame_id}': "
                     "joints are misplaced if that is another camera"
                 )
-            yield BagFrame(divmod(time, 10**9), frame_id, depth, intrinsics)
+            yield BagFrame(divmod(time, 10**9), frame_id, depth, intrinsics, (message_type, bytes(raw)), info)
         if not used:
             raise BagError(f"{bag}: no usable image on {depth_topic}: {next(iter(problems), 'it has no messages')}")
         for count, what in ((len(repeated), "repeated"), (len(times.late), "out of order")):
@@ -213,52 +213,6 @@ def _raw_stamp(raw: bytes) -> int:
         return 0
     seconds, nanoseconds = struct.unpack_from("<iI" if raw[1] & 1 else ">iI", raw, 4)
     return int(seconds) * 10**9 + int(nanoseconds)
-
-
-def write_skeletons(
-    path: str | Path,
-    skeleton: str,
-    frames: Iterable[tuple[tuple[int, int], str, Estimate]],
-    topic: str = "/skeletons",
-) -> None:
-    """Write estimates as an mcap file with v2v_ros/msg/SkeletonArray messages, as ``ros2 bag play`` takes it.
-
-    The file appears whole or not at all.
-
-    Args:
-        path: Path of the file, which ends in .mcap; an existing file is replaced.
-        skeleton: Name of the joint set.
-        frames: Stamp (seconds, nanoseconds), frame_id and estimate of each depth image.
-        topic: Name of the topic to publish on.
-
-    Raises:
-        BagError: The path cannot be written to, or rosbags is not installed.
-        ValueError: Unknown skeleton.
-    """
-    path = Path(path)
-    get_skeleton(skeleton)  # refuses unknown names before anything is computed
-    if path.suffix != ".mcap":
-        raise BagError(f"{path}: skeletons are written as mcap: choose a name that ends in .mcap")
-    _require_rosbags()
-    from rosbags.rosbag2 import StoragePlugin, Writer
-
-    from .bag_messages import SKELETON_ARRAY, skeleton_array, typestore
-
-    store = typestore()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BagError(f"{path}: cannot write the skeletons: {error.strerror}") from error
-    # rosbags writes a directory; a single file is what the user asked for, and ros2 bag takes it as well.
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        whole = Path(folder) / path.stem
-        with Writer(whole, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
-            connection = writer.add_connection(topic, SKELETON_ARRAY, typestore=store)
-            for (sec, nanosec), frame_id, estimate in frames:
-                message = skeleton_array(store, skeleton, (sec, nanosec), frame_id, estimate.skeletons)
-                data = store.serialize_cdr(message, SKELETON_ARRAY)
-                writer.write(connection, sec * 10**9 + nanosec, data)
-        os.replace(whole / f"{path.stem}.mcap", path)
 
 
 class _BagReader:
@@ -305,7 +259,7 @@ class _BagReader:
 
 @contextmanager
 def _open(path: str | Path) -> Generator[_BagReader, None, None]:
-    _require_rosbags()
+    require_rosbags()
     from rosbags.rosbag2 import Reader
 
     from .bag_messages import typestore
@@ -371,7 +325,7 @@ def _unreadable(path: Path, error: Exception) -> str:
     return f"{path}: not a readable rosbag2 (a directory with metadata.yaml, or a .mcap or .db3 file): {error}"
 
 
-def _require_rosbags() -> None:
+def require_rosbags() -> None:
     if find_spec("rosbags") is None:
         raise BagError("bags need the library rosbags: pip install rosbags")
 

@@ -21,6 +21,7 @@ from ..geometry.camera import Intrinsics
 from ..geometry.estimate import Estimate
 from ..io.headers import FrameWatch
 from . import bags, frames
+from .bag_writer import Recorded, write_skeletons
 from .frames import FrameListError
 
 Prediction = TypeVar("Prediction")
@@ -121,10 +122,12 @@ class Predictor:
         *,
         depth_unit: float = 0.0,
         rectify: bool = True,
+        with_images: bool = False,
     ) -> None:
-        """Predict the depth images of a bag into a bag of ``SkeletonArray`` messages.
+        """Predict the depth images of a bag into a bag of skeletons and what viewers show of them.
 
         Args:
+            with_images: Whether the images and camera infos that were used are written along.
             depth_unit, rectify: Metres of one unit of the images, and whether to remove the lens's distortion, see
                 :func:`~v2v_ros.recorded.bags.iter_depth`.
 
@@ -133,7 +136,7 @@ class Predictor:
         """
         total = sum(topic.message_count for topic in bags.list_topics(path) if topic.name == depth_topic)
 
-        def predictions() -> Iterator[tuple[tuple[int, int], str, Estimate]]:
+        def predictions() -> Iterator[Recorded]:
             watch, changes = FrameWatch(), 0
             images = bags.iter_depth(path, depth_topic, info_topic, depth_unit, rectify)
             for index, frame in enumerate(images):
@@ -149,17 +152,19 @@ class Predictor:
                             left,
                             frame.frame_id,
                         )
-                yield (
+                carried = (depth_topic, *frame.image), (info_topic, bags.CAMERA_INFO, frame.info)
+                yield Recorded(
                     frame.stamp,
                     frame.frame_id,
                     self._predict(frame.name, frame.depth, frame.intrinsics, frame.seconds),
+                    carried if with_images else (),
                 )
                 self.tick(index + 1, total)
             if changes > 1:
                 log.warning("%s: the frame of the images changed %d times", path, changes)
 
         with self._interruptible(predictions(), output) as done:
-            bags.write_skeletons(output, self.estimator.skeleton.name, done)
+            write_skeletons(output, self.estimator.skeleton.name, done)
 
     @contextmanager
     def _interruptible(

@@ -18,11 +18,12 @@ from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
 from v2v_ros.geometry.estimate import SkeletonEstimate
+from v2v_ros.geometry.joint_frames import shortest_turn, unit
 from v2v_ros.geometry.skeletons import BODY15
 
 from ..support.pose_parameters import PoseSettings
 from ..support.transport import reliable
-from .geometry import Z, shortest_turn, to_transform, unit
+from .geometry import Z, to_transform
 from .optional_outputs import Advertise, optional_type
 
 TRACKED = "/humans/bodies/tracked"  # absolute, as the REP asks

@@ -17,11 +17,12 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from v2v_ros.geometry.estimate import SkeletonEstimate
 from v2v_ros.geometry.hull import Hull, keep_out_hull
+from v2v_ros.geometry.joint_frames import shortest_turn, unit
 from v2v_ros.geometry.skeletons import Skeleton
 
 from ..support.pose_parameters import PoseSettings
 from ..support.transport import reliable
-from .geometry import Z, shortest_turn, to_pose, unit
+from .geometry import Z, to_pose
 from .messages import Lifetime
 from .optional_outputs import Advertise, optional_type
 

@@ -23,10 +23,11 @@ from v2v_ros import msg
 from v2v_ros.estimator import PoseEstimator
 from v2v_ros.geometry.camera import Intrinsics, points_in_cube
 from v2v_ros.geometry.estimate import Estimate, SkeletonEstimate, TrackingState
+from v2v_ros.geometry.joint_frames import named_frames, valid_joints
 from v2v_ros.geometry.skeletons import Skeleton
 from v2v_ros.io.draw import bone_colors, joint_colors
 
-from .geometry import joint_rotation, palm_of, to_point, to_transform, valid_joints
+from .geometry import to_point, to_transform
 
 _KIND = {"hand": msg.Skeleton.HAND, "body": msg.Skeleton.BODY}
 _SHORTEST, _LONGEST = 0.5, 30.0  # seconds of a marker's life
@@ -150,21 +151,11 @@ def delete_all_markers(header: Header) -> MarkerArray:
 def transforms(header: Header, estimate: Estimate, skeleton: Skeleton, prefix: str = "") -> list[TransformStamped]:
     """Return a frame ``<prefix><id>_<joint>`` for every estimated joint and ``<prefix><id>_palm`` for every palm of
     ``hand21`` whose side is known, children of the image's frame."""
-    frames = []
-    for one in estimate.skeletons:
-        named = [
-            (skeleton.joint_names[joint], one.points[joint], joint_rotation(one, skeleton, joint))
-            for joint in np.flatnonzero(valid_joints(one.points)).tolist()
-        ]
-        if (palm := palm_of(one, skeleton)) is not None:
-            named.append(("palm", *palm))
-        frames += [
-            TransformStamped(
-                header=header, child_frame_id=f"{prefix}{one.id}_{name}", transform=to_transform(point, axes)
-            )
-            for name, point, axes in named
-        ]
-    return frames
+    return [
+        TransformStamped(header=header, child_frame_id=prefix + name, transform=to_transform(point, axes))
+        for one in estimate.skeletons
+        for name, point, axes in named_frames(one, skeleton)
+    ]
 
 
 def point_cloud(

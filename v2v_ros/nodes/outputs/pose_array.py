@@ -11,11 +11,12 @@ from geometry_msgs.msg import PoseArray
 from std_msgs.msg import Header
 
 from v2v_ros.geometry.estimate import SkeletonEstimate
+from v2v_ros.geometry.joint_frames import joint_rotation, valid_joints
 from v2v_ros.geometry.skeletons import Skeleton
 
 from ..support.pose_parameters import PoseSettings
 from ..support.transport import reliable
-from .geometry import joint_rotation, to_pose, valid_joints
+from .geometry import to_pose
 from .optional_outputs import Advertise
 
 
