@@ -206,6 +206,31 @@ os.kill(os.getpid(), signal.SIGTERM)
     assert (done.returncode, done.stdout.strip()) == (0, "handled"), done.stderr
 
 
+def test_openvino_does_not_pin_the_thread_that_asks(untrained_weights: Path) -> None:
+    """Several programs with one thread each would all run on the first core."""
+    need("openvino")
+    code = f"""
+import os, threading, torch
+from v2v_ros.model import weights
+from v2v_ros.model.runtime import make_runtime
+run = make_runtime("openvino", weights.load({str(untrained_weights)!r}), torch.device("cpu"), 1)
+asking, seen, done = threading.get_native_id(), set(), False
+before = os.sched_getaffinity(0)
+def watch():
+    while not done:
+        seen.add(os.sched_getaffinity(asking) == before)
+watcher = threading.Thread(target=watch)
+watcher.start()
+for _ in range(300):
+    run(torch.zeros(1, 1, 16, 16, 16))
+done = True
+watcher.join()
+print(seen)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "{True}", done.stdout + done.stderr
+
+
 def test_the_estimator_says_what_runs(untrained_weights: Path) -> None:
     estimator = PoseEstimator(untrained_weights, device="cpu", detector_weights=None, runtime="torch", threads=1)
     assert estimator.runtime.startswith("torch")

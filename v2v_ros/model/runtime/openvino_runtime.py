@@ -59,7 +59,8 @@ def compile_model(model: Any, threads: int = 0, precision: str = "") -> Any:
         threads: CPU threads; 0: as many as OpenVINO sees fit.
         precision: Precision of the computation, such as ``f32``; empty: the one that the processor multiplies best.
     """
-    options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+    # Pinned to the first cores, the nodes and programs of a machine would share these and leave the others idle.
+    options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}
     if threads:
         options["INFERENCE_NUM_THREADS"] = threads
     if precision:
