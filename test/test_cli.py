@@ -343,25 +343,17 @@ def test_ids_that_look_like_paths_have_pictures_of_their_own(
     assert sorted(path.name for path in pictures.iterdir()) == [f"sequence{i}_0001.png" for i in range(4)]
 
 
-def test_a_bag_without_topics_is_answered_with_its_topics(
-    test_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    bag = test_data / "bags" / "d435_mcap"
-    assert main(["predict", str(bag), "--output", str(tmp_path / "o.mcap")]) == 1
-    error = capsys.readouterr().err
-    assert "--depth-topic" in error and "sensor_msgs/msg/Image" in error
-
-
 @pytest.mark.parametrize("kind", ["d435_mcap", "d435_sqlite3"])
 def test_recorded_bags_run_to_the_end(kind: str, test_data: Path, tmp_path: Path, shipped_weights: str) -> None:
     from v2v_ros.recorded.bags import list_topics
 
     bag, output, figures = test_data / "bags" / kind, tmp_path / "out.mcap", tmp_path / "figures.json"
-    image, info = "/camera/depth/image_rect_raw", "/camera/depth/camera_info"
     arguments = ["--output", str(output), "--weights", shipped_weights, "--json", str(figures), "--quiet"]
-    assert main(["predict", str(bag), "--depth-topic", image, "--info-topic", info, *arguments]) == 0
+    assert main(["predict", str(bag), "--with-images", *arguments]) == 0
     assert json.loads(figures.read_text())["frames"] == 2
-    assert [(topic.name, topic.message_count) for topic in list_topics(output)] == [("/skeletons", 2)]
+    counts = {topic.name: topic.message_count for topic in list_topics(output)}
+    names = "/skeletons", "/markers", "/joints", "/camera/depth/image_rect_raw", "/camera/depth/camera_info"
+    assert counts == dict.fromkeys(names, 2)  # nobody is there, so no joint has a frame
 
 
 def test_benchmark_prints_every_stage_and_ratios(
