@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from ..geometry.camera import Intrinsics
 from ..geometry.skeletons import BODY15, HAND21, Skeleton
 from ..io.files import write_atomically
+from ..io.pillow import importing_pillow
 from ..synthetic.body.worlds import sample_body_worlds
 from ..synthetic.hand.worlds import sample_hand_worlds
 from ..synthetic.render import Cameras
@@ -319,10 +320,8 @@ def write_set(
         OSError: A file cannot be written.
         RuntimeError: Pillow is not installed.
     """
-    try:
+    with importing_pillow("writing depth images"):
         from PIL import Image
-    except ImportError as error:
-        raise RuntimeError("to write depth images needs Pillow: pip install pillow") from error
     records: list[dict[str, Any]] = []
     truths: list[dict[str, Any]] = []
     hashes: list[str] = []

@@ -15,6 +15,7 @@ from ...geometry.camera import Intrinsics
 from ...geometry.estimate import SkeletonEstimate
 from ...geometry.skeletons import Skeleton
 from ...io.draw import colorize, draw_skeletons, zoom
+from ...io.pillow import importing_pillow
 
 TILE = 300  # pixels
 _LABEL = 18
@@ -103,10 +104,8 @@ def _whole(tile: Tile, size: int) -> NDArray[np.uint8]:
 
 
 def _text(label: str) -> NDArray[np.uint8]:
-    try:
+    with importing_pillow("drawing"):
         from PIL import Image, ImageDraw
-    except ImportError as error:
-        raise RuntimeError("drawing needs Pillow: pip install pillow, or with ROS: apt install python3-pil") from error
     strip: Any = Image.new("RGB", (TILE, _LABEL))
     ImageDraw.Draw(strip).text((4, 3), label, fill=(255, 255, 255))
     return np.array(strip)
