@@ -8,7 +8,6 @@ Needs ROS 2 with this package built in it, and Linux.
 
 from __future__ import annotations
 
-import json
 import signal
 import tempfile
 import time
@@ -29,7 +28,7 @@ from v2v_ros.benchmark.rig.demo import NAMESPACE, DemoError, parameters, wait_fo
 from v2v_ros.benchmark.rig.observer import Observer
 from v2v_ros.benchmark.ros import cpu_seconds
 from v2v_ros.geometry.camera import Intrinsics
-from v2v_ros.io.files import write_atomically
+from v2v_ros.io.files import write_json
 from v2v_ros.model import weights as weights_files
 from v2v_ros.msg import InferenceStats, SkeletonArray
 from v2v_ros.nodes.pose.inputs import to_seconds
@@ -300,4 +299,4 @@ def _loop(
 def _write(figures: dict[str, Any], output: Path | None) -> None:
     figures["verdict"] = judge(figures["samples"], figures["warm_up"])
     if output is not None:
-        write_atomically(output, (json.dumps(figures, indent=1, allow_nan=False) + "\n").encode())
+        write_json(output, figures)
