@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from ...geometry.covariances import as_matrices, as_six
 from ...geometry.skeletons import Skeleton
 from ...model.joint_refiner import JointRefiner, JointRefinerConfig, RefinedJoints, describe, log_density_loss
 from ...model.peaks import Peaks
@@ -65,7 +66,7 @@ def augment(
         return torch.einsum("bij,b...j->b...i", matrix, points - half) + half
 
     places, means, joints = turned(batch.places), turned(batch.means), turned(batch.joints)
-    spreads = _as_six(matrix[:, None] @ _as_matrix(batch.spreads) @ matrix.mT[:, None])
+    spreads = as_six(matrix[:, None] @ as_matrices(batch.spreads) @ matrix.mT[:, None])
     places = places + config.jitter * half * normal(*places.shape)
     means = means + config.jitter * half * normal(*means.shape)
     heights = batch.heights * (1 + 0.15 * normal(samples, 1, 1)).clamp(0.5, 1.5)
@@ -105,14 +106,6 @@ def _rotation(axis: int, angle: torch.Tensor) -> torch.Tensor:
     matrix[:, i, i] = matrix[:, j, j] = angle.cos()
     matrix[:, i, j], matrix[:, j, i] = -angle.sin(), angle.sin()
     return matrix
-
-
-def _as_matrix(six: torch.Tensor) -> torch.Tensor:
-    return six[..., (0, 1, 2, 1, 3, 4, 2, 4, 5)].unflatten(-1, (3, 3))
-
-
-def _as_six(matrix: torch.Tensor) -> torch.Tensor:
-    return matrix.flatten(-2)[..., (0, 1, 2, 4, 5, 8)]
 
 
 def loss_of(refined: RefinedJoints, batch: PeakSet, size: int, near: float) -> torch.Tensor:
