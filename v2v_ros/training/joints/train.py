@@ -17,7 +17,7 @@ from ...geometry.covariances import as_matrices, as_six
 from ...geometry.skeletons import Skeleton
 from ...model.joint_refiner import JointRefiner, JointRefinerConfig, RefinedJoints, describe, log_density_loss
 from ...model.peaks import Peaks
-from ..optimisation import learning_rate_factor
+from ..optimisation import learning_rate_factor, weight_average
 from .peak_sets import Label, PeakSet
 
 _ROUND = 0.02  # half cubes; errors below weigh by their square
@@ -154,6 +154,7 @@ def train_refiner(
         network.load_state_dict(start.state_dict())
     average = JointRefiner(config).eval()
     average.load_state_dict(network.state_dict())
+    update_average = weight_average(training.decay)
     steps = max(1, training.draws // training.batch)
     optimizer = torch.optim.AdamW(network.parameters(), training.learning_rate, weight_decay=training.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(steps))
@@ -168,9 +169,8 @@ def train_refiner(
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-        decay = min(training.decay, (1 + step) / (10 + step))
         with torch.no_grad():
-            torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
+            update_average(list(average.parameters()), list(network.parameters()), step)
         if step % max(1, steps // reports) == 0:
             report(step * training.batch, average)
     return average
