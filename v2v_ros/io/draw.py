@@ -66,6 +66,20 @@ def colorize(depth: NDArray[np.float32], near: float, far: float) -> NDArray[np.
     return _GREYS[np.nan_to_num(np.rint(index), copy=False, nan=0).astype(np.uint8)]
 
 
+def colorize_scene(depth: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Depth as a picture whose shades span the scene, but for its very nearest pixels and its farthest tenth.
+
+    Args:
+        depth: float32 [H, W] metres, NaN where invalid.
+
+    Returns:
+        uint8 [H, W, 3], RGB.
+    """
+    finite = depth[np.isfinite(depth)]
+    near, far = np.percentile(finite, (1, 90)) if finite.size else (0.0, 1.0)
+    return colorize(depth, float(near), float(far))
+
+
 def draw_skeletons(
     image: NDArray[np.uint8],
     points_list: Sequence[NDArray[np.floating]],
