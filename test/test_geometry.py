@@ -50,6 +50,8 @@ def test_every_joint_but_the_root_hangs_on_one_other(skeleton: Skeleton) -> None
     assert len(set(skeleton.joint_names)) == len(skeleton.joint_names)
     for right, left in skeleton.symmetric_pairs:
         assert skeleton.joint_names[right].replace("right", "left") == skeleton.joint_names[left]
+        assert (skeleton.mirrored[right], skeleton.mirrored[left]) == (left, right)
+    assert sum(index != other for index, other in enumerate(skeleton.mirrored)) == 2 * len(skeleton.symmetric_pairs)
 
 
 def test_joint_orders_are_those_of_the_datasets() -> None:

@@ -79,7 +79,7 @@ def augment(
     places = torch.where(gone[..., None], half, places).gather(-2, order[..., None].expand(-1, -1, -1, 3))
     if skeleton.kind == "body":
         flip = torch.rand(samples, generator=generator) < 0.5
-        swap = torch.tensor(mirror_joints(skeleton))
+        swap = torch.tensor(skeleton.mirrored)
 
         def mirrored(values: torch.Tensor, signs: torch.Tensor, offset: float = 0.0) -> torch.Tensor:
             where = flip.view(-1, *[1] * (values.dim() - 1))
@@ -90,14 +90,6 @@ def augment(
         spreads = mirrored(spreads, torch.tensor([1.0, -1.0, -1.0, 1.0, 1.0, 1.0]))
         heights = mirrored(heights, torch.ones(1))
     return PeakSet(places, heights, means, spreads, joints, batch.labels)
-
-
-def mirror_joints(skeleton: Skeleton) -> list[int]:
-    """Return for each joint the index of the one on the other side of a body."""
-    other = {"right": "left", "left": "right"}
-    names = skeleton.joint_names
-    swapped = ["_".join(other.get(word, word) for word in name.split("_")) for name in names]
-    return [names.index(name) for name in swapped]
 
 
 def _rotation(axis: int, angle: torch.Tensor) -> torch.Tensor:
