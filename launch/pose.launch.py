@@ -21,6 +21,8 @@ from launch.substitutions import LaunchConfiguration, TextSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from v2v_ros.nodes.support.output_switches import OUTPUT_SWITCHES
+
 CONFIG = Path(get_package_share_directory("v2v_ros")) / "config"
 CAMERAS: dict[str, dict[str, Any]] = yaml.safe_load((CONFIG / "cameras.yaml").read_text(encoding="utf-8"))
 NO_CAMERA: dict[str, Any] = {
@@ -126,34 +128,19 @@ ARGUMENTS = (
         choices=["", "none", "kalman", "one_euro"],
         description=f"What smooths joints over time{AS_IN_FILE}",
     ),
-    DeclareLaunchArgument(
-        "publish_joint_states",
-        default_value="",
-        choices=["", *SWITCH],
-        description=f"Publish the angles of hands as joint states{AS_IN_FILE}",
-    ),
-    DeclareLaunchArgument(
-        "publish_palms",
-        default_value="",
-        choices=["", *SWITCH],
-        description=f"Publish the poses of palms{AS_IN_FILE}",
+    *(
+        DeclareLaunchArgument(
+            switch.name,
+            default_value="",
+            choices=["", *SWITCH],
+            description=f"{switch.description}{AS_IN_FILE}",
+        )
+        for switch in OUTPUT_SWITCHES
     ),
     DeclareLaunchArgument(
         "pose_array_joints",
         default_value="",
         description=f"Publish the poses of these joints, separated by commas: wrist,index_tip{AS_IN_FILE}",
-    ),
-    DeclareLaunchArgument(
-        "publish_humans",
-        default_value="",
-        choices=["", *SWITCH],
-        description=f"Publish bodies as REP 155 names them{AS_IN_FILE}",
-    ),
-    DeclareLaunchArgument(
-        "publish_hull",
-        default_value="",
-        choices=["", *SWITCH],
-        description=f"Publish hulls that robots must not enter{AS_IN_FILE}",
     ),
     DeclareLaunchArgument(
         "autostart",
@@ -249,7 +236,7 @@ def given_parameters(value: Callable[[str], str]) -> dict[str, Any]:
     parameters: dict[str, Any] = {name: ParameterValue(value(name), value_type=str) for name in texts if value(name)}
     numbers = ("threads", "max_subjects", "camera_roll")
     parameters |= {name: whole_number(name, value(name)) for name in numbers if value(name)}
-    for name in ("autostart", "publish_joint_states", "publish_palms", "publish_humans", "publish_hull"):
+    for name in ("autostart", *(switch.name for switch in OUTPUT_SWITCHES)):
         if value(name):
             parameters[name] = value(name) == "true"
     if value("pose_array_joints"):

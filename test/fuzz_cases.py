@@ -30,7 +30,7 @@ from v2v_ros.geometry.skeletons import get_skeleton
 from v2v_ros.io.depth import MAX_PIXELS, DepthError, decode_compressed_depth, decode_image, encode_compressed_depth
 from v2v_ros.io.depth_checks import doubt
 from v2v_ros.model import weights as weights_files
-from v2v_ros.model.network import CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
+from v2v_ros.model.network import CenterRefiner, CenterRefinerConfig, NetworkConfig, V2VPoseNet
 from v2v_ros.model.weights import CenterWeights, Weights, WeightsError
 from v2v_ros.recorded.frames import FrameListError, load_frame_list, read_depth
 
@@ -337,7 +337,7 @@ class WeightsFiles:
         hand = get_skeleton("hand21")
         config = NetworkConfig(21, 8, 1, depth=1)
         pose = Weights("pose", hand, config, hand.cube_edge, V2VPoseNet(config).state_dict(), {"samples": 5})
-        refiner = RefinerConfig(8, 1)
+        refiner = CenterRefinerConfig(8, 1)
         center = CenterWeights("center", hand, refiner, hand.cube_edge, CenterRefiner(refiner).state_dict(), {})
         self._examples: list[tuple[Callable[..., Any], bytes]] = []
         for weights, load in ((pose, weights_files.load), (center, weights_files.load_center)):

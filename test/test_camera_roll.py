@@ -18,6 +18,7 @@ from v2v_ros.cli import predict as command
 from v2v_ros.estimator import PoseEstimator
 from v2v_ros.geometry.camera import Intrinsics, deproject
 from v2v_ros.geometry.camera_roll import ROLLS, CameraRoll
+from v2v_ros.geometry.covariances import as_matrices
 from v2v_ros.geometry.estimate import Estimate
 from v2v_ros.model import weights
 from v2v_ros.synthetic.render import Cameras, render_spheres
@@ -120,11 +121,6 @@ def test_other_angles_are_refused(degrees: int, untrained_weights: Path) -> None
         PoseEstimator(untrained_weights, camera_roll=degrees)
 
 
-def matrices(covariances: np.ndarray) -> np.ndarray:
-    """[J, 3, 3] of covariances [J, 6]."""
-    return covariances[:, [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(-1, 3, 3)
-
-
 @pytest.mark.parametrize("kind", ["body", "hand"])
 def test_a_turned_camera_gives_the_skeletons_of_an_upright_one(kind: str) -> None:
     sequence = SyntheticSequence(kind, seed=2)
@@ -156,7 +152,7 @@ def test_a_turned_camera_gives_the_skeletons_of_an_upright_one(kind: str) -> Non
             np.testing.assert_allclose(back @ other.center, one.center, atol=1e-5)
             np.testing.assert_allclose(other.velocities @ back.T, one.velocities, atol=1e-4)
             np.testing.assert_allclose(
-                back @ matrices(other.covariances) @ back.T, matrices(one.covariances), rtol=1e-4, atol=1e-9
+                back @ as_matrices(other.covariances) @ back.T, as_matrices(one.covariances), rtol=1e-4, atol=1e-9
             )
             np.testing.assert_allclose(other.scores, one.scores, atol=1e-5)
             assert (other.side, other.tracking_state) == (one.side, one.tracking_state)

@@ -19,7 +19,7 @@ from PIL import Image
 from v2v_ros.estimator import PoseEstimator
 from v2v_ros.estimator.locate import SIZES, locate, refine_center
 from v2v_ros.estimator.observe import Observer
-from v2v_ros.estimator.search import Refined, Refiner, Search, nearest_blobs
+from v2v_ros.estimator.search import CenterFinder, FoundCenters, Search, nearest_blobs
 from v2v_ros.estimator.settings import Settings
 from v2v_ros.estimator.stopwatch import Stopwatch
 from v2v_ros.estimator.tracking.track import Observation, Track, choose_side
@@ -593,27 +593,27 @@ def test_recorded_scenes_without_a_hand_give_nobody(shipped_weights: str, test_d
         estimator.reset()
 
 
-class TrueRefiner(Refiner):
+class TrueCenterFinder(CenterFinder):
     """Stands in for the network: knows where one subject is, and takes what is within its cube for it."""
 
     def __init__(self, truth: np.ndarray) -> None:
         self.truth = truth
         self.looks = 0
 
-    def __call__(self, image: torch.Tensor, intrinsics: Intrinsics, guesses: np.ndarray) -> Refined:
+    def __call__(self, image: torch.Tensor, intrinsics: Intrinsics, guesses: np.ndarray) -> FoundCenters:
         self.looks += 1
         near = np.linalg.norm(guesses - self.truth, axis=1) < 0.2
-        return Refined(np.where(near[:, None], self.truth, guesses), np.where(near, 5.0, -5.0))
+        return FoundCenters(np.where(near[:, None], self.truth, guesses), np.where(near, 5.0, -5.0))
 
 
 def test_guesses_that_end_at_one_subject_are_looked_at_once() -> None:
     truth = np.array([0.05, 0.0, 0.5])
-    refiner = TrueRefiner(truth)
+    finder = TrueCenterFinder(truth)
     guesses = truth + np.array([[0.02, 0, 0], [0, 0.1, 0], [0.5, 0, 0.3], [0, 0, -0.08]])
-    found = refiner.find(torch.zeros(1, 1), CAMERA, guesses, separation=0.1, limit=4)
+    found = finder.find(torch.zeros(1, 1), CAMERA, guesses, separation=0.1, limit=4)
     np.testing.assert_allclose(found, truth[None])
-    assert refiner.looks == 2  # one batch of guesses, one of what they were moved to
-    assert not len(refiner.find(torch.zeros(1, 1), CAMERA, guesses + 5.0, separation=0.1, limit=4))
+    assert finder.looks == 2  # one batch of guesses, one of what they were moved to
+    assert not len(finder.find(torch.zeros(1, 1), CAMERA, guesses + 5.0, separation=0.1, limit=4))
 
 
 class TrueDetector(Detector):

@@ -23,7 +23,7 @@ from v2v_ros.evaluation.on_datasets.dataset import Ensemble
 from v2v_ros.evaluation.predictions.files import write_uvd
 from v2v_ros.geometry.skeletons import get_skeleton
 from v2v_ros.model import weights
-from v2v_ros.model.network import CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
+from v2v_ros.model.network import CenterRefiner, CenterRefinerConfig, NetworkConfig, V2VPoseNet
 from v2v_ros.model.paper import PaperGeometry
 from v2v_ros.model.weights import CenterWeights, Weights
 from v2v_ros.recorded.datasets.center_files import read_centers, write_centers
@@ -371,7 +371,7 @@ def test_missing_options_and_those_of_other_evaluations_are_wrong_usage(
 def test_a_centre_network_writes_centre_files_and_tells_what_it_is_worth(
     nyu: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = RefinerConfig(8, 2)
+    config = CenterRefinerConfig(8, 2)
     torch.manual_seed(0)
     state = CenterRefiner(config).state_dict()
     state["head.3.bias"] = torch.tensor([0.0, 0.0, 0.0, 5.0])  # sure that there is a hand

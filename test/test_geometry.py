@@ -23,6 +23,7 @@ from v2v_ros.geometry.camera import (
     points_in_cube,
     project,
 )
+from v2v_ros.geometry.covariances import as_matrices, as_six
 from v2v_ros.geometry.skeletons import SKELETONS, Skeleton, get_skeleton
 from v2v_ros.model.voxels import (
     _whole_image_occupancy,
@@ -49,6 +50,8 @@ def test_every_joint_but_the_root_hangs_on_one_other(skeleton: Skeleton) -> None
     assert len(set(skeleton.joint_names)) == len(skeleton.joint_names)
     for right, left in skeleton.symmetric_pairs:
         assert skeleton.joint_names[right].replace("right", "left") == skeleton.joint_names[left]
+        assert (skeleton.mirrored[right], skeleton.mirrored[left]) == (left, right)
+    assert sum(index != other for index, other in enumerate(skeleton.mirrored)) == 2 * len(skeleton.symmetric_pairs)
 
 
 def test_joint_orders_are_those_of_the_datasets() -> None:
@@ -83,6 +86,14 @@ def test_deproject_and_project_are_inverse() -> None:
 
 def test_points_behind_the_camera_have_no_pixel() -> None:
     assert project(torch.tensor([[0.1, 0.1, -1.0], [0.0, 0.0, 0.0]]), CAMERA).isnan().all()
+
+
+def test_six_numbers_are_the_upper_triangle_of_a_symmetric_matrix() -> None:
+    six = np.arange(24.0).reshape(2, 2, 6)
+    matrices = as_matrices(six)
+    assert matrices[0, 0].tolist() == [[0, 1, 2], [1, 3, 4], [2, 4, 5]]
+    np.testing.assert_array_equal(as_six(matrices), six)
+    np.testing.assert_array_equal(as_six(as_matrices(torch.from_numpy(six))), six)
 
 
 @given(center=point, edge=st.floats(0.1, 0.6), inside=st.tuples(*[st.floats(-0.5, 0.5)] * 3))

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 
 from v2v_ros.cli import main
 from v2v_ros.estimator import PoseEstimator
+from v2v_ros.geometry.covariances import as_matrices
 from v2v_ros.geometry.skeletons import BODY15, HAND21
 from v2v_ros.model import weights
 from v2v_ros.model.heatmaps import encode
@@ -62,7 +63,7 @@ def test_covariances_are_the_inverse_of_what_the_density_weighs_by() -> None:
     generator = torch.Generator().manual_seed(0)
     precisions = 0.5 * torch.randn(6, 6, generator=generator)
     six = covariance_of(precisions)
-    matrices = six[:, [0, 1, 2, 1, 3, 4, 2, 4, 5]].view(-1, 3, 3)
+    matrices = as_matrices(six)
     assert (torch.linalg.eigvalsh(matrices) > 0).all()
     errors = 0.05 * torch.randn(6, 3, generator=generator)
     squares = torch.einsum("bi,bij,bj->b", errors, torch.linalg.inv(matrices), errors)
@@ -279,19 +280,11 @@ def test_what_does_not_go_together_is_refused(
     assert message in capsys.readouterr().err
 
 
-def test_bodies_are_mirrored_by_names_and_turned_with_their_peaks() -> None:
+def test_bodies_are_mirrored_and_turned_with_their_peaks() -> None:
     pytest.importorskip("pytorch_lightning")
     from v2v_ros.training.joints.peak_sets import PeakSet
-    from v2v_ros.training.joints.train import JointTraining, augment, mirror_joints
+    from v2v_ros.training.joints.train import JointTraining, augment
 
-    swap = mirror_joints(BODY15)
-    assert [
-        BODY15.joint_names[swap[BODY15.joint_names.index(name)]] for name in ("head", "right_hand", "left_foot")
-    ] == [
-        "head",
-        "left_hand",
-        "right_foot",
-    ]
     for skeleton in (HAND21, BODY15):
         joints = 24 * torch.rand(64, len(skeleton.joint_names), 3)
         peaks = find_peaks(encode(joints, 24, SIGMA), SIGMA, 3)

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import stat
+import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ import yaml
 
 from v2v_ros.geometry.skeletons import get_skeleton
 from v2v_ros.geometry.subject import SUBJECTS
+from v2v_ros.nodes.support.output_switches import OUTPUT_SWITCHES
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config"
@@ -82,6 +84,11 @@ def test_parameter_file_agrees_with_the_node(kind: str) -> None:
     assert changed - depths == ({"skeleton"} if kind == "body" else set())
     assert (values["min_depth"], values["max_depth"]) == SUBJECTS[kind].depth_range
     assert values["score_threshold"] == SUBJECTS[kind].score_threshold
+
+
+def test_launch_files_read_the_table_of_outputs_without_what_the_nodes_need() -> None:
+    script = "import sys, v2v_ros.nodes.support.output_switches; print({'rclpy', 'torch', 'numpy'} & {*sys.modules})"
+    assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "set()"
 
 
 def test_cameras_are_complete() -> None:
@@ -263,7 +270,7 @@ def test_arguments_win_over_the_file(launcher: Launcher) -> None:
 
 
 def test_outputs_for_other_packages_are_asked_for_by_arguments(launcher: Launcher) -> None:
-    switches = ("publish_joint_states", "publish_palms", "publish_humans", "publish_hull")
+    switches = [switch.name for switch in OUTPUT_SWITCHES]
     given = dict.fromkeys(switches, "true") | {"pose_array_joints": "wrist, index_tip"}
     _, second = launcher.record("hand", **given)["pose_node"]["parameters"]
     assert second == dict.fromkeys(switches, True) | {"pose_array_joints": ["wrist", "index_tip"]}

@@ -21,7 +21,7 @@ from torch import nn
 from v2v_ros.geometry.skeletons import get_skeleton
 from v2v_ros.model import weights
 from v2v_ros.model.calibration import Calibration
-from v2v_ros.model.network import BlockConv3d, CenterRefiner, NetworkConfig, RefinerConfig, Residual, V2VPoseNet
+from v2v_ros.model.network import BlockConv3d, CenterRefiner, CenterRefinerConfig, NetworkConfig, Residual, V2VPoseNet
 from v2v_ros.model.runtime import TorchRuntime, choose_device, fold_batch_norm
 from v2v_ros.model.weights import CenterWeights, WeightsError
 
@@ -328,7 +328,7 @@ def test_loading_weights_does_not_import_the_compiler(untrained_weights: Path) -
 def test_center_weights_survive_a_round_trip_and_are_told_from_pose_weights(
     tmp_path: Path, untrained_weights: Path
 ) -> None:
-    config = RefinerConfig(grid=16, width=2)
+    config = CenterRefinerConfig(grid=16, width=2)
     network = CenterRefiner(config).eval()
     stored = CenterWeights("center", get_skeleton("hand21"), config, 0.25, network.state_dict(), {"samples": 8})
     path = tmp_path / "hand21_center.safetensors"

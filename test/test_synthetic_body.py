@@ -22,9 +22,7 @@ from v2v_ros.synthetic.spheres import Spheres
 from v2v_ros.synthetic.worlds import Worlds, crop_cameras, render_worlds
 
 JOINT = {name: index for index, name in enumerate(BODY15.joint_names)}
-SWAPPED = torch.tensor(
-    [dict([*BODY15.symmetric_pairs, *((b, a) for a, b in BODY15.symmetric_pairs)]).get(j, j) for j in range(15)]
-)
+SWAPPED = torch.tensor(BODY15.mirrored)
 
 
 def generator(seed: int = 0) -> torch.Generator:

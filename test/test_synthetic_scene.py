@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from v2v_ros.geometry.camera import Intrinsics
 from v2v_ros.geometry.estimate import Side
 from v2v_ros.geometry.skeletons import HAND21
+from v2v_ros.synthetic.scenes.one import CAMERA
 from v2v_ros.synthetic.scenes.paths import BODY_SCENES, HAND_SCENES, SmoothPath
 from v2v_ros.synthetic.scenes.several import NAMES, SceneSubject, SyntheticScene, visible_shares
 from v2v_ros.synthetic.spheres import Spheres
 
-CAMERA = Intrinsics(475.0, 475.0, 319.5, 239.5, 640, 480)
 SMALL = Intrinsics(237.5, 237.5, 159.5, 119.5, 320, 240)
 KINDS = ("hand", "body")
 HIDDEN = 0.2

@@ -19,7 +19,7 @@ from v2v_ros.cli import main
 from v2v_ros.evaluation.metrics import joint_errors, success_rate
 from v2v_ros.model import weights
 from v2v_ros.model.heatmaps import decode
-from v2v_ros.model.network import RefinerConfig
+from v2v_ros.model.network import CenterRefinerConfig
 
 pytest.importorskip("pytorch_lightning")
 
@@ -390,7 +390,7 @@ def test_a_centre_network_is_trained_and_written(tmp_path: Path) -> None:
     output = tmp_path / "hand21_center.safetensors"
     figures = train(CENTER, output, progress=False)
     loaded = weights.load_center(output, "hand21")
-    assert loaded.config == RefinerConfig(16, 2)
+    assert loaded.config == CenterRefinerConfig(16, 2)
     assert {"val/presence_right", "val/within_half_cube"} <= figures.keys()
     assert "hands, left and right" in (tmp_path / "hand21_center.md").read_text()
 
@@ -515,7 +515,7 @@ def test_configuration_files_are_checked(tmp_path: Path) -> None:
     path.write_text(json.dumps({**asdict(CONFIG), "learning_rate": 1}))
     assert read_config(path)["learning_rate"] == 1
     assert make_config({"width": 4, "grid": 24}, {"width": 6}) == TrainingConfig(width=6, grid=24)
-    assert make_config({"network": "center"}).network_config() == RefinerConfig(32, 16)
+    assert make_config({"network": "center"}).network_config() == CenterRefinerConfig(32, 16)
     # Of how long it takes, what was said last counts.
     dataset = {"dataset": "nyu", "data": "x"}
     whole = asdict(make_config(dataset))

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from v2v_ros.model import weights
-from v2v_ros.model.network import CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
+from v2v_ros.model.network import CenterRefiner, CenterRefinerConfig, NetworkConfig, V2VPoseNet
 from v2v_ros.training import finite, precision
 from v2v_ros.training.finite import FiniteSteps
 from v2v_ros.training.precision import choose_precision
@@ -54,7 +54,9 @@ def test_gradients_of_the_smallest_grid_are_those_of_float32(network: str, proce
     """Wherever this runs, whatever was asked for."""
     torch.manual_seed(0)
     chosen = choose_precision("bf16-mixed", 16, "cpu")[0]
-    model: Any = CenterRefiner(RefinerConfig(16, 4)) if network == "center" else V2VPoseNet(NetworkConfig(5, 16, 4))
+    model: Any = (
+        CenterRefiner(CenterRefinerConfig(16, 4)) if network == "center" else V2VPoseNet(NetworkConfig(5, 16, 4))
+    )
     model.to(memory_format=torch.channels_last_3d)
     grids = (torch.rand(4, 1, 16, 16, 16) < 0.1).float().contiguous(memory_format=torch.channels_last_3d)
     gradients = []

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import signal
@@ -107,9 +106,9 @@ def _run(arguments: list[str] | None) -> int:
 
 def _write(path: Path | None, figures: dict[str, Any] | None) -> None:
     if path is not None and figures is not None:
-        from ..io.files import write_atomically
+        from ..io.files import write_json
 
-        write_atomically(path, (json.dumps(figures, indent=1, allow_nan=False) + "\n").encode())
+        write_json(path, figures)
 
 
 def _missing(error: ModuleNotFoundError) -> str:

@@ -141,14 +141,11 @@ def write_figures(
     folder: Path, name: str, text: str, figures: dict[str, Any], plot: Callable[[dict[str, Any], Path], object]
 ) -> None:
     """Write a report as ``name.txt``, ``name.json`` and, where matplotlib is installed, ``name.png``."""
-    import json
-
     from ..evaluation.reports import plots
-    from ..io.files import write_atomically
+    from ..io.files import write_atomically, write_json
 
     write_atomically(folder / f"{name}.txt", (text + "\n").encode())
-    content = json.dumps(figures, indent=1, allow_nan=False) + "\n"
-    write_atomically(folder / f"{name}.json", content.encode())
+    write_json(folder / f"{name}.json", figures)
     plots.say_what_is_missing()
     if plots.available():
         plot(figures, folder / f"{name}.png")

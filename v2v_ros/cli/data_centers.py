@@ -38,7 +38,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any] | None:
-    from ..estimator.search import Refiner
+    from ..estimator.search import CenterFinder
     from ..evaluation.on_datasets.centers import center_figures, find_centers, parts
     from ..evaluation.processes import processes
     from ..model.runtime import choose_device
@@ -53,10 +53,10 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
         for split in splits:
             dataset = open_dataset(options.dataset, options.folder, split, test_subject=options.subject)
             weights = load_center(options.weights, dataset.spec.skeleton.name)
-            refiner = Refiner(weights, choose_device(options.device))
+            finder = CenterFinder(weights, choose_device(options.device))
             share = -(-parts(dataset) // group.count)
             with Progress(share, "part", quiet=options.quiet or group.rank > 0) as bar:
-                guesses, centers = find_centers(refiner, dataset, group, bar.step)
+                guesses, centers = find_centers(finder, dataset, group, bar.step)
             if group.rank:
                 continue
             path = options.output / center_file_name(dataset.spec, split, options.subject)

@@ -142,8 +142,8 @@ def nearest_blobs(
 
 
 @dataclass(frozen=True)
-class Refined:
-    """Result of the refiner for K guesses.
+class FoundCenters:
+    """Result of a centre refiner for K guesses.
 
     Attributes:
         centers: float64 [K, 3] metres, the reference point of the subject that is nearest to each guess.
@@ -154,8 +154,8 @@ class Refined:
     presence: np.ndarray
 
 
-class Refiner:
-    """Runs a centre refiner on the cubes around guesses.
+class CenterFinder:
+    """Finds centres with a centre refiner that looks at cubes around guesses.
 
     Args:
         weights: Weights of the network.
@@ -167,14 +167,14 @@ class Refiner:
         self._edge, self._grid = weights.cube_edge, weights.config.grid
 
     @torch.inference_mode()
-    def __call__(self, image: torch.Tensor, intrinsics: Intrinsics, guesses: np.ndarray) -> Refined:
+    def __call__(self, image: torch.Tensor, intrinsics: Intrinsics, guesses: np.ndarray) -> FoundCenters:
         """Look around guesses float64 [K, 3] in a depth image float [H, W] in metres."""
         if not len(guesses):
-            return Refined(np.zeros((0, 3)), np.zeros(0, np.float32))
+            return FoundCenters(np.zeros((0, 3)), np.zeros(0, np.float32))
         span = CenterRefiner.SPAN * self._edge
         grids = cube_occupancy(image, intrinsics, guesses, span, self._grid)
         out = self._network(grids.float()).cpu().numpy()
-        return Refined(guesses + out[:, :3].astype(np.float64) * self._edge, out[:, 3])
+        return FoundCenters(guesses + out[:, :3].astype(np.float64) * self._edge, out[:, 3])
 
     def find(
         self, image: torch.Tensor, intrinsics: Intrinsics, guesses: np.ndarray, separation: float, limit: int

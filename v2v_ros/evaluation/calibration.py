@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..geometry.covariances import as_matrices
 from ..model.calibration import Calibration
 from .figures import Figures
 
@@ -90,11 +91,6 @@ def reliability(scores: Floats, distances: Floats, radius: float, bins: int = 10
     return Reliability(1000 * radius, tuple(rows), error)
 
 
-def matrices(covariances: Floats) -> Floats:
-    """Return symmetric matrices [N, 3, 3] of [N, 6]: xx, xy, xz, yy, yz, zz."""
-    return covariances[:, [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(-1, 3, 3)
-
-
 def whiten(errors: Floats, covariances: Floats) -> Floats:
     """Return errors [N, 3] in standard deviations of their covariances [N, 6]: independent and normal if these are
     right.
@@ -103,7 +99,7 @@ def whiten(errors: Floats, covariances: Floats) -> Floats:
         ValueError: A covariance is not positive definite.
     """
     try:
-        roots = np.linalg.cholesky(matrices(covariances) + _LEAST_VARIANCE * np.eye(3))
+        roots = np.linalg.cholesky(as_matrices(covariances) + _LEAST_VARIANCE * np.eye(3))
     except np.linalg.LinAlgError as error:
         raise ValueError("a covariance is not positive definite") from error
     return np.linalg.solve(roots, errors[..., None])[..., 0]

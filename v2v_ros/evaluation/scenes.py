@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..geometry.camera import Intrinsics
-from ..io.files import write_atomically
+from ..io.files import write_json
 from ..model.detector import Detections, Detector
 from ..model.detector_network import KINDS
 from ..synthetic.scenes.whole import SETTINGS, Scenes, sample_scenes
@@ -94,8 +94,7 @@ def record(hashes: list[str]) -> None:
     """Put the hashes of all parts on record; for maintainers who have changed the scenes and the set's name."""
     content = json.loads(RECORD.read_text())
     content[NAME] = {"samples": SAMPLES, "parts": hashes}
-    text = json.dumps(dict(sorted(content.items())), indent=1)
-    write_atomically(RECORD, (text + "\n").encode())
+    write_json(RECORD, dict(sorted(content.items())))
 
 
 class SceneFigures:

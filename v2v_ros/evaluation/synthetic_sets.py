@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from ..geometry.camera import Intrinsics
 from ..geometry.skeletons import BODY15, HAND21, Skeleton
-from ..io.files import write_atomically
+from ..io.files import write_atomically, write_json
+from ..io.pillow import importing_pillow
 from ..synthetic.body.worlds import sample_body_worlds
 from ..synthetic.hand.worlds import sample_hand_worlds
 from ..synthetic.render import Cameras
@@ -200,8 +201,7 @@ def record(test_set: SyntheticSet, hashes: list[str]) -> None:
     """Put the hashes of all parts of a set on record."""
     content = _record()
     content[test_set.name] = {"samples": test_set.samples, "parts": hashes}
-    text = json.dumps(dict(sorted(content.items())), indent=1)
-    write_atomically(RECORD, (text + "\n").encode())
+    write_json(RECORD, dict(sorted(content.items())))
 
 
 def _record() -> dict[str, Any]:
@@ -319,10 +319,8 @@ def write_set(
         OSError: A file cannot be written.
         RuntimeError: Pillow is not installed.
     """
-    try:
+    with importing_pillow("writing depth images"):
         from PIL import Image
-    except ImportError as error:
-        raise RuntimeError("to write depth images needs Pillow: pip install pillow") from error
     records: list[dict[str, Any]] = []
     truths: list[dict[str, Any]] = []
     hashes: list[str] = []
@@ -360,5 +358,5 @@ def write_set(
     skeleton = test_set.skeleton
     truth = {"skeleton": skeleton.name, "joint_names": list(skeleton.joint_names), "frames": truths}
     for file, content in (("frames.json", {"frames": records}), ("truth.json", truth)):
-        write_atomically(folder / file, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+        write_json(folder / file, content)
     return hashes

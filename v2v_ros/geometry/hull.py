@@ -14,6 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from .covariances import as_matrices
 from .skeletons import Skeleton, get_skeleton
 
 # Metres around the bones that lead to joints, and around joints beyond which there is more: generous ones, for big
@@ -111,8 +112,7 @@ def keep_out_hull(
 
 def _deviation(covariances: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the standard deviation [J] in the least certain direction; 0 where it is not known."""
-    xx, xy, xz, yy, yz, zz = np.nan_to_num(np.asarray(covariances, dtype=np.float64), nan=0.0).T
-    matrices = np.stack((xx, xy, xz, xy, yy, yz, xz, yz, zz), axis=-1).reshape(-1, 3, 3)
+    matrices = as_matrices(np.nan_to_num(np.asarray(covariances, dtype=np.float64), nan=0.0))
     deviation: NDArray[np.float64] = np.sqrt(np.linalg.eigvalsh(matrices)[:, -1].clip(min=0.0))
     return deviation
 

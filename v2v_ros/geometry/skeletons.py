@@ -41,6 +41,12 @@ class Skeleton:
         """Constants of its kind of subject."""
         return SUBJECTS[self.kind]
 
+    @property
+    def mirrored(self) -> tuple[int, ...]:
+        """Index, for each joint, of the one that takes its place when the subject is mirrored."""
+        others = dict([*self.symmetric_pairs, *((left, right) for right, left in self.symmetric_pairs)])
+        return tuple(others.get(joint, joint) for joint in range(len(self.joint_names)))
+
 
 def _chains(root: int, chains: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, int], ...]:
     """Bones of several chains of joints that all start at the root."""

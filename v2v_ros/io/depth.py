@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .pillow import importing_pillow
 from .rvl import RvlError, decode_rvl, encode_rvl
 
 MAX_PIXELS = 4096 * 4096
@@ -173,8 +174,10 @@ def encode_compressed_depth(
     if codec == "rvl":
         body = _RVL_SIZE.pack(pixels.shape[1], pixels.shape[0]) + encode_rvl(pixels.ravel())
     elif codec == "png":
+        with importing_pillow("PNG", DepthError):
+            from PIL import Image
         stream = BytesIO()
-        _pillow().fromarray(pixels).save(stream, "PNG")
+        Image.fromarray(pixels).save(stream, "PNG")
         body = stream.getvalue()
     else:
         raise DepthError(f"unknown codec '{codec}' of compressedDepth: choose png or rvl")
@@ -201,9 +204,10 @@ def decode_png16(data: Any) -> NDArray[np.uint16]:
     _check_size(height, width)
     if height * (1 + 2 * width) > _DEFLATE_RATIO * len(view):
         raise DepthError(f"the PNG is truncated or corrupt: {len(view)} bytes cannot hold {width}x{height} pixels")
-    image_module = _pillow()
+    with importing_pillow("PNG", DepthError):
+        from PIL import Image
     try:
-        with image_module.open(BytesIO(_pixel_chunks(view)), formats=("PNG",)) as image:
+        with Image.open(BytesIO(_pixel_chunks(view)), formats=("PNG",)) as image:
             # A second header inside the file could still ask for a larger image.
             if image.size != (width, height):
                 raise DepthError("the PNG has two headers that disagree on its size")
@@ -287,11 +291,3 @@ def _inverse_depth_table(quant_a: float, quant_b: float) -> NDArray[np.float32]:
     table[0] = np.nan
     invalidate(table)
     return table
-
-
-def _pillow() -> Any:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise DepthError("PNG needs Pillow: pip install pillow, or with ROS: apt install python3-pil") from error
-    return Image

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..geometry.camera import Intrinsics
 from ..geometry.skeletons import Skeleton
 from .files import write_atomically
+from .pillow import importing_pillow
 
 Color = tuple[float, float, float]
 
@@ -65,6 +66,20 @@ def colorize(depth: NDArray[np.float32], near: float, far: float) -> NDArray[np.
     return _GREYS[np.nan_to_num(np.rint(index), copy=False, nan=0).astype(np.uint8)]
 
 
+def colorize_scene(depth: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Depth as a picture whose shades span the scene, but for its very nearest pixels and its farthest tenth.
+
+    Args:
+        depth: float32 [H, W] metres, NaN where invalid.
+
+    Returns:
+        uint8 [H, W, 3], RGB.
+    """
+    finite = depth[np.isfinite(depth)]
+    near, far = np.percentile(finite, (1, 90)) if finite.size else (0.0, 1.0)
+    return colorize(depth, float(near), float(far))
+
+
 def draw_skeletons(
     image: NDArray[np.uint8],
     points_list: Sequence[NDArray[np.floating]],
@@ -89,15 +104,16 @@ def draw_skeletons(
     """
     if not points_list:
         return image.copy()
-    pillow, draw_module = _pillow()
+    with importing_pillow("drawing"):
+        from PIL import Image, ImageDraw
     unit = max(1.0, intrinsics.width / 640)
     pixels_list = [_project(np.asarray(points, dtype=np.float64), intrinsics) for points in points_list]
     box = _bounds(np.concatenate(pixels_list), _MARGIN * unit, intrinsics)
     if box is None:
         return image.copy()
     left, top, right, bottom = box
-    layer = pillow.new("RGBA", ((right - left) * _SUPERSAMPLING, (bottom - top) * _SUPERSAMPLING))
-    canvas = draw_module.Draw(layer)
+    layer = Image.new("RGBA", ((right - left) * _SUPERSAMPLING, (bottom - top) * _SUPERSAMPLING))
+    canvas = ImageDraw.Draw(layer)
     for points, pixels in zip(points_list, pixels_list, strict=True):
         # Far bones first, so that near ones cover them.
         order = sorted(range(len(skeleton.bones)), key=lambda bone: -points[skeleton.bones[bone][1]][2])
@@ -109,7 +125,7 @@ def draw_skeletons(
             unit * _SUPERSAMPLING,
             thin,
         )
-    result = pillow.fromarray(image).convert("RGBA")
+    result = Image.fromarray(image).convert("RGBA")
     result.alpha_composite(layer.reduce(_SUPERSAMPLING), (left, top))
     return np.array(result.convert("RGB"))
 
@@ -179,9 +195,10 @@ def save_png(path: Path, image: NDArray[np.uint8]) -> None:
         OSError: The file cannot be written.
         RuntimeError: Pillow is not installed.
     """
-    pillow, _ = _pillow()
+    with importing_pillow("drawing"):
+        from PIL import Image
     content = BytesIO()
-    pillow.fromarray(image).save(content, "PNG")
+    Image.fromarray(image).save(content, "PNG")
     write_atomically(path, content.getvalue())
 
 
@@ -208,11 +225,3 @@ def _bounds(pixels: NDArray[np.float64], margin: float, camera: Intrinsics) -> t
 def _rgb(color: Color) -> tuple[int, int, int, int]:
     red, green, blue = (round(255 * value) for value in color)
     return red, green, blue, 255
-
-
-def _pillow() -> tuple[Any, Any]:
-    try:
-        from PIL import Image, ImageDraw
-    except ImportError as error:
-        raise RuntimeError("drawing needs Pillow: pip install pillow, or with ROS: apt install python3-pil") from error
-    return Image, ImageDraw

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -26,3 +28,16 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def write_json(path: Path, content: Any, *, allow_nan: bool = False) -> None:
+    """Write content as an indented JSON file; a reader never sees half of it.
+
+    Args:
+        allow_nan: Whether numbers that are not finite are written, which JSON does not know.
+
+    Raises:
+        OSError: The file cannot be written.
+        ValueError: A number is not finite, and that is not allowed.
+    """
+    write_atomically(path, (json.dumps(content, indent=1, allow_nan=allow_nan) + "\n").encode())

@@ -208,7 +208,7 @@ def describe(config: NetworkConfig) -> str:
 
 
 @dataclass(frozen=True)
-class RefinerConfig:
+class CenterRefinerConfig:
     """Size of a :class:`CenterRefiner`.
 
     Attributes:
@@ -240,7 +240,7 @@ class CenterRefiner(nn.Module):
 
     SPAN = 1.6  # the cube's edge, in edges of the skeleton's cube
 
-    def __init__(self, config: RefinerConfig) -> None:
+    def __init__(self, config: CenterRefinerConfig) -> None:
         super().__init__()
         self.config = config
         w = config.width

@@ -24,10 +24,10 @@ from torch import nn
 from ..io.files import write_atomically
 from .detector_network import DetectorConfig
 from .joint_refiner import JointRefinerConfig
-from .network import NetworkConfig, RefinerConfig
+from .network import CenterRefinerConfig, NetworkConfig
 from .weights_names import SUFFIX, WeightsError
 
-Config = TypeVar("Config", NetworkConfig, RefinerConfig, JointRefinerConfig, DetectorConfig)
+Config = TypeVar("Config", NetworkConfig, CenterRefinerConfig, JointRefinerConfig, DetectorConfig)
 Network = TypeVar("Network", bound=nn.Module)
 
 

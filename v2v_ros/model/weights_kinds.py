@@ -16,7 +16,7 @@ from torch import nn
 from ..geometry.skeletons import Skeleton, get_skeleton
 from .calibration import Calibration
 from .detector_network import DetectorConfig, DetectorNet
-from .network import CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
+from .network import CenterRefiner, CenterRefinerConfig, NetworkConfig, V2VPoseNet
 from .weights_file import WeightsFile, check_state, parse_config, with_state
 from .weights_refiner import JointRefinerWeights
 
@@ -189,7 +189,7 @@ class CenterWeights(CubeWeights):
 
     id: str
     skeleton: Skeleton
-    config: RefinerConfig
+    config: CenterRefinerConfig
     cube_edge: float
     state: dict[str, torch.Tensor]
     training: dict[str, Any] = field(default_factory=dict)
@@ -198,7 +198,7 @@ class CenterWeights(CubeWeights):
     FORMAT = "v2v_ros.center.1"
     CONTENT = "centre weights"
     COMMAND = "v2v train --network center"
-    CONFIG = RefinerConfig
+    CONFIG = CenterRefinerConfig
     NETWORK = CenterRefiner
 
     def build(self) -> CenterRefiner:

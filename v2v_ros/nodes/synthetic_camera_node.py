@@ -24,7 +24,7 @@ from v2v_ros.geometry.camera import Intrinsics
 from v2v_ros.geometry.estimate import Estimate, Side, SkeletonEstimate, TrackingState
 from v2v_ros.geometry.skeletons import Skeleton
 from v2v_ros.msg import SkeletonArray
-from v2v_ros.synthetic.scenes.one import SyntheticSequence
+from v2v_ros.synthetic.scenes.one import CAMERA, SyntheticSequence
 from v2v_ros.synthetic.scenes.several import NAMES, SyntheticScene
 
 from .outputs.messages import skeleton_array
@@ -59,7 +59,7 @@ PARAMETERS = (
     Spec("frame_id", "synthetic_camera_depth_optical_frame", "Of the images.", read_only=True),
 )
 
-_FOCAL = 475 / 640  # share of the width: 68 degrees, as many depth cameras have
+_FOCAL = CAMERA.fx / CAMERA.width  # share of the width: 68 degrees, as many depth cameras have
 _NICENESS = 10
 _IDLE = 0.05  # seconds between looks for subscribers
 

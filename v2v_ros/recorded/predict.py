@@ -203,9 +203,7 @@ class Predictor:
     def _picture(self, path: Path, depth: np.ndarray, intrinsics: Intrinsics, estimate: Estimate) -> None:
         from ..io import draw
 
-        finite = depth[np.isfinite(depth)]
-        near, far = np.percentile(finite, (1, 90)) if finite.size else (0.0, 1.0)
-        image = draw.colorize(depth, float(near), float(far))
+        image = draw.colorize_scene(depth)
         points = [found.points for found in estimate.skeletons]
         draw.save_png(path, draw.draw_skeletons(image, points, self.estimator.skeleton, intrinsics))
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from ..io.files import write_atomically
+from ..io.files import write_atomically, write_json
 from ..model import weights
 from . import checkpoints, lock
 from .checkpoints import read_checkpoint
@@ -78,7 +78,7 @@ def copy_run(source: Path, output: Path, given: dict[str, Any], *, overwrite: bo
     (folder / lock.NAME).unlink(missing_ok=True)
     write_atomically(folder / "config.json", config.to_json().encode())
     if curve:
-        write_atomically(folder / VALIDATIONS, (json.dumps(curve, indent=1) + "\n").encode())
+        write_json(folder / VALIDATIONS, curve, allow_nan=True)
     write_atomically(folder / checkpoints.NAME, content.getvalue())
     return config
 

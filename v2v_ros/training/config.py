@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..geometry.skeletons import Skeleton, get_skeleton
-from ..model.network import CenterRefiner, NetworkConfig, RefinerConfig, V2VPoseNet
+from ..model.network import CenterRefiner, CenterRefinerConfig, NetworkConfig, V2VPoseNet
 from ..model.paper import PaperGeometry
 from ..recorded.datasets.frame_set import TRUTH
 from ..recorded.datasets.specs import DatasetSpec, get_spec
@@ -32,7 +32,7 @@ class TrainingConfig:
         skeleton: ``hand21`` or ``body15``; with a dataset, the dataset's.
         network: ``pose`` for a V2V-PoseNet, ``center`` for the network that refines its cube's centre.
         grid, width, depth, sigma: Size of the network (:class:`~v2v_ros.model.network.NetworkConfig`,
-            :class:`~v2v_ros.model.network.RefinerConfig`, which has neither depth nor sigma).
+            :class:`~v2v_ros.model.network.CenterRefinerConfig`, which has neither depth nor sigma).
         samples: Samples seen over the whole run, by all processes together; 0: no end. With ``epochs``, these count.
         batch: Samples a step in every process.
         learning_rate: Highest learning rate of the hidden layers' kernels; that of everything else is a tenth.
@@ -184,10 +184,10 @@ class TrainingConfig:
         """The skeleton itself."""
         return get_skeleton(self.skeleton)
 
-    def network_config(self) -> NetworkConfig | RefinerConfig:
+    def network_config(self) -> NetworkConfig | CenterRefinerConfig:
         """Size of the network."""
         if self.network == "center":
-            return RefinerConfig(self.grid, self.width)
+            return CenterRefinerConfig(self.grid, self.width)
         return NetworkConfig(len(self.subject.joint_names), self.grid, self.width, self.sigma, self.depth)
 
     def build(self) -> V2VPoseNet | CenterRefiner:

@@ -16,7 +16,7 @@ import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.callbacks import Callback, WeightAveraging
 
-from ..io.files import write_atomically
+from ..io.files import write_atomically, write_json
 from ..model import weights
 from ..model.network import NetworkConfig
 from ..model.weights import CenterWeights, Weights
@@ -88,7 +88,7 @@ class Export(Callback):
         )
         figures = {name: round(value, 4) for name, value in module.figures.items()}
         self.curve = [point for point in self.curve if point["samples"] < samples] + [{"samples": samples, **figures}]
-        write_atomically(self.validations, (json.dumps(self.curve, indent=1) + "\n").encode())
+        write_json(self.validations, self.curve, allow_nan=True)
         minutes = round((time.monotonic() - self.started) / 60, 1)
         rates = {name: round(rate, 1) for name, rate in self.pace.rates.items()}
         device = _describe(module.device, processes)

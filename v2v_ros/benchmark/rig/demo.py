@@ -20,6 +20,7 @@ from v2v_ros.geometry.camera import Intrinsics
 from v2v_ros.geometry.skeletons import USUAL, Skeleton
 from v2v_ros.io.draw import colorize, draw_skeletons, save_png, zoom
 from v2v_ros.model import weights as weights_files
+from v2v_ros.synthetic.scenes.one import CAMERA
 
 from .children import Child, ChildError, private_network, stop_all
 from .observer import Frame, Observer, wait
@@ -27,7 +28,7 @@ from .observer import Frame, Observer, wait
 NAMESPACE = "/v2v_demo"
 _START_TIMEOUT = 90.0  # seconds until the first skeletons; loading PyTorch takes long on a small machine
 _WARM_UP = 1.5  # seconds that are not measured
-_FOCAL = 475 / 640  # share of the width
+_FOCAL = CAMERA.fx / CAMERA.width  # share of the width
 _STAGES = ("decode", "locate", "voxelize", "network", "joints", "track", "publish", "total")
 _CANDIDATES = 12  # frames to choose the picture from
 

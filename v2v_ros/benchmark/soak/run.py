@@ -8,7 +8,6 @@ Needs ROS 2 with this package built in it, and Linux.
 
 from __future__ import annotations
 
-import json
 import signal
 import tempfile
 import time
@@ -28,18 +27,17 @@ from v2v_ros.benchmark.rig.children import Child, private_network, stop_all
 from v2v_ros.benchmark.rig.demo import NAMESPACE, DemoError, parameters, wait_for_skeletons
 from v2v_ros.benchmark.rig.observer import Observer
 from v2v_ros.benchmark.ros import cpu_seconds
-from v2v_ros.geometry.camera import Intrinsics
-from v2v_ros.io.files import write_atomically
+from v2v_ros.io.files import write_json
 from v2v_ros.model import weights as weights_files
 from v2v_ros.msg import InferenceStats, SkeletonArray
 from v2v_ros.nodes.pose.inputs import to_seconds
 from v2v_ros.nodes.support.transport import reliable
+from v2v_ros.synthetic.scenes.one import CAMERA
 
 from .events import EventError, Events, Parts
 from .process import holdings
 from .verdict import judge
 
-_CAMERA = Intrinsics(475.0, 475.0, 319.5, 239.5, 640, 480)
 _LOOP = 60  # images that the camera renders beforehand, so that it does not compete with the node
 _SETTLE = 6.0  # seconds after an event that belong to it
 _RETURN = 60.0  # seconds within which skeletons must come after an event; loading PyTorch takes long on a small machine
@@ -205,9 +203,9 @@ def soak(
                 kind=skeleton.kind,
                 rate=float(rate),
                 loop=_LOOP,
-                width=_CAMERA.width,
-                height=_CAMERA.height,
-                focal=_CAMERA.fx,
+                width=CAMERA.width,
+                height=CAMERA.height,
+                focal=CAMERA.fx,
             )
             children.append(Child("synthetic_camera_node", ["-r", f"__ns:={NAMESPACE}", *arguments], folder))
 
@@ -222,7 +220,7 @@ def soak(
             try:
                 check = wait_for_skeletons(observer, children)
                 over = stack.enter_context(_interruption())
-                events = Events(observer.node, stop_camera, start_camera, _CAMERA).all if with_events else {}
+                events = Events(observer.node, stop_camera, start_camera, CAMERA).all if with_events else {}
                 sampler = _Sampler(observer, children[0])
                 _loop(observer, check, sampler, events, figures, seconds, event_seconds, output, on_progress, over)
             except EventError as error:
@@ -300,4 +298,4 @@ def _loop(
 def _write(figures: dict[str, Any], output: Path | None) -> None:
     figures["verdict"] = judge(figures["samples"], figures["warm_up"])
     if output is not None:
-        write_atomically(output, (json.dumps(figures, indent=1, allow_nan=False) + "\n").encode())
+        write_json(output, figures)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ...geometry.covariances import as_matrices, as_six
 from ...geometry.skeletons import Skeleton
 
 HOLD_SECONDS = 0.5
@@ -25,8 +26,6 @@ Array = NDArray[np.floating[Any]]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-_FULL = np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])  # places of xx, xy, xz, yy, yz, zz in a matrix
-_PACKED = np.array([0, 1, 2, 4, 5, 8])  # and their places in it
 _ROUND = np.array([1.0, 0.0, 0.0, 1.0, 0.0, 1.0])
 
 
@@ -95,7 +94,7 @@ class StampedFilter(ABC):
         known = stamp - self._seen <= HOLD_SECONDS
         self._moving = known & (self._moving | measured)
         places = np.where(measured[:, None], points, 0.0).astype(np.float64)
-        spread = np.where(measured[:, None], covariances, _ROUND).astype(np.float64)[:, _FULL]
+        spread = as_matrices(np.where(measured[:, None], covariances, _ROUND).astype(np.float64))
         self._spread[measured] = spread[measured]
         self._take(places, spread, known, measured, min(elapsed, LONGEST_GAP))
         self._seen[measured] = stamp
@@ -106,7 +105,7 @@ class StampedFilter(ABC):
         """See :meth:`JointFilter.predict`."""
         known = stamp - self._seen <= HOLD_SECONDS
         points, velocities, covariances = self._at(min(max(0.0, stamp - self._stamp), HOLD_SECONDS), known)
-        rows = np.concatenate((points, velocities, covariances.reshape(-1, 9)[:, _PACKED]), axis=1).astype(np.float32)
+        rows = np.concatenate((points, velocities, as_six(covariances)), axis=1).astype(np.float32)
         rows[~known] = np.nan
         rows[~self._moving, 3:6] = np.nan
         return Filtered(rows[:, :3], rows[:, 3:6], rows[:, 6:])

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...estimator.locate import SIZES, locate
-from ...estimator.search import Refiner
+from ...estimator.search import CenterFinder
 from ...geometry.camera import deproject
 from ...recorded.datasets.dataset import DepthDataset
 from ...recorded.datasets.frame_set import reference_points
@@ -40,7 +40,7 @@ def center_of_mass(depth: NDArray[np.float32], dataset: DepthDataset) -> NDArray
 
 
 def find_centers(
-    refiner: Refiner, dataset: DepthDataset, processes: Processes, tick: Callable[[], object] = lambda: None
+    finder: CenterFinder, dataset: DepthDataset, processes: Processes, tick: Callable[[], object] = lambda: None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Find centres of mass, and the reference points that a centre network finds.
 
@@ -56,7 +56,7 @@ def find_centers(
     for part in range(parts(dataset)):
         if processes.mine(part):
             frames = range(part * _PART, min((part + 1) * _PART, len(dataset)))
-            results[part] = np.stack([_find(refiner, dataset, frame) for frame in frames])
+            results[part] = np.stack([_find(finder, dataset, frame) for frame in frames])
             tick()
     both = np.concatenate(list(processes.gather(results).values()))
     return both[:, 0], both[:, 1]
@@ -67,7 +67,7 @@ def parts(dataset: DepthDataset) -> int:
     return -(-len(dataset) // _PART)
 
 
-def _find(refiner: Refiner, dataset: DepthDataset, index: int) -> NDArray[np.float64]:
+def _find(finder: CenterFinder, dataset: DepthDataset, index: int) -> NDArray[np.float64]:
     """Return centre of mass and reference point, [2, 3]."""
     if not dataset.valid[index]:
         return np.full((2, 3), np.nan)
@@ -78,7 +78,7 @@ def _find(refiner: Refiner, dataset: DepthDataset, index: int) -> NDArray[np.flo
     near, far = dataset.spec.depth_range or _BODY_RANGE
     found = locate(depth, dataset.intrinsics, SIZES[kind], near, far, _GUESSES, _FREE)
     guesses = np.concatenate((middle[None], found))
-    centers = refiner.find(torch.from_numpy(depth), dataset.intrinsics, guesses, SIZES[kind].separation, 1)
+    centers = finder.find(torch.from_numpy(depth), dataset.intrinsics, guesses, SIZES[kind].separation, 1)
     return np.stack((middle, centers[0] if len(centers) else middle))
 
 

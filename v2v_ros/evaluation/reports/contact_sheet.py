@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from ...geometry.camera import Intrinsics
 from ...geometry.estimate import SkeletonEstimate
 from ...geometry.skeletons import Skeleton
-from ...io.draw import colorize, draw_skeletons, zoom
+from ...io.draw import colorize, colorize_scene, draw_skeletons, zoom
+from ...io.pillow import importing_pillow
 
 TILE = 300  # pixels
 _LABEL = 18
@@ -96,17 +97,12 @@ def _whole(tile: Tile, size: int) -> NDArray[np.uint8]:
     rows, columns = (
         (np.arange(int(length / step)) * step + step / 2).astype(int).clip(0, length - 1) for length in tile.depth.shape
     )
-    depth = tile.depth[rows][:, columns]
-    finite = depth[np.isfinite(depth)]
-    near, far = np.percentile(finite, (1, 90)) if finite.size else (0.0, 1.0)
-    return colorize(depth, float(near), float(far))
+    return colorize_scene(tile.depth[rows][:, columns])
 
 
 def _text(label: str) -> NDArray[np.uint8]:
-    try:
+    with importing_pillow("drawing"):
         from PIL import Image, ImageDraw
-    except ImportError as error:
-        raise RuntimeError("drawing needs Pillow: pip install pillow, or with ROS: apt install python3-pil") from error
     strip: Any = Image.new("RGB", (TILE, _LABEL))
     ImageDraw.Draw(strip).text((4, 3), label, fill=(255, 255, 255))
     return np.array(strip)

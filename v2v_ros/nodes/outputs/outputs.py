@@ -24,6 +24,7 @@ from v2v_ros.geometry.camera import Intrinsics
 from v2v_ros.geometry.estimate import Estimate
 from v2v_ros.msg import InferenceStats, SkeletonArray, SkeletonInfo
 
+from ..support.output_switches import OUTPUT_SWITCHES
 from ..support.pose_parameters import PoseSettings, chosen_joints
 from ..support.transport import latched, overridable, reliable
 from . import messages
@@ -132,19 +133,17 @@ class Outputs:
 
     def _make_optional(self) -> list[OptionalOutput]:
         """Return what the parameters ask for beside the usual outputs."""
-        logger = self._node.get_logger()
-        outputs: list[OptionalOutput] = []
-        if self._node.get_parameter("publish_joint_states").value:
-            outputs.append(joint_states(self._publisher))
-        if self._node.get_parameter("publish_palms").value:
-            outputs.append(palms(self._publisher))
-        if joints := chosen_joints(self._node.get_parameter("pose_array_joints").value):
-            outputs.append(Poses(self._publisher, self._skeleton, joints))
-        if self._node.get_parameter("publish_humans").value:
-            outputs.append(Humans(self._publisher, self._tf, logger))
-        if self._node.get_parameter("publish_hull").value:
-            name = self._node.get_fully_qualified_name()
-            outputs.append(KeepOut(self._publisher, self._skeleton, name, logger))
+        node, advertise = self._node, self._publisher
+        logger, name = node.get_logger(), node.get_fully_qualified_name()
+        makers: dict[str, Callable[[], OptionalOutput]] = {
+            "publish_joint_states": lambda: joint_states(advertise),
+            "publish_palms": lambda: palms(advertise),
+            "publish_humans": lambda: Humans(advertise, self._tf, logger),
+            "publish_hull": lambda: KeepOut(advertise, self._skeleton, name, logger),
+        }
+        outputs = [makers[switch.name]() for switch in OUTPUT_SWITCHES if node.get_parameter(switch.name).value]
+        if joints := chosen_joints(node.get_parameter("pose_array_joints").value):
+            outputs.append(Poses(advertise, self._skeleton, joints))
         return outputs
 
     def _publisher(self, kind: type, topic: str, qos: QoSProfile) -> Publisher:

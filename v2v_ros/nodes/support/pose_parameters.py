@@ -20,6 +20,7 @@ from v2v_ros.geometry.skeletons import SKELETONS, get_skeleton
 from v2v_ros.geometry.subject import HAND
 from v2v_ros.model import read_out, runtime
 
+from .output_switches import OUTPUT_SWITCHES
 from .parameters import Spec
 
 DEPTH_UNIT = Spec(
@@ -88,34 +89,11 @@ POSE_PARAMETERS = (
         read_only=True,
     ),
     Spec("autostart", True, "Configure and activate the node by itself.", read_only=True),
-    Spec(
-        "publish_joint_states",
-        False,
-        "Publish the angles of hands on ~/left/joint_states and ~/right/joint_states; with skeleton hand21.",
-        read_only=True,
-    ),
-    Spec(
-        "publish_palms",
-        False,
-        "Publish the poses of palms on ~/left/palm and ~/right/palm; with skeleton hand21.",
-        read_only=True,
-    ),
+    *(Spec(switch.name, False, f"{switch.description}.", read_only=True) for switch in OUTPUT_SWITCHES),
     Spec(
         "pose_array_joints",
         [""],
         "Publish the poses of these joints of every subject on ~/poses; a single empty name: do not.",
-        read_only=True,
-    ),
-    Spec(
-        "publish_humans",
-        False,
-        "Publish bodies as REP 155 names them: TF frames body_<id> and /humans/bodies/tracked; with skeleton body15.",
-        read_only=True,
-    ),
-    Spec(
-        "publish_hull",
-        False,
-        "Publish hulls that robots must not enter: markers on ~/hull, and collision_object for MoveIt.",
         read_only=True,
     ),
     Spec("diagnostics_period", 1.0, "Seconds between diagnostics.", limits=(0.1, 60.0), read_only=True),
@@ -273,13 +251,12 @@ def check_pose(values: Mapping[str, Any]) -> str:
     near, far = _depth_range(values["skeleton"], values).values()
     if near >= far:
         return f"parameter 'min_depth' ({near:g} m) must be below 'max_depth' ({far:g} m)"
-    for name, skeleton in (
-        ("publish_joint_states", "hand21"),
-        ("publish_palms", "hand21"),
-        ("publish_humans", "body15"),
-    ):
-        if values.get(name) and values["skeleton"] != skeleton:
-            return f"parameter '{name}' needs 'skeleton' to be '{skeleton}', but it is '{values['skeleton']}'"
+    for switch in OUTPUT_SWITCHES:
+        if switch.skeleton and values.get(switch.name) and values["skeleton"] != switch.skeleton:
+            return (
+                f"parameter '{switch.name}' needs 'skeleton' to be '{switch.skeleton}', but it is "
+                f"'{values['skeleton']}'"
+            )
     if refusal := _prefix_refusal(values.get("frame_prefix", "")):
         return refusal
     if values.get("predict_to_now") and values.get("filter") == "none":

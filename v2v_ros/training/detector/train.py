@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from ...evaluation.detections import detector_figures
-from ...io.files import write_atomically
+from ...io.files import write_atomically, write_json
 from ...model import weights
 from ...model.detector import on_canvas
 from ...model.detector_network import DetectorConfig, DetectorNet, as_convolved, features
@@ -230,7 +230,7 @@ class _Run:
         if resume:
             self._load()
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.folder / "config.json", (json.dumps(asdict(run), indent=1) + "\n").encode())
+        write_json(self.folder / "config.json", asdict(run), allow_nan=True)
         self.held_out = load_held_out(self.folder / "held_out.npz", run.seed, run.validation_samples)
 
     def train(self) -> dict[str, float]:
@@ -301,7 +301,7 @@ class _Run:
         samples = self.step * self.run.batch
         rounded = {name: round(value, 4) for name, value in figures.items()}
         self.curve = [point for point in self.curve if point["samples"] < samples] + [{"samples": samples, **rounded}]
-        write_atomically(self.folder / "validations.json", (json.dumps(self.curve, indent=1) + "\n").encode())
+        write_json(self.folder / "validations.json", self.curve, allow_nan=True)
         self.report(f"{samples} samples: " + " ".join(f"{name} {value:.3f}" for name, value in figures.items()))
         name = self.output.name.removesuffix(weights.SUFFIX)
         training = {

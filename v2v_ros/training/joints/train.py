@@ -13,10 +13,11 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from ...geometry.covariances import as_matrices, as_six
 from ...geometry.skeletons import Skeleton
 from ...model.joint_refiner import JointRefiner, JointRefinerConfig, RefinedJoints, describe, log_density_loss
 from ...model.peaks import Peaks
-from ..optimisation import learning_rate_factor
+from ..optimisation import learning_rate_factor, weight_average
 from .peak_sets import Label, PeakSet
 
 _ROUND = 0.02  # half cubes; errors below weigh by their square
@@ -65,7 +66,7 @@ def augment(
         return torch.einsum("bij,b...j->b...i", matrix, points - half) + half
 
     places, means, joints = turned(batch.places), turned(batch.means), turned(batch.joints)
-    spreads = _as_six(matrix[:, None] @ _as_matrix(batch.spreads) @ matrix.mT[:, None])
+    spreads = as_six(matrix[:, None] @ as_matrices(batch.spreads) @ matrix.mT[:, None])
     places = places + config.jitter * half * normal(*places.shape)
     means = means + config.jitter * half * normal(*means.shape)
     heights = batch.heights * (1 + 0.15 * normal(samples, 1, 1)).clamp(0.5, 1.5)
@@ -78,7 +79,7 @@ def augment(
     places = torch.where(gone[..., None], half, places).gather(-2, order[..., None].expand(-1, -1, -1, 3))
     if skeleton.kind == "body":
         flip = torch.rand(samples, generator=generator) < 0.5
-        swap = torch.tensor(mirror_joints(skeleton))
+        swap = torch.tensor(skeleton.mirrored)
 
         def mirrored(values: torch.Tensor, signs: torch.Tensor, offset: float = 0.0) -> torch.Tensor:
             where = flip.view(-1, *[1] * (values.dim() - 1))
@@ -91,28 +92,12 @@ def augment(
     return PeakSet(places, heights, means, spreads, joints, batch.labels)
 
 
-def mirror_joints(skeleton: Skeleton) -> list[int]:
-    """Return for each joint the index of the one on the other side of a body."""
-    other = {"right": "left", "left": "right"}
-    names = skeleton.joint_names
-    swapped = ["_".join(other.get(word, word) for word in name.split("_")) for name in names]
-    return [names.index(name) for name in swapped]
-
-
 def _rotation(axis: int, angle: torch.Tensor) -> torch.Tensor:
     matrix = torch.eye(3).repeat(len(angle), 1, 1)
     i, j = [index for index in range(3) if index != axis]
     matrix[:, i, i] = matrix[:, j, j] = angle.cos()
     matrix[:, i, j], matrix[:, j, i] = -angle.sin(), angle.sin()
     return matrix
-
-
-def _as_matrix(six: torch.Tensor) -> torch.Tensor:
-    return six[..., (0, 1, 2, 1, 3, 4, 2, 4, 5)].unflatten(-1, (3, 3))
-
-
-def _as_six(matrix: torch.Tensor) -> torch.Tensor:
-    return matrix.flatten(-2)[..., (0, 1, 2, 4, 5, 8)]
 
 
 def loss_of(refined: RefinedJoints, batch: PeakSet, size: int, near: float) -> torch.Tensor:
@@ -161,6 +146,7 @@ def train_refiner(
         network.load_state_dict(start.state_dict())
     average = JointRefiner(config).eval()
     average.load_state_dict(network.state_dict())
+    update_average = weight_average(training.decay)
     steps = max(1, training.draws // training.batch)
     optimizer = torch.optim.AdamW(network.parameters(), training.learning_rate, weight_decay=training.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(steps))
@@ -175,9 +161,8 @@ def train_refiner(
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-        decay = min(training.decay, (1 + step) / (10 + step))
         with torch.no_grad():
-            torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
+            update_average(list(average.parameters()), list(network.parameters()), step)
         if step % max(1, steps // reports) == 0:
             report(step * training.batch, average)
     return average

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -18,7 +17,7 @@ from torch.nn.functional import smooth_l1_loss
 from torch.utils.data import DataLoader, IterableDataset
 
 from ...evaluation.metrics import joint_errors, success_rate
-from ...io.files import write_atomically
+from ...io.files import write_json
 from ...model.heatmaps import decode
 from .. import checkpoints
 from ..checkpoints import read_checkpoint
@@ -196,8 +195,7 @@ def train_representation(
             "skipped": module.finite.skipped,
             "curve": module.curve,
         }
-        content = json.dumps(result, indent=1, allow_nan=False) + "\n"
-        write_atomically(result_file(folder, name, seed), content.encode())
+        write_json(result_file(folder, name, seed), result)
         shutil.rmtree(run)
     return result
 
