@@ -334,3 +334,14 @@ def test_every_program_names_its_copyright_and_licence() -> None:
     for name in listed.stdout.split():
         first = (ROOT / name).read_text(encoding="utf-8")[:200]
         assert "# Copyright 2026 The v2v_ros maintainers\n# SPDX-License-Identifier: Apache-2.0\n" in first, name
+
+
+def test_a_wheel_has_every_file_of_the_package() -> None:
+    """pip takes Python files by itself, all others only where pyproject.toml names them."""
+    section = (ROOT / "pyproject.toml").read_text().split("[tool.setuptools.package-data]")[1].split("[tool.")[0]
+    patterns = re.findall(r'"([^"]+)"', section)
+    source = ROOT / "v2v_ros"
+    files = [path for path in source.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+    named = {path for pattern in patterns for path in source.glob(pattern)}
+    assert files and set(files) - named == set()
+    assert all(any(source.glob(pattern)) for pattern in patterns)
