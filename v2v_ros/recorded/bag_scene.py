@@ -38,10 +38,7 @@ class SceneMessages:
     def __init__(self, store: Typestore, skeleton: Skeleton) -> None:
         self._types: dict[str, Any] = store.types
         self._skeleton = skeleton
-        self._colors = (
-            [self._color(rgb) for rgb in bone_colors(skeleton)],
-            [self._color(rgb) for rgb in joint_colors(skeleton)],
-        )
+        self._colors = bone_colors(skeleton), joint_colors(skeleton)
 
     def messages(self, stamp: tuple[int, int], frame_id: str, estimate: Estimate) -> dict[str, Any]:
         """Return the messages of an image by topic.
@@ -58,9 +55,6 @@ class SceneMessages:
 
     def _make(self, name: str, *values: Any) -> Any:
         return self._types[name](*values)
-
-    def _color(self, rgb: tuple[float, float, float]) -> tuple[float, float, float]:
-        return float(rgb[0]), float(rgb[1]), float(rgb[2])
 
     def _transforms(self, header: Any, estimate: Estimate) -> list[Any]:
         transforms = []
@@ -99,7 +93,7 @@ class SceneMessages:
         alpha: float,
     ) -> Any:
         points = [self._make("geometry_msgs/msg/Point", *map(float, one.points[joint])) for joint in joints]
-        rgba = [self._make("std_msgs/msg/ColorRGBA", *color, alpha) for color in colors]
+        rgba = [self._make("std_msgs/msg/ColorRGBA", *map(float, color), alpha) for color in colors]
         return self._marker(header, one.id, number, kind, _ADD, size, points, rgba)
 
     def _marker(
