@@ -22,7 +22,7 @@ from v2v_ros.benchmark.goals import GOALS
 from v2v_ros.benchmark.machine import peak_memory
 from v2v_ros.benchmark.networks import EAGER, choose, cost, grids, network_name, precision
 from v2v_ros.benchmark.noise import OTHERS_LIMIT, Load, Recorder, Timing, take_turns
-from v2v_ros.benchmark.scene import Scene
+from v2v_ros.benchmark.scene import BenchmarkScene
 from v2v_ros.cli import main
 from v2v_ros.model.network import NetworkConfig, V2VPoseNet
 from v2v_ros.model.weights import shipped
@@ -86,7 +86,7 @@ def test_a_full_network_without_weights_keeps_the_size_of_what_passes_through() 
     assert choice.weights.config.to_dict() == NetworkConfig(21).to_dict()
     assert choice.random == ("hand21_full" not in shipped())
     if choice.random:  # numbers near zero would take longer than those of a trained network
-        scene = Scene.render("hand")
+        scene = BenchmarkScene.render("hand")
         with torch.inference_mode():
             heatmaps = choice.weights.build()(grids(scene, choice.weights.config, 0.25, 1, CPU))
         assert 1e-3 < heatmaps.abs().mean() < 1e4
@@ -98,7 +98,7 @@ def test_networks_are_called_by_their_size() -> None:
 
 
 def test_the_grids_hold_a_hand() -> None:
-    scene = Scene.render("hand")
+    scene = BenchmarkScene.render("hand")
     made = grids(scene, NetworkConfig(21, 32, 1), 0.25, 13, CPU)
     assert made.shape == (13, 1, 32, 32, 32) and set(made.unique().tolist()) == {0.0, 1.0}
     assert (made.sum((1, 2, 3, 4)) > 100).all() and (made.mean((1, 2, 3, 4)) < 0.1).all()

@@ -112,7 +112,7 @@ def test_missed_joints_of_a_dataset_are_reported_and_nothing_measured_is_no_erro
 
 @pytest.mark.parametrize("skeleton", [HAND21, BODY15], ids=lambda skeleton: skeleton.name)
 def test_the_parts_are_of_the_skeleton_and_hold_all_its_joints(skeleton: Skeleton) -> None:
-    grouped = metrics.parts(skeleton.kind)
+    grouped = metrics.joint_groups(skeleton.kind)
     assert {joint for joints in grouped.values() for joint in joints} == set(skeleton.joint_names)
 
 

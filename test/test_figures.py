@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import torch
 
-from v2v_ros.evaluation.figures import Figures, plain
+from v2v_ros.evaluation.figures import FigureRecord, plain
 from v2v_ros.evaluation.on_datasets.dataset_figures import dataset_figures
 from v2v_ros.evaluation.reports.tables import aligned
 from v2v_ros.recorded.datasets.specs import ITOP_SIDE, NYU
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row(Figures):
+class Row(FigureRecord):
     mean_mm: float
     samples: int
     precision: float | None = None

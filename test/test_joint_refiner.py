@@ -24,10 +24,10 @@ from v2v_ros.geometry.covariances import as_matrices
 from v2v_ros.geometry.skeletons import BODY15, HAND21
 from v2v_ros.model import weights
 from v2v_ros.model.heatmaps import encode
-from v2v_ros.model.joint_refiner import JointRefiner, JointRefinerConfig, covariance_of, describe, log_density_loss
+from v2v_ros.model.joint_refiner import JointRefiner, JointRefinerConfig, covariance_of, log_density_loss, peak_features
 from v2v_ros.model.peaks import Peaks, find_peaks
 from v2v_ros.model.read_out import ReadOut
-from v2v_ros.model.runtime import available, make_refiner_runtime
+from v2v_ros.model.runtime import available, make_joint_refiner_runtime
 from v2v_ros.model.runtime.export import export_onnx
 from v2v_ros.model.weights import WeightsError
 
@@ -43,7 +43,7 @@ def shown(samples: int = 3, seed: int = 0, count: int = 5) -> Peaks:
 
 def test_a_new_refiner_says_what_the_highest_peaks_say() -> None:
     peaks = shown()
-    refined = JointRefiner(JointRefinerConfig(21))(*describe(peaks, 5, SIZE))
+    refined = JointRefiner(JointRefinerConfig(21))(*peak_features(peaks, 5, SIZE))
     # The mean place of a heatmap has a small weight beside its highest peak.
     assert ((refined.points * 12 + 12) - peaks.places[:, :, 0]).abs().max() < 0.3
 
@@ -52,8 +52,8 @@ def test_the_features_move_with_the_cube_and_the_joints_with_them() -> None:
     peaks = shown()
     torch.manual_seed(0)
     refiner = JointRefiner(JointRefinerConfig(21, width=16, layers=1, heads=2))
-    features, whole = describe(peaks, 5, SIZE)
-    moved = describe(peaks._replace(places=peaks.places + 2.0, means=peaks.means + 2.0), 5, SIZE)
+    features, whole = peak_features(peaks, 5, SIZE)
+    moved = peak_features(peaks._replace(places=peaks.places + 2.0, means=peaks.means + 2.0), 5, SIZE)
     torch.testing.assert_close(moved[0], features)
     torch.testing.assert_close(moved[1][:, :3], whole[:, :3] + 2 / 12)
     assert refiner(features, whole).points.shape == (3, 21, 3)
@@ -86,7 +86,7 @@ def test_a_file_keeps_the_refiner(refined_weights: Path, tmp_path: Path) -> None
     assert (
         again is not None and again.config == loaded.refiner.config and again.calibration == loaded.refiner.calibration
     )
-    features = describe(shown(), 3, SIZE)
+    features = peak_features(shown(), 3, SIZE)
     for one, other in zip(again.build()(*features), loaded.refiner.build()(*features), strict=True):
         assert torch.equal(one, other)
     assert not any("refiner" in key for key in loaded.state)
@@ -151,7 +151,7 @@ def test_all_runtimes_say_the_same(refined_weights: Path, name: str) -> None:
     refiner = weights.load(refined_weights).refiner
     assert refiner is not None
     peaks = shown(count=refiner.config.peaks)
-    expected, found = (make_refiner_runtime(each, refiner, SIZE, CPU, 1) for each in ("torch", name))
+    expected, found = (make_joint_refiner_runtime(each, refiner, SIZE, CPU, 1) for each in ("torch", name))
     for count in (1, 3):
         part = Peaks(*(each[:count].contiguous() for each in peaks))
         for one, other in zip(found(part), expected(part), strict=True):
@@ -283,7 +283,7 @@ def test_what_does_not_go_together_is_refused(
 def test_bodies_are_mirrored_and_turned_with_their_peaks() -> None:
     pytest.importorskip("pytorch_lightning")
     from v2v_ros.training.joints.peak_sets import PeakSet
-    from v2v_ros.training.joints.train import JointTraining, augment
+    from v2v_ros.training.joints.train import JointTraining, augment_peaks
 
     for skeleton in (HAND21, BODY15):
         joints = 24 * torch.rand(64, len(skeleton.joint_names), 3)
@@ -291,7 +291,7 @@ def test_bodies_are_mirrored_and_turned_with_their_peaks() -> None:
         data = PeakSet(*peaks._replace(means=joints), joints, torch.ones(64, dtype=torch.int64))
         data = data._replace(places=joints[:, :, None].expand(-1, -1, 3, -1))
         still = JointTraining(jitter=0.0, drop=0.0)
-        turned = augment(data, skeleton, 24, torch.Generator().manual_seed(0), still)
+        turned = augment_peaks(data, skeleton, 24, torch.Generator().manual_seed(0), still)
         torch.testing.assert_close(turned.places[:, :, 0], turned.joints, rtol=1e-3, atol=1e-3)
         torch.testing.assert_close(turned.means, turned.joints, rtol=1e-3, atol=1e-3)
         assert (turned.joints - joints).abs().max() > 1

@@ -34,7 +34,7 @@ from v2v_ros.nodes.health.diagnostics import (
     values,
 )
 from v2v_ros.nodes.health.graph import COMPRESSED, IMAGE, INFO, End, Graph
-from v2v_ros.nodes.health.statistics import Figures, Statistics
+from v2v_ros.nodes.health.statistics import Statistics, StatisticsSnapshot
 from v2v_ros.nodes.support.transport import large_message_remedy
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ HEALTHY = NodeState(
     middleware="rmw_fastrtps_cpp",
     remedy="set LARGE_MEMORY",
     patience=1.0,
-    figures=Figures(
+    figures=StatisticsSnapshot(
         since=20.0,
         images=600,
         infos=600,
@@ -872,7 +872,7 @@ def test_the_remedy_for_large_images_fits_the_environment(monkeypatch: pytest.Mo
     assert (Path(__file__).parents[1] / "config" / "fastdds.xml").is_file()
 
 
-def feed(statistics: Statistics, clock: Clock, seconds: float, every: int, skip: Any = None) -> Figures:
+def feed(statistics: Statistics, clock: Clock, seconds: float, every: int, skip: Any = None) -> StatisticsSnapshot:
     """30 images a second, of which each so-manieth is processed and the others are skipped; figures once a second."""
     figures = statistics.figures()
     for index in range(round(30 * seconds)):

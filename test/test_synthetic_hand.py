@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from v2v_ros.geometry.camera import Intrinsics
 from v2v_ros.geometry.skeletons import HAND21
 from v2v_ros.synthetic.chance import Draw
-from v2v_ros.synthetic.hand.held import KINDS, Ball, Pen, Rod, held_things
+from v2v_ros.synthetic.hand.held import KINDS, Ball, HeldRod, Pen, held_things
 from v2v_ros.synthetic.hand.kinematics import UPRIGHT, HandPose, pose_hand, sample_shape
 from v2v_ros.synthetic.hand.poses import (
     FAMILIES,
@@ -317,7 +317,7 @@ def test_a_hand_holds_what_its_family_can_hold_in_its_sizes(kind: str) -> None:
     assert ((spheres.radii > 0).sum(1) == {"rod": 22, "pen": 22, "ball": 1}.get(kind, 0)).all()
     assert ((boxes.halves > 0).all(-1).any(1) == (kind in ("box", "flat"))).all()
     if kind in ("rod", "pen", "ball"):
-        low, high = {"rod": Rod().radius, "pen": Pen().radius, "ball": Ball().radius}[kind]
+        low, high = {"rod": HeldRod().radius, "pen": Pen().radius, "ball": Ball().radius}[kind]
         radii = spheres.radii.amax(1)
         assert radii.min() > low - 1e-6 and radii.max() < high + 1e-6
     if kind in ("box", "flat"):

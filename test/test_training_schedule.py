@@ -33,7 +33,7 @@ from v2v_ros.training.config import TrainingConfig, read_config, resumed_values
 from v2v_ros.training.lock import held, holder
 from v2v_ros.training.losses import make_training
 from v2v_ros.training.optimisation import scheduled_factor
-from v2v_ros.training.status import describe, find_runs, read_status
+from v2v_ros.training.status import find_runs, read_status, run_text
 from v2v_ros.training.train import train
 
 CONFIG = TrainingConfig(
@@ -389,7 +389,7 @@ def test_a_run_tells_where_it_stands_from_what_older_versions_wrote(tmp_path: Pa
     status = read_status(folder)
     assert status.samples == 320 and status.rate == pytest.approx(4.0) and status.begun == 1_700_000_000
     assert status.alive is None and status.pid is None and status.curve == []
-    text = describe(status, 3, now=1_700_000_090.0)
+    text = run_text(status, 3, now=1_700_000_090.0)
     assert "schedule cosine" in text and "320 (4,000,000)" in text and "(1 min ago)" in text
     assert "not known: the run has noted none" in text
     with held(folder, resumed=True, samples_per_step=8):

@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from .suite import Plan, run_benchmark
+from .suite import BenchmarkPlan, run_benchmark
 
-__all__ = ["Plan", "run_benchmark"]
+__all__ = ["BenchmarkPlan", "run_benchmark"]

@@ -20,7 +20,7 @@ from ..model.weights import load
 from .machine import device_name, synchronize
 from .networks import cost, grids
 from .noise import take_turns
-from .scene import Scene
+from .scene import BenchmarkScene
 
 
 def measure(
@@ -63,7 +63,7 @@ def measure(
         for run in crops:
             run.add(index, part)
         tick()
-    scene = Scene.render(test_set.skeleton.kind)
+    scene = BenchmarkScene.render(test_set.skeleton.kind)
     calls: dict[str, Callable[[], object]] = {}
     for name, weights in zip(names, loaded, strict=True):
         network = make_runtime(runtime, weights, where, threads)

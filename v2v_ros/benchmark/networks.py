@@ -25,7 +25,7 @@ from ..model.voxels import occupancy
 from ..model.weights import Weights
 from .machine import synchronize
 from .noise import take_turns
-from .scene import CAMERA, Scene
+from .scene import CAMERA, BenchmarkScene
 
 EAGER = "eager float32"
 """Name of the baseline: the network as it is trained, run layer by layer by PyTorch."""
@@ -141,7 +141,7 @@ def precision(description: str, device: torch.device) -> str:
     return "bfloat16" if found[0].startswith("b") else "float16"
 
 
-def grids(scene: Scene, config: NetworkConfig, edge: float, batch: int, device: torch.device) -> torch.Tensor:
+def grids(scene: BenchmarkScene, config: NetworkConfig, edge: float, batch: int, device: torch.device) -> torch.Tensor:
     """Occupancy float32 [batch, 1, N, N, N] of the scene's first frames: what comes out of a camera is nearly empty."""
     places = [scene.turn(index) for index in range(batch)]
     clouds = torch.stack([deproject(torch.from_numpy(scene.depths[each]), CAMERA).reshape(-1, 3) for each in places])
@@ -177,7 +177,7 @@ def time_networks(
     rows: list[dict[str, Any]] = []
     left_out: list[str] = []
     for choice in choices:
-        scene = Scene.render(choice.weights.skeleton.kind)
+        scene = BenchmarkScene.render(choice.weights.skeleton.kind)
         made: dict[str, Any] = {EAGER: choice.weights.build().to(device)}
         descriptions = {EAGER: f"torch {torch.__version__} float32"}
         for name in runtimes:

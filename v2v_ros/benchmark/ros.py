@@ -20,7 +20,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 
 from v2v_ros.benchmark.rig.children import Child, private_network, stop_all
 from v2v_ros.benchmark.rig.demo import NAMESPACE, DemoError, parameters, wait_for_skeletons
-from v2v_ros.benchmark.rig.observer import Observer, wait
+from v2v_ros.benchmark.rig.observer import SkeletonListener, wait
 from v2v_ros.geometry.subject import SUBJECTS
 from v2v_ros.model import weights as weights_files
 from v2v_ros.msg import SkeletonArray
@@ -34,7 +34,7 @@ _WARM_UP = 2.0  # seconds that are not measured
 _LOOP = 60  # images that the camera renders beforehand, so that it does not compete with the node
 
 
-class _Observer(Observer):
+class _StampListener(SkeletonListener):
     """Keeps the stamps of the camera's images and what the pose node says about itself as well.
 
     Attributes:
@@ -100,7 +100,7 @@ def time_nodes(
         try:
             for module, arguments in nodes.items():
                 children.append(Child(module, ["-r", f"__ns:={NAMESPACE}", *arguments], Path(folder)))
-            observer = _Observer(NAMESPACE, with_images=False)
+            observer = _StampListener(NAMESPACE, with_images=False)
             try:
                 return {"asked_hz": rate, **_measure(observer, children, seconds, began)}
             finally:
@@ -109,7 +109,7 @@ def time_nodes(
             stop_all(children)
 
 
-def _measure(observer: _Observer, children: Sequence[Child], seconds: float, began: float) -> dict[str, Any]:
+def _measure(observer: _StampListener, children: Sequence[Child], seconds: float, began: float) -> dict[str, Any]:
     check = wait_for_skeletons(observer, children)
     start = time.monotonic() - began
     wait(observer, _WARM_UP, check)

@@ -17,7 +17,7 @@ _DISTINCT = 12
 
 
 @dataclass(frozen=True)
-class Scene:
+class BenchmarkScene:
     """A second's part of a moving hand or body, to be shown to and fro so that it never jumps.
 
     Attributes:
@@ -31,7 +31,7 @@ class Scene:
     centers: list[np.ndarray]
 
     @classmethod
-    def render(cls, kind: str) -> Scene:
+    def render(cls, kind: str) -> BenchmarkScene:
         """Render scenes of a ``hand`` or ``body``."""
         sequence = SyntheticSequence(kind)
         frames = [sequence.frame(index / RATE) for index in range(_DISTINCT)]
@@ -48,4 +48,4 @@ class Scene:
         return min(place, 2 * len(self.images) - 2 - place)
 
 
-__all__ = ["CAMERA", "RATE", "Scene"]
+__all__ = ["CAMERA", "RATE", "BenchmarkScene"]

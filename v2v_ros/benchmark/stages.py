@@ -14,14 +14,14 @@ import numpy as np
 from ..estimator import PoseEstimator
 from ..io.depth import decode_image
 from .noise import Recorder
-from .scene import CAMERA, RATE, Scene
+from .scene import CAMERA, RATE, BenchmarkScene
 
 STAGES = ("decode", "locate", "voxelize", "network", "joints", "track", "total")
 KINDS = ("tracking", "searching")
 
 
 def decode(image: bytes) -> np.ndarray:
-    """Return float32 [480, 640] metres from a frame of a :class:`Scene`, as the node decodes a message."""
+    """Return float32 [480, 640] metres from a frame of a :class:`BenchmarkScene`, as the node decodes a message."""
     return decode_image("16UC1", CAMERA.height, CAMERA.width, 2 * CAMERA.width, False, image)
 
 
@@ -36,7 +36,7 @@ def frames_in_all(frames: int) -> int:
 
 
 def time_stages(
-    estimator: PoseEstimator, scene: Scene, frames: int, tick: Callable[[], object] = lambda: None
+    estimator: PoseEstimator, scene: BenchmarkScene, frames: int, tick: Callable[[], object] = lambda: None
 ) -> dict[str, Any]:
     """Time the estimator following the subject, and searching for it.
 

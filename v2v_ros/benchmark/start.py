@@ -16,13 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from .scene import CAMERA, RATE, Scene
+from .scene import CAMERA, RATE, BenchmarkScene
 
 _FRAMES = 20
 _TIMEOUT = 600.0  # seconds
 
 
-def time_start(weights: str | Path, scene: Scene, *, device: str, runtime: str, threads: int) -> dict[str, Any]:
+def time_start(
+    weights: str | Path, scene: BenchmarkScene, *, device: str, runtime: str, threads: int
+) -> dict[str, Any]:
     """Start a process that estimates, and ask it.
 
     Args:

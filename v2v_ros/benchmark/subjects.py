@@ -16,7 +16,7 @@ from ..estimator.pipeline import make_pipeline
 from ..estimator.stopwatch import Stopwatch
 from .networks import Choice
 from .noise import Recorder
-from .scene import CAMERA, RATE, Scene
+from .scene import CAMERA, RATE, BenchmarkScene
 from .stages import decode
 
 STAGES = ("decode", "voxelize", "network", "joints", "total")
@@ -49,7 +49,7 @@ def time_subjects(
     """
     # The threshold of empty cubes and that of joints are the pipeline's own; neither depends on what the network says.
     pipeline = make_pipeline(choice.weights, device, runtime=runtime, threads=threads)
-    scene = Scene.render(choice.weights.skeleton.kind)
+    scene = BenchmarkScene.render(choice.weights.skeleton.kind)
 
     def look(count: int, index: int) -> dict[str, float]:
         turn = scene.turn(index)

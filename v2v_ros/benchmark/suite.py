@@ -18,7 +18,7 @@ from ..model.runtime import available, choose_device
 from ..model.weights import load
 from .machine import ceilings, device_name, processor
 from .networks import FULL_NAME, choose, network_name, time_networks
-from .scene import Scene
+from .scene import BenchmarkScene
 from .stages import frames_in_all, time_stages
 from .start import time_start
 from .subjects import time_subjects
@@ -37,7 +37,7 @@ _NETWORK_ROUNDS = 30
 
 
 @dataclass(frozen=True)
-class Plan:
+class BenchmarkPlan:
     """Plan of a benchmark.
 
     Attributes:
@@ -88,7 +88,7 @@ class Plan:
 
 
 def everything(weights: str | Path) -> dict[str, Any]:
-    """Arguments of a :class:`Plan` that compares all that this machine and this package have.
+    """Arguments of a :class:`BenchmarkPlan` that compares all that this machine and this package have.
 
     Args:
         weights: Name or path of the weights whose skeleton and network are taken.
@@ -114,7 +114,7 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def run_benchmark(plan: Plan, tick: Callable[[], object] = lambda: None) -> dict[str, Any]:
+def run_benchmark(plan: BenchmarkPlan, tick: Callable[[], object] = lambda: None) -> dict[str, Any]:
     """Measure.
 
     Args:
@@ -132,13 +132,13 @@ def run_benchmark(plan: Plan, tick: Callable[[], object] = lambda: None) -> dict
         return _run(plan, tick)
 
 
-def _run(plan: Plan, tick: Callable[[], object]) -> dict[str, Any]:
+def _run(plan: BenchmarkPlan, tick: Callable[[], object]) -> dict[str, Any]:
     if plan.ros_rates:
         from .ros import time_nodes  # fails at once when ROS is not there
     devices = [choose_device(name) for name in plan.device_names]
     skeleton = load(plan.weights).skeleton
     choices = [choose(name, skeleton.name) for name in plan.network_names]
-    scene = Scene.render(skeleton.kind)
+    scene = BenchmarkScene.render(skeleton.kind)
     # First, while this process has nothing on the GPU and little in memory.
     where: dict[str, Any] = {"device": plan.device, "runtime": plan.runtime, "threads": plan.threads}
     start = time_start(plan.weights, scene, **where)

@@ -14,7 +14,7 @@ from .common import DEFAULT_SKELETON, Commands, command, network_options, positi
 from .progress import Progress
 
 if TYPE_CHECKING:
-    from ..benchmark import Plan
+    from ..benchmark import BenchmarkPlan
 
 _EXAMPLE = """v2v benchmark --output benchmark/
   v2v benchmark --full --ros 30,90 --output benchmark/
@@ -96,9 +96,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     return figures
 
 
-def _plan(options: argparse.Namespace) -> Plan:
+def _plan(options: argparse.Namespace) -> BenchmarkPlan:
     """Return the plan by the options; with ``--full``, those that are not given cover everything."""
-    from ..benchmark import Plan
+    from ..benchmark import BenchmarkPlan
     from ..benchmark.suite import everything
     from ..model.weights import default_for
 
@@ -108,7 +108,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         if getattr(options, name) is not None
     }
     weights = options.weights or default_for(DEFAULT_SKELETON)
-    return Plan(
+    return BenchmarkPlan(
         weights,
         device=options.device,
         runtime=options.runtime,

@@ -39,7 +39,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any] | None:
     from ..estimator.search import CenterFinder
-    from ..evaluation.on_datasets.centers import center_figures, find_centers, parts
+    from ..evaluation.on_datasets.centers import center_figures, find_centers, work_parts
     from ..evaluation.processes import processes
     from ..model.runtime import choose_device
     from ..model.weights import load_center
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
             dataset = open_dataset(options.dataset, options.folder, split, test_subject=options.subject)
             weights = load_center(options.weights, dataset.spec.skeleton.name)
             finder = CenterFinder(weights, choose_device(options.device))
-            share = -(-parts(dataset) // group.count)
+            share = -(-work_parts(dataset) // group.count)
             with Progress(share, "part", quiet=options.quiet or group.rank > 0) as bar:
                 guesses, centers = find_centers(finder, dataset, group, bar.step)
             if group.rank:

@@ -27,12 +27,12 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    from ..training.status import describe, find_runs, read_status
+    from ..training.status import find_runs, read_status, run_text
 
     if not options.folder.is_dir():
         raise CommandError(f"there is no folder '{options.folder}'")
     runs = [read_status(folder) for folder in find_runs(options.folder)]
     if not runs:
         raise CommandError(f"there is no run of 'v2v train' below '{options.folder}'")
-    print("\n\n".join(describe(status, options.points) for status in runs))
+    print("\n\n".join(run_text(status, options.points) for status in runs))
     return {"runs": [status.to_dict() for status in runs]}

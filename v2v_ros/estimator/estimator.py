@@ -17,7 +17,7 @@ from ..geometry.camera_roll import CameraRoll
 from ..geometry.estimate import Estimate, Side, SkeletonEstimate, TrackingState
 from ..model import weights as weights_files
 from ..model.detector import Detector
-from ..model.network import describe
+from ..model.network import network_text
 from ..model.runtime import choose_device
 from .observe import Observer
 from .pipeline import make_pipeline
@@ -143,7 +143,7 @@ class PoseEstimator:
 
         self.skeleton, self.cube_edge = loaded.skeleton, loaded.cube_edge
         self.weights_id, self.weights_hash = loaded.id, loaded.hash
-        self.network = describe(loaded.config)
+        self.network = network_text(loaded.config)
         self.runtime = self._pipeline.description
         self.read_out = self._pipeline.read_out.name
         self.device = str(torch_device)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..geometry.covariances import as_matrices
 from ..model.calibration import Calibration
-from .figures import Figures
+from .figures import FigureRecord
 
 Floats = NDArray[np.float64]
 
@@ -26,7 +26,7 @@ _FEWEST_JOINTS = 60  # in a bin: its 68 % are known to 6 % then
 
 
 @dataclass(frozen=True)
-class ReliabilityBin(Figures):
+class ReliabilityBin(FigureRecord):
     """Joints of nearly the same score.
 
     Attributes:
@@ -41,7 +41,7 @@ class ReliabilityBin(Figures):
 
 
 @dataclass(frozen=True)
-class Reliability(Figures):
+class Reliability(FigureRecord):
     """Shares of joints that are as near as their scores say.
 
     Attributes:
@@ -56,7 +56,7 @@ class Reliability(Figures):
 
 
 @dataclass(frozen=True)
-class CovarianceCoverage(Figures):
+class CovarianceCoverage(FigureRecord):
     """Shares of errors within what their covariances say.
 
     Attributes:

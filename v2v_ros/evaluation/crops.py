@@ -19,17 +19,17 @@ from ..model.voxels import metric_coordinates, occupancy
 from ..model.weights import Weights
 from . import metrics
 from .calibration import CovarianceCoverage, Reliability, apply, covariance_coverage, reliability
-from .figures import Figures
+from .figures import FigureRecord
 from .metrics import CURVE_MM, PRECISION_MM, SUCCESS_MM, GroupFigures, by_group, error_figures
 from .processes import Processes
 from .reports.contact_sheet import Tile
-from .synthetic_sets import PART, Part
+from .synthetic_sets import PART, SetPart
 
 _WORST = 24  # crops that are kept for a picture
 
 
 @dataclass(frozen=True, kw_only=True)
-class JointFigures(Figures):
+class CropJointFigures(FigureRecord):
     """Errors of a joint, or of several together, in millimetres."""
 
     mean_mm: float
@@ -39,7 +39,7 @@ class JointFigures(Figures):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadOutFigures(Figures):
+class ReadOutFigures(FigureRecord):
     """Errors of joints that one read-out found, in millimetres."""
 
     mean_mm: float
@@ -51,7 +51,7 @@ class ReadOutFigures(Figures):
 
 
 @dataclass(frozen=True)
-class SuccessCurve(Figures):
+class SuccessCurve(FigureRecord):
     """Shares of samples whose worst joint is within thresholds."""
 
     threshold_mm: tuple[int, ...]
@@ -59,7 +59,7 @@ class SuccessCurve(Figures):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CropFigures(Figures):
+class CropFigures(FigureRecord):
     """Figures of a pose network on crops.
 
     Attributes:
@@ -74,8 +74,8 @@ class CropFigures(Figures):
     map_10cm: float
     read_outs: dict[str, ReadOutFigures]
     ms_per_crop: float
-    joints: dict[str, JointFigures]
-    parts: dict[str, JointFigures]
+    joints: dict[str, CropJointFigures]
+    parts: dict[str, CropJointFigures]
     sensors: dict[str, GroupFigures]
     views: dict[str, GroupFigures] | None = None
     curve: SuccessCurve
@@ -117,7 +117,7 @@ class Crops:
         self._records: dict[int, _Record] = {}
         self._worst: list[tuple[float, int, Tile]] = []
 
-    def add(self, index: int, part: Part) -> None:
+    def add(self, index: int, part: SetPart) -> None:
         """Take the part of an index in."""
         results = self._network(part)
         errors = 1000 * metrics.joint_errors(results.joints, part.joints)
@@ -135,7 +135,7 @@ class Crops:
         shares = processes.gather({processes.rank: self._worst})
         self._worst = _worst_of([each for share in shares.values() for each in share])
 
-    def _keep_worst(self, first: int, part: Part, results: CubeResults, errors: torch.Tensor) -> None:
+    def _keep_worst(self, first: int, part: SetPart, results: CubeResults, errors: torch.Tensor) -> None:
         for index, error in enumerate(errors.tolist()):
             if len(self._worst) == _WORST and error <= self._worst[-1][0]:
                 continue
@@ -204,15 +204,15 @@ class Crops:
             },
             ms_per_crop=1000 * sum(record.seconds for record in records) / len(errors),
             joints={
-                name: JointFigures(**error_figures(errors[:, index]), precision_10cm=precision[index])
+                name: CropJointFigures(**error_figures(errors[:, index]), precision_10cm=precision[index])
                 for name, index in columns.items()
             },
             parts={
-                name: JointFigures(
+                name: CropJointFigures(
                     **error_figures(errors[:, [columns[joint] for joint in joints]]),
                     precision_10cm=float(np.mean([precision[columns[joint]] for joint in joints])),
                 )
-                for name, joints in metrics.parts(skeleton.kind).items()
+                for name, joints in metrics.joint_groups(skeleton.kind).items()
             },
             sensors=by_group(errors, sensors),
             views=by_group(errors, views) if skeleton.kind == "body" else None,
@@ -277,7 +277,7 @@ class CubeNetwork:
         self._run(torch.zeros(1, 1, *3 * (weights.config.grid,), device=self._device))  # warm up
 
     @torch.inference_mode()
-    def __call__(self, part: Part) -> CubeResults:
+    def __call__(self, part: SetPart) -> CubeResults:
         depth = part.depth
         points = part.cameras.deproject(depth).to(self._device)
         centers = part.cube_centers.to(self._device)

@@ -11,7 +11,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Figures:
+class FigureRecord:
     """Base of dataclasses with figures.
 
     NaN stands for what could not be measured. A field whose default is None does not apply where it is None.
@@ -25,7 +25,7 @@ class Figures:
 
 def plain(value: Any) -> Any:
     """Return a copy in which numbers that are not finite are None, as JSON knows neither, and the others are short."""
-    if isinstance(value, Figures):
+    if isinstance(value, FigureRecord):
         return value.to_dict()
     if isinstance(value, dict):
         return {key: plain(each) for key, each in value.items()}

@@ -13,15 +13,15 @@ import torch
 from ..estimator import PoseEstimator
 from ..geometry.estimate import Side, SkeletonEstimate
 from . import metrics
-from .figures import Figures
+from .figures import FigureRecord
 from .holes import HOLES
 from .metrics import SUCCESS_MM, Percentiles, error_figures, share
 from .processes import Processes
-from .synthetic_sets import Part, SyntheticSet
+from .synthetic_sets import SetPart, SyntheticSet
 
 
 @dataclass(frozen=True)
-class SensorFigures(Figures):
+class SensorFigures(FigureRecord):
     """Figures of the images of a sensor; ``centered_share`` where there are subjects."""
 
     samples: int
@@ -30,7 +30,7 @@ class SensorFigures(Figures):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageFigures(Figures):
+class ImageFigures(FigureRecord):
     """Figures of an estimator on images.
 
     Attributes:
@@ -96,7 +96,7 @@ class Images:
         self._empty = test_set.form == "empty"
         self._results: dict[int, list[_Result]] = {}
 
-    def add(self, index: int, part: Part) -> None:
+    def add(self, index: int, part: SetPart) -> None:
         """Take the part of an index in."""
         results = self._results.setdefault(index, [])
         for place, depth in enumerate(part.depth):
@@ -105,7 +105,7 @@ class Images:
             found = self._judge(estimate.skeletons[0], part, place) if estimate.skeletons else None
             results.append(_Result(part.sensor, sum(estimate.seconds.values()), found))
 
-    def _judge(self, found: SkeletonEstimate, part: Part, place: int) -> _Found:
+    def _judge(self, found: SkeletonEstimate, part: SetPart, place: int) -> _Found:
         if self._empty:
             return _Found(found.score, centered=False, side_right=False, errors=None)
         off = np.abs(found.center - part.centers[place].double().numpy())

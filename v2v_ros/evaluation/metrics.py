@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .figures import Figures
+from .figures import FigureRecord
 
 # The rows that papers on ITOP report (Haque et al., ECCV 2016): of both sides together, upper and lower body last.
 BODY_PARTS = {
@@ -117,7 +117,7 @@ def mean_precision(errors: torch.Tensor, threshold: float) -> float:
     return torch.tensor(precision(errors, threshold)).nanmean().item()
 
 
-def parts(kind: str) -> dict[str, tuple[str, ...]]:
+def joint_groups(kind: str) -> dict[str, tuple[str, ...]]:
     """Return names of groups of joints and their joints, for a kind of skeleton."""
     return BODY_PARTS if kind == "body" else HAND_PARTS
 
@@ -141,7 +141,7 @@ def error_figures(errors: torch.Tensor) -> dict[str, float]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GroupFigures(Figures):
+class GroupFigures(FigureRecord):
     """Errors of the samples of a group, in millimetres."""
 
     samples: int
@@ -167,7 +167,7 @@ def by_group(errors: torch.Tensor, groups: list[str]) -> dict[str, GroupFigures]
 
 
 @dataclass(frozen=True)
-class Percentiles(Figures):
+class Percentiles(FigureRecord):
     """The 5th, 50th and 95th percentile of some numbers."""
 
     p5: float

@@ -19,7 +19,7 @@ from ..geometry.estimate import Side, TrackingState
 from ..geometry.skeletons import Skeleton
 from ..synthetic.scenes.one import CAMERA, SyntheticSequence
 from ..synthetic.spheres import Spheres
-from .figures import Figures
+from .figures import FigureRecord
 
 RATE = 30.0
 """Frames a second."""
@@ -122,7 +122,7 @@ def record(
 
 
 @dataclass(frozen=True)
-class FilterFigures(Figures):
+class FilterFigures(FigureRecord):
     """Figures of a filter; of ``none`` those of the network's own joints.
 
     Attributes:
@@ -144,7 +144,7 @@ class FilterFigures(Figures):
 
 
 @dataclass(frozen=True)
-class MotionFigures(Figures):
+class MotionFigures(FigureRecord):
     """Figures of all filters, by their names, and the number of frames in which the network missed joints."""
 
     frames: int
@@ -174,7 +174,7 @@ def frame_count() -> int:
 
 
 @dataclass(frozen=True)
-class _Run:
+class _FilterRun:
     """Joints of a filter: their errors [N, J, 3] in metres, NaN where the network saw nothing, by the motions, and for
     every sequence at 1 m/s the lag in seconds and the mean error of the velocities in m/s."""
 
@@ -191,8 +191,8 @@ class _Run:
         return _rms([off - np.nanmean(off, axis=0) for off in self.errors["still"]])
 
 
-def _run(skeleton: Skeleton, name: str, recordings: dict[str, list[Recording]]) -> _Run:
-    run = _Run({motion: [] for motion in recordings}, [], [])
+def _run(skeleton: Skeleton, name: str, recordings: dict[str, list[Recording]]) -> _FilterRun:
+    run = _FilterRun({motion: [] for motion in recordings}, [], [])
     for motion, group in recordings.items():
         for each in group:
             points, velocities = apply_filter(name, skeleton, each)
@@ -207,7 +207,7 @@ def _run(skeleton: Skeleton, name: str, recordings: dict[str, list[Recording]]) 
     return run
 
 
-def _figures(run: _Run, raw: _Run) -> FilterFigures:
+def _figures(run: _FilterRun, raw: _FilterRun) -> FilterFigures:
     """Return the figures of a filter beside those of the network's own joints."""
     return FilterFigures(
         jitter_mm=run.jitter_mm,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..estimator import PoseEstimator
 from ..geometry.camera import Intrinsics
 from ..recorded import frames
-from .figures import Figures
+from .figures import FigureRecord
 from .metrics import Percentiles
 from .reports.contact_sheet import Tile
 
@@ -27,7 +27,7 @@ _WINDOW = 2  # pixels around the joint's own that are asked when it has no depth
 
 
 @dataclass(frozen=True)
-class FrameFigures(Figures):
+class FrameFigures(FigureRecord):
     """The skeleton that was found in a frame; all None where none was.
 
     Attributes:
@@ -44,7 +44,7 @@ class FrameFigures(Figures):
 
 
 @dataclass(frozen=True)
-class RecordedFigures(Figures):
+class RecordedFigures(FigureRecord):
     """Figures of an estimator on a list of frames.
 
     Attributes:

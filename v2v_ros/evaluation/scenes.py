@@ -97,7 +97,7 @@ def record(hashes: list[str]) -> None:
     write_json(RECORD, dict(sorted(content.items())))
 
 
-class SceneFigures:
+class SceneEvaluation:
     """Runs a detector on scenes, part by part.
 
     Args:

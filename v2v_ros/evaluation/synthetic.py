@@ -14,7 +14,7 @@ from ..geometry.estimate import Side
 from ..model.weights import Weights
 from .calibration import fit
 from .crops import CropFigures, Crops
-from .figures import Figures
+from .figures import FigureRecord
 from .images import ImageFigures, Images
 from .processes import Processes
 from .reports.contact_sheet import Tile
@@ -25,7 +25,7 @@ _ALONE = Processes()
 
 
 @dataclasses.dataclass(frozen=True)
-class SyntheticFigures(Figures):
+class SyntheticFigures(FigureRecord):
     """Figures of weights on a test set.
 
     Attributes:

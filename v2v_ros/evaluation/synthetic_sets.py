@@ -78,7 +78,7 @@ class SyntheticSet:
 
 
 @dataclass(frozen=True)
-class Part:
+class SetPart:
     """Some samples of a set.
 
     Attributes:
@@ -123,7 +123,7 @@ class Part:
         digest.update(self.left.numpy().tobytes())
         return digest.hexdigest()[:16]
 
-    def first(self, count: int) -> Part:
+    def first(self, count: int) -> SetPart:
         """Return the first samples of this part."""
         focal, principal = self.cameras.focal[:count], self.cameras.principal[:count]
         return replace(
@@ -174,7 +174,7 @@ def part_count(test_set: SyntheticSet, samples: int | None = None) -> int:
     return -(-_wanted(test_set, samples) // PART)
 
 
-def make(test_set: SyntheticSet, index: int, samples: int | None = None) -> Part:
+def make(test_set: SyntheticSet, index: int, samples: int | None = None) -> SetPart:
     """Make a part of the first samples of a set (all by default), on the CPU."""
     wanted = _wanted(test_set, samples)
     with as_float64():
@@ -182,7 +182,7 @@ def make(test_set: SyntheticSet, index: int, samples: int | None = None) -> Part
     return part.first(wanted - index * PART) if wanted < (index + 1) * PART else part
 
 
-def generate(test_set: SyntheticSet, samples: int | None = None) -> Iterator[Part]:
+def generate(test_set: SyntheticSet, samples: int | None = None) -> Iterator[SetPart]:
     """Make the first samples of a set (all by default), part by part, on the CPU."""
     return (make(test_set, index, samples) for index in range(part_count(test_set, samples)))
 
@@ -222,7 +222,7 @@ def as_float64() -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def _make(test_set: SyntheticSet, index: int) -> Part:
+def _make(test_set: SyntheticSet, index: int) -> SetPart:
     """Return the samples of a part, in the default dtype until they are stored."""
     generator = torch.Generator().manual_seed(_FIRST_SEED + _SEEDS_PER_SET * test_set.number + index)
     kind, edge = test_set.skeleton.kind, test_set.skeleton.cube_edge
@@ -257,7 +257,7 @@ def _make(test_set: SyntheticSet, index: int) -> Part:
         else Sensors.preset(sensor, PART)
     )
     draws = Draws.draw(PART, cameras.height, cameras.width, generator)
-    return Part(
+    return SetPart(
         units=quantize(sense(render_worlds(worlds, cameras), cameras, sensors, draws)),
         cameras=Cameras(cameras.focal.float(), cameras.principal.float(), cameras.width, cameras.height),
         joints=worlds.joints.float(),

@@ -26,7 +26,7 @@ from ..geometry.estimate import Side, SkeletonEstimate
 from ..geometry.skeletons import Skeleton
 from ..io.draw import colorize, draw_skeletons
 from ..synthetic.scenes.several import NAMES, RATE, SceneSubject, SyntheticScene
-from .figures import Figures
+from .figures import FigureRecord
 from .metrics import percentile, share
 
 REACH = {"hand": 0.10, "body": 0.50}
@@ -49,7 +49,7 @@ _PICTURES = 4  # pictures of a scene
 
 
 @dataclass(frozen=True, kw_only=True)
-class SceneFigures(Figures):
+class TrackFigures(FigureRecord):
     """Figures of a scene.
 
     Attributes:
@@ -128,7 +128,7 @@ def distances_between(
     return np.where(distances <= reach, distances, np.nan)
 
 
-def summarize(tallies: dict[str, Tally], kind: str) -> dict[str, SceneFigures]:
+def summarize(tallies: dict[str, Tally], kind: str) -> dict[str, TrackFigures]:
     """Return a row of figures for every scene, and if there are several, one for all of them.
 
     Args:
@@ -144,7 +144,7 @@ def summarize(tallies: dict[str, Tally], kind: str) -> dict[str, SceneFigures]:
         generate_overall=several,
     ).rename(index={"OVERALL": OVERALL}, columns=_METRICS)
     counts = summary.to_dict("index")
-    rows: dict[str, SceneFigures] = {}
+    rows: dict[str, TrackFigures] = {}
     for name in [*tallies, OVERALL] if several else list(tallies):
         some = list(tallies.values()) if name == OVERALL else [tallies[name]]
         pairs = [pair for tally in some for pair in tally.matches()]
@@ -153,7 +153,7 @@ def summarize(tallies: dict[str, Tally], kind: str) -> dict[str, SceneFigures]:
         counted: dict[str, Any] = {
             key: float(value) if key in ("mota", "idf1") else int(value) for key, value in counts[name].items()
         }
-        rows[name] = SceneFigures(
+        rows[name] = TrackFigures(
             **counted,
             side_right_share=share(sides) if kind == "hand" else None,
             mean_mm=1000 * float(np.nanmean(errors)) if errors else math.nan,
@@ -170,7 +170,7 @@ def evaluate_tracks(
     frames: int | None = None,
     tick: Callable[[], object] = lambda: None,
     pictures: list[NDArray[np.uint8]] | None = None,
-) -> dict[str, SceneFigures]:
+) -> dict[str, TrackFigures]:
     """Show scenes of the estimator's kind of subject at 30 frames a second, each from its start.
 
     Args:

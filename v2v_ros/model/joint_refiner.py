@@ -78,7 +78,7 @@ class RefinedJoints(NamedTuple):
     classes: torch.Tensor
 
 
-class Reading(NamedTuple):
+class JointReading(NamedTuple):
     """Joints read from heatmaps, before calibration; coordinates in heatmap cells.
 
     Attributes:
@@ -149,7 +149,7 @@ class JointRefiner(nn.Module):
         self.leave_whole = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, len(CLASSES)))
 
     def forward(self, features: torch.Tensor, whole: torch.Tensor) -> RefinedJoints:
-        """Args as :func:`describe` makes them: float [B, J, F] and float [B, 4]."""
+        """Args as :func:`peak_features` makes them: float [B, J, F] and float [B, 4]."""
         count = self.config.peaks
         middle = whole[:, None, :3]
         tokens = torch.cat((self.enter(features) + self.names, self.enter_whole(whole)[:, None]), dim=1)
@@ -165,7 +165,7 @@ class JointRefiner(nn.Module):
         )
 
 
-def describe(peaks: Peaks, count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+def peak_features(peaks: Peaks, count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return what a refiner is shown of peaks.
 
     Args:
@@ -192,11 +192,11 @@ def describe(peaks: Peaks, count: int, size: int) -> tuple[torch.Tensor, torch.T
     return torch.cat(features, dim=-1), torch.cat((middle[:, 0], first.mean(1)), dim=-1)
 
 
-def reading_of(refined: RefinedJoints, size: int) -> Reading:
+def reading_of(refined: RefinedJoints, size: int) -> JointReading:
     """Return what a refiner says of heatmaps of a size, as every read-out says it."""
     half = size / 2
     nothing, subject, left = range(len(CLASSES))
-    return Reading(
+    return JointReading(
         refined.points * half + half,
         refined.nearness.sigmoid(),
         covariance_of(refined.precisions) * half**2,

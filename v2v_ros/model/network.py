@@ -199,7 +199,7 @@ class V2VPoseNet(nn.Module):
         return self.back(self.outer_up(outer) + self.outer_skip(front))
 
 
-def describe(config: NetworkConfig) -> str:
+def network_text(config: NetworkConfig) -> str:
     """Return a V2V-PoseNet's size in words."""
     with torch.device("meta"):
         parameters = sum(parameter.numel() for parameter in V2VPoseNet(config).parameters())

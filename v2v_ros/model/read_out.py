@@ -15,9 +15,9 @@ from collections.abc import Callable
 import torch
 
 from .heatmaps import covariance, decode
-from .joint_refiner import Reading
+from .joint_refiner import JointReading
 from .peaks import Peaks, find_peaks
-from .runtime import make_refiner_runtime
+from .runtime import make_joint_refiner_runtime
 from .weights import Weights
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class ReadOut:
         weights: Weights of the pose network that makes the heatmaps.
         device: Device that the heatmaps lie on.
         runtime, threads: Runtime of the refiner and its number of CPU threads
-            (:func:`~v2v_ros.model.runtime.make_refiner_runtime`).
+            (:func:`~v2v_ros.model.runtime.make_joint_refiner_runtime`).
         name: One of :data:`NAMES`; ``auto``: ``refiner`` where the weights have one, else ``peaks``.
 
     Attributes:
@@ -62,17 +62,17 @@ class ReadOut:
         self.knows_subjects = refiner is not None and refiner.knows_others
         self.calibration = weights.calibration if refiner is None else refiner.calibration
         self._sigma, self._offset = weights.config.sigma, weights.heatmap_offset
-        self._refine: Callable[[Peaks], Reading] | None = None
+        self._refine: Callable[[Peaks], JointReading] | None = None
         if refiner is not None:
             self._count = refiner.config.peaks
-            self._refine = make_refiner_runtime(runtime, refiner, weights.config.heatmap, device, threads)
+            self._refine = make_joint_refiner_runtime(runtime, refiner, weights.config.heatmap, device, threads)
 
-    def __call__(self, heatmaps: torch.Tensor) -> Reading:
+    def __call__(self, heatmaps: torch.Tensor) -> JointReading:
         """Read heatmaps float32 [B, J, M, M, M]."""
         if self._refine is None:
             coordinates, heights = decode(heatmaps, self._sigma, self._offset)
             unknown = torch.zeros_like(heights[:, 0])
-            return Reading(coordinates, heights, covariance(heatmaps), unknown, unknown)
+            return JointReading(coordinates, heights, covariance(heatmaps), unknown, unknown)
         return self._refine(find_peaks(heatmaps, self._sigma, self._count))
 
     def calibrated(self, confidences: torch.Tensor, moments: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -34,7 +34,7 @@ _KEPT = (
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """A run that can begin.
 
     Attributes:
@@ -90,7 +90,7 @@ def make_plan(
     start: str | Path | None = None,
     devices: int = 1,
     nodes: int = 1,
-) -> Plan:
+) -> TrainingPlan:
     """Check what is asked for, and make the network; the arguments are those of :func:`~v2v_ros.training.train.train`.
 
     Raises:
@@ -127,7 +127,7 @@ def make_plan(
     if done >= steps:
         more = "--epochs" if config.epochs else "--samples"
         at_end = f"the run in '{run_folder(output)}' was at its end, nothing was left to do: to go on, give more {more}"
-    return Plan(
+    return TrainingPlan(
         config=config,
         output=output,
         module=module,

@@ -148,7 +148,7 @@ def _begun(folder: Path, noted: float | None) -> float | None:
     return min([*times, *([] if noted is None else [noted])], default=None)
 
 
-def describe(status: Status, points: int, now: float | None = None) -> str:
+def run_text(status: Status, points: int, now: float | None = None) -> str:
     """Return a run for people to read.
 
     Args:

@@ -20,7 +20,7 @@ from .export import Export, MovingAverage, clear
 from .lock import held
 from .pace import Pace
 from .pictures import Pictures
-from .plan import Plan, make_plan
+from .plan import TrainingPlan, make_plan
 from .trainer import fit, make_trainer
 
 _LOG = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def train(
     return _run(plan, progress)
 
 
-def _run(plan: Plan, progress: bool) -> dict[str, float]:
+def _run(plan: TrainingPlan, progress: bool) -> dict[str, float]:
     """Train as planned, and return the figures on the held-out set."""
     config, folder = plan.config, plan.folder
     average, pace = MovingAverage(config.decay), Pace()
@@ -106,7 +106,7 @@ def _run(plan: Plan, progress: bool) -> dict[str, float]:
     return plan.module.figures
 
 
-def _loggers(plan: Plan) -> list[Logger]:
+def _loggers(plan: TrainingPlan) -> list[Logger]:
     # The CSV logger empties its folder: a resumed run gets one of its own.
     version = f"resumed_{len(list(plan.folder.glob('resumed_*'))) + 1}" if plan.resume else ""
     return [

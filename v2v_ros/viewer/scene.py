@@ -86,7 +86,7 @@ def title(one: SkeletonEstimate) -> str:
     return f"{one.id}{side} {one.score:.2f}"
 
 
-class Scene:
+class SceneDrawer:
     """Draws views into the scene of a viser server.
 
     Args:

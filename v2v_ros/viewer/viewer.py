@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..estimator import PoseEstimator
-from .scene import Scene, View, view_of
+from .scene import SceneDrawer, View, view_of
 from .sources import Shot
 
 KEPT = 3_000  # views, of 80 kB each, that the time line reaches back
@@ -46,7 +46,7 @@ class Viewer:
         self._stopped = threading.Event()
         self._server: Any = viser.ViserServer(host=host, port=port, label="v2v_ros", verbose=False)
         self.url = f"http://{'localhost' if host in ('127.0.0.1', '0.0.0.0') else host}:{self._server.get_port()}"
-        self._scene = Scene(self._server, estimator.skeleton, estimator.cube_edge)
+        self._scene = SceneDrawer(self._server, estimator.skeleton, estimator.cube_edge)
         self._dirty = False
         self._make_controls()
 

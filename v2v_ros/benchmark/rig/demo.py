@@ -23,7 +23,7 @@ from v2v_ros.model import weights as weights_files
 from v2v_ros.synthetic.scenes.one import CAMERA
 
 from .children import Child, ChildError, private_network, stop_all
-from .observer import Frame, Observer, wait
+from .observer import AnsweredImage, SkeletonListener, wait
 
 NAMESPACE = "/v2v_demo"
 _START_TIMEOUT = 90.0  # seconds until the first skeletons; loading PyTorch takes long on a small machine
@@ -114,7 +114,7 @@ def run_demo(
         try:
             for module, arguments in nodes.items():
                 children.append(Child(module, ["-r", f"__ns:={NAMESPACE}", *arguments], Path(folder)))
-            observer = Observer(NAMESPACE, with_images=picture is not None)
+            observer = SkeletonListener(NAMESPACE, with_images=picture is not None)
             try:
                 result = _measure(observer, seconds, children, on_progress)
                 if picture is not None:
@@ -133,7 +133,7 @@ def parameters(**values: object) -> list[str]:
     return [word for name, value in values.items() for word in ("-p", f"{name}:={value}")]
 
 
-def wait_for_skeletons(observer: Observer, children: Sequence[Child]) -> Callable[[], None]:
+def wait_for_skeletons(observer: SkeletonListener, children: Sequence[Child]) -> Callable[[], None]:
     """Wait until the nodes have published skeletons.
 
     Returns:
@@ -157,7 +157,7 @@ def wait_for_skeletons(observer: Observer, children: Sequence[Child]) -> Callabl
 
 
 def _measure(
-    observer: Observer, seconds: float, children: Sequence[Child], on_progress: Callable[[float], object]
+    observer: SkeletonListener, seconds: float, children: Sequence[Child], on_progress: Callable[[float], object]
 ) -> DemoResult:
     """Wait for the first skeletons, warm up, measure."""
     check = wait_for_skeletons(observer, children)
@@ -182,7 +182,7 @@ def _measure(
     )
 
 
-def _draw(frames: list[Frame], skeleton: Skeleton, camera: Intrinsics) -> NDArray[np.uint8]:
+def _draw(frames: list[AnsweredImage], skeleton: Skeleton, camera: Intrinsics) -> NDArray[np.uint8]:
     """Return the three most typical of the kept frames side by side: estimates in colours, the truth as a thin line."""
     kept = [frame for frame in frames if frame.depth is not None]
     if not kept:

@@ -30,7 +30,7 @@ Stamp = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Frame:
+class AnsweredImage:
     """An image that skeletons came back for.
 
     Attributes:
@@ -55,7 +55,7 @@ class Frame:
         return float(np.nanmean(np.linalg.norm(self.joints - self.truth, axis=-1)))
 
 
-class Observer:
+class SkeletonListener:
     """A node in this process with a context of its own.
 
     Args:
@@ -69,7 +69,7 @@ class Observer:
     """
 
     def __init__(self, namespace: str, with_images: bool) -> None:
-        self.frames: list[Frame] = []
+        self.frames: list[AnsweredImage] = []
         self.stats: list[InferenceStats] = []
         self.images = 0
         self.failure = ""
@@ -137,11 +137,11 @@ class Observer:
         if image is not None and time.monotonic() >= self._next_depth:
             self._next_depth += self._depth_period
             depth = decode(image, "depth/image_rect", 0.0)
-        self.frames.append(Frame(stamp, latency, truth, joints, depth))
+        self.frames.append(AnsweredImage(stamp, latency, truth, joints, depth))
 
 
 def wait(
-    observer: Observer,
+    observer: SkeletonListener,
     seconds: float,
     check: Callable[[], None],
     until: Callable[[], bool] = lambda: False,

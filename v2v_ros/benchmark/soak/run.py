@@ -25,7 +25,7 @@ from visualization_msgs.msg import MarkerArray
 from v2v_ros.benchmark.noise import Load
 from v2v_ros.benchmark.rig.children import Child, private_network, stop_all
 from v2v_ros.benchmark.rig.demo import NAMESPACE, DemoError, parameters, wait_for_skeletons
-from v2v_ros.benchmark.rig.observer import Observer
+from v2v_ros.benchmark.rig.observer import SkeletonListener
 from v2v_ros.benchmark.ros import cpu_seconds
 from v2v_ros.io.files import write_json
 from v2v_ros.model import weights as weights_files
@@ -44,7 +44,7 @@ _RETURN = 60.0  # seconds within which skeletons must come after an event; loadi
 _CHECKPOINT = 60.0  # seconds
 
 
-class _Observer(Observer):
+class _SoakListener(SkeletonListener):
     """Subscribes to markers and TF as well, and keeps what the frames lost are counted from."""
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class _Observer(Observer):
 class _Sampler:
     """Turns what has come since the last sample into the next one."""
 
-    def __init__(self, observer: _Observer, node: Child) -> None:
+    def __init__(self, observer: _SoakListener, node: Child) -> None:
         self._observer, self._pid = observer, node.pid
         self._began = self._last = time.monotonic()
         self._cores = cpu_seconds(self._pid)
@@ -216,7 +216,7 @@ def soak(
             remapped = ["-r", f"__ns:={NAMESPACE}", "-r", "/tf:=tf", "-r", "/diagnostics:=diagnostics"]
             children.append(Child("pose_node", [*remapped, *parameters(**options)], folder))
             start_camera()
-            observer = _Observer()
+            observer = _SoakListener()
             try:
                 check = wait_for_skeletons(observer, children)
                 over = stack.enter_context(_interruption())
@@ -245,7 +245,7 @@ def _interruption() -> Iterator[Event]:
 
 
 def _loop(
-    observer: _Observer,
+    observer: _SoakListener,
     check: Callable[[], None],
     sampler: _Sampler,
     events: dict[str, Callable[[], Parts]],

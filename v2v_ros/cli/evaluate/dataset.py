@@ -134,7 +134,7 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
 
 
 @dataclass
-class _Run:
+class _DatasetRun:
     """Joints of all test frames, subject after subject, NaN where a frame is not in use, and their errors."""
 
     names: list[str] = field(default_factory=list)
@@ -151,7 +151,7 @@ class _Run:
         return torch.cat(self.errors)
 
 
-def _joints(options: argparse.Namespace, centers: str, group: Processes) -> _Run:
+def _joints(options: argparse.Namespace, centers: str, group: Processes) -> _DatasetRun:
     """Run the networks on the test split, with the centres of one source."""
     import numpy as np
     import torch
@@ -165,7 +165,7 @@ def _joints(options: argparse.Namespace, centers: str, group: Processes) -> _Run
     from ...recorded.datasets.registry import open_dataset
     from ...recorded.datasets.specs import get_spec
 
-    spec, run = get_spec(options.dataset), _Run()
+    spec, run = get_spec(options.dataset), _DatasetRun()
     camera = spec.intrinsics
     if options.intrinsics is not None:
         fx, fy, cx, cy = options.intrinsics
@@ -271,7 +271,7 @@ def _subjects(options: argparse.Namespace, dataset: str) -> list[int | None]:
     return [int(options.subject)]
 
 
-def _write_predictions(options: argparse.Namespace, run: _Run) -> None:
+def _write_predictions(options: argparse.Namespace, run: _DatasetRun) -> None:
     import numpy as np
 
     from ...evaluation.predictions.files import write_submission, write_uvd

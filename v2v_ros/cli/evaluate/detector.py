@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from ...model.weights import load_detector
 
     loaded = load_detector(options.weights)
-    judged = scenes.SceneFigures(Detector(loaded, choose_device(options.device)))
+    judged = scenes.SceneEvaluation(Detector(loaded, choose_device(options.device)))
     samples = options.samples or scenes.SAMPLES
     with Progress(samples, "images", quiet=options.quiet) as bar:
         for part in scenes.generate(samples):

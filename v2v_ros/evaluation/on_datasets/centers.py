@@ -18,7 +18,7 @@ from ...estimator.search import CenterFinder
 from ...geometry.camera import deproject
 from ...recorded.datasets.dataset import DepthDataset
 from ...recorded.datasets.frame_set import reference_points
-from ..figures import Figures
+from ..figures import FigureRecord
 from ..processes import Processes
 
 _PART = 32  # frames
@@ -53,7 +53,7 @@ def find_centers(
         every process.
     """
     results = {}
-    for part in range(parts(dataset)):
+    for part in range(work_parts(dataset)):
         if processes.mine(part):
             frames = range(part * _PART, min((part + 1) * _PART, len(dataset)))
             results[part] = np.stack([_find(finder, dataset, frame) for frame in frames])
@@ -62,7 +62,7 @@ def find_centers(
     return both[:, 0], both[:, 1]
 
 
-def parts(dataset: DepthDataset) -> int:
+def work_parts(dataset: DepthDataset) -> int:
     """Return the number of parts into which the work is cut."""
     return -(-len(dataset) // _PART)
 
@@ -83,7 +83,7 @@ def _find(finder: CenterFinder, dataset: DepthDataset, index: int) -> NDArray[np
 
 
 @dataclass(frozen=True)
-class CenterFigures(Figures):
+class CenterFigures(FigureRecord):
     """Figures of centres, on frames that have labels and a centre.
 
     Attributes:

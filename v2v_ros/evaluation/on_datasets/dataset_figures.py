@@ -14,7 +14,7 @@ import torch
 from ...recorded.datasets.msra import VERSIONS
 from ...recorded.datasets.specs import HANDS2017, DatasetSpec
 from .. import metrics
-from ..figures import Figures
+from ..figures import FigureRecord
 from ..metrics import PRECISION_MM
 
 # Hands: areas up to 50 mm, as FreiHAND (Zimmermann et al., ICCV 2019); bodies: up to 150 mm, as MPI-INF-3DHP
@@ -38,7 +38,7 @@ PUBLISHED_FRAMES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class JointFigures(Figures):
+class DatasetJointFigures(FigureRecord):
     """Errors of a joint, or of several together, in millimetres; the precision of bodies only."""
 
     mean_mm: float
@@ -47,7 +47,7 @@ class JointFigures(Figures):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SequenceFigures(Figures):
+class SequenceFigures(FigureRecord):
     """Errors of a piece of the test set, in millimetres."""
 
     frames: int
@@ -56,7 +56,7 @@ class SequenceFigures(Figures):
 
 
 @dataclass(frozen=True)
-class ErrorCurve(Figures):
+class ErrorCurve(FigureRecord):
     """Shares of frames whose worst joint is within thresholds, and of joints that are."""
 
     threshold_mm: tuple[int, ...]
@@ -65,7 +65,7 @@ class ErrorCurve(Figures):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DatasetFigures(Figures):
+class DatasetFigures(FigureRecord):
     """Figures of a method on a dataset's test set, or on a part of it.
 
     Attributes:
@@ -92,8 +92,8 @@ class DatasetFigures(Figures):
     area: float
     worst_area: float
     missed_share: float | None = None
-    parts: dict[str, JointFigures] | None = None
-    joints: dict[str, JointFigures]
+    parts: dict[str, DatasetJointFigures] | None = None
+    joints: dict[str, DatasetJointFigures]
     sequences: dict[str, SequenceFigures] | None = None
     curve: ErrorCurve
 
@@ -127,7 +127,7 @@ def dataset_figures(errors_mm: torch.Tensor, spec: DatasetSpec) -> DatasetFigure
     steps = torch.tensor(thresholds, dtype=errors_mm.dtype)
     missed = bool(errors_mm.isinf().any())
     columns = {name: index for index, name in enumerate(skeleton.joint_names)}
-    groups = metrics.parts(skeleton.kind)
+    groups = metrics.joint_groups(skeleton.kind)
     parts = None
     if all(joint in columns for joints in groups.values() for joint in joints):
         parts = {
@@ -153,8 +153,8 @@ def dataset_figures(errors_mm: torch.Tensor, spec: DatasetSpec) -> DatasetFigure
     )
 
 
-def _joint_figures(errors_mm: torch.Tensor, body: bool) -> JointFigures:
-    return JointFigures(
+def _joint_figures(errors_mm: torch.Tensor, body: bool) -> DatasetJointFigures:
+    return DatasetJointFigures(
         mean_mm=metrics.mean_error(errors_mm),
         median_mm=metrics.median_error(errors_mm),
         precision_10cm=metrics.mean_precision(errors_mm, PRECISION_MM) if body else None,

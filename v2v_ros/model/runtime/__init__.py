@@ -6,19 +6,19 @@
 from .choose import NAMES, PATTERN, Runtime, available, make_runtime
 from .devices import choose_device, cpu_multiplies_bfloat16
 from .fold import fold_batch_norm
-from .refiner import RefinerRuntime, make_refiner_runtime
+from .refiner import JointRefinerRuntime, make_joint_refiner_runtime
 from .torch_runtime import TorchRuntime
 
 __all__ = [
     "NAMES",
     "PATTERN",
-    "RefinerRuntime",
+    "JointRefinerRuntime",
     "Runtime",
     "TorchRuntime",
     "available",
     "choose_device",
     "cpu_multiplies_bfloat16",
     "fold_batch_norm",
-    "make_refiner_runtime",
+    "make_joint_refiner_runtime",
     "make_runtime",
 ]

@@ -52,7 +52,7 @@ def reading_model(refiner: JointRefinerWeights, size: int, batch: int | None = N
 
     Returns:
         Inputs as :class:`~v2v_ros.model.peaks.Peaks` has them, outputs as
-        :class:`~v2v_ros.model.joint_refiner.Reading` has them.
+        :class:`~v2v_ros.model.joint_refiner.JointReading` has them.
 
     Raises:
         ModuleNotFoundError: ONNX is not installed.
@@ -185,7 +185,7 @@ def _distance(nodes: Nodes, one: str, other: str) -> str:
 
 
 def _describe(nodes: Nodes, size: int) -> None:
-    """Add ``features`` and ``whole``, as :func:`~v2v_ros.model.joint_refiner.describe` makes them."""
+    """Add ``features`` and ``whole``, as :func:`~v2v_ros.model.joint_refiner.peak_features` makes them."""
     half = _number(nodes, size / 2)
     heights = "heights"
     places, means = (nodes.node("Div", [nodes.node("Sub", [each, half]), half]) for each in ("places", "means"))

@@ -11,17 +11,17 @@ from typing import TypeAlias
 import numpy as np
 import torch
 
-from ..joint_refiner import Reading, describe, reading_of
+from ..joint_refiner import JointReading, peak_features, reading_of
 from ..peaks import Peaks
 from ..weights import JointRefinerWeights
 from .choose import resolve
 
-RefinerRuntime: TypeAlias = Callable[[Peaks], Reading]
+JointRefinerRuntime: TypeAlias = Callable[[Peaks], JointReading]
 
 
-def make_refiner_runtime(
+def make_joint_refiner_runtime(
     name: str, weights: JointRefinerWeights, size: int, device: torch.device, threads: int = 0
-) -> RefinerRuntime:
+) -> JointRefinerRuntime:
     """Return what maps the peaks of heatmaps to what the refiner says of them.
 
     Args:
@@ -42,14 +42,14 @@ def make_refiner_runtime(
     network = weights.build().to(device)
 
     @torch.inference_mode()
-    def run(peaks: Peaks) -> Reading:
-        return reading_of(network(*describe(peaks, weights.config.peaks, size)), size)
+    def run(peaks: Peaks) -> JointReading:
+        return reading_of(network(*peak_features(peaks, weights.config.peaks, size)), size)
 
     return run
 
 
 # One graph from the peaks to the reading: as single operations, what surrounds so small a network takes longer than it.
-def _openvino(weights: JointRefinerWeights, size: int, threads: int) -> RefinerRuntime:
+def _openvino(weights: JointRefinerWeights, size: int, threads: int) -> JointRefinerRuntime:
     from .openvino_runtime import compile_model
     from .read_out_graph import reading_model
 
@@ -57,18 +57,18 @@ def _openvino(weights: JointRefinerWeights, size: int, threads: int) -> RefinerR
     model = reading_model(weights, size, batch=1)
     request = compile_model(model, threads, precision="f32").create_infer_request()
 
-    def run(peaks: Peaks) -> Reading:
+    def run(peaks: Peaks) -> JointReading:
         inputs, parts = _named(peaks), []
         for index in range(len(peaks.heights)):
             one = {name: values[index : index + 1] for name, values in inputs.items()}
             results = request.infer(one, share_inputs=True)
-            parts.append([results[name].copy() for name in Reading._fields])
-        return Reading(*(torch.from_numpy(np.concatenate(column)) for column in zip(*parts, strict=True)))
+            parts.append([results[name].copy() for name in JointReading._fields])
+        return JointReading(*(torch.from_numpy(np.concatenate(column)) for column in zip(*parts, strict=True)))
 
     return run
 
 
-def _onnx_runtime(weights: JointRefinerWeights, size: int, threads: int) -> RefinerRuntime:
+def _onnx_runtime(weights: JointRefinerWeights, size: int, threads: int) -> JointRefinerRuntime:
     import onnxruntime
 
     from .read_out_graph import reading_model
@@ -78,8 +78,8 @@ def _onnx_runtime(weights: JointRefinerWeights, size: int, threads: int) -> Refi
     model = reading_model(weights, size).SerializeToString()
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
-    def run(peaks: Peaks) -> Reading:
-        return Reading(*map(torch.from_numpy, session.run(list(Reading._fields), _named(peaks))))
+    def run(peaks: Peaks) -> JointReading:
+        return JointReading(*map(torch.from_numpy, session.run(list(JointReading._fields), _named(peaks))))
 
     return run
 

@@ -21,7 +21,7 @@ from ..support.transport import LARGE_MESSAGE
 from .compute import Compute, faster_network, gpu_unused, hints
 from .graph import IMAGE, INFO, End, Graph, image_proposals
 from .missing import explain_images, explain_infos
-from .statistics import WINDOW, Figures
+from .statistics import WINDOW, StatisticsSnapshot
 
 OK, WARN, ERROR, STALE = (
     DiagnosticStatus.OK,
@@ -95,7 +95,7 @@ class NodeState:
     lost_device: str = ""
     dropped: int = 0
     failed: int = 0
-    figures: Figures = field(default_factory=Figures)
+    figures: StatisticsSnapshot = field(default_factory=StatisticsSnapshot)
     compute: Compute = field(default_factory=Compute)
     info: dict[str, str] = field(default_factory=dict)
 
@@ -190,7 +190,7 @@ def _problems(state: NodeState) -> Iterator[tuple[bytes, str]]:
         yield WARN, unused
 
 
-def must_look(figures: Figures, patience: float) -> bool:
+def must_look(figures: StatisticsSnapshot, patience: float) -> bool:
     """Return whether the graph of topics is needed to explain an input that is missing or mixed up."""
     return (
         figures.frame_since < _RECENT
@@ -199,7 +199,7 @@ def must_look(figures: Figures, patience: float) -> bool:
     )
 
 
-def _is_silent(figures: Figures, patience: float) -> bool:
+def _is_silent(figures: StatisticsSnapshot, patience: float) -> bool:
     """Return whether images stay away for longer than is normal, also for a camera of less than an image a second."""
     return figures.image_silence > max(patience, _PERIODS * min(figures.image_period, _SLOWEST))
 

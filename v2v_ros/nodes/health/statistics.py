@@ -25,7 +25,7 @@ _HARDLY_ANY = 0.01  # share of the pixels in range, below which nobody can be fo
 
 
 @dataclass(frozen=True)
-class Figures:
+class StatisticsSnapshot:
     """Figures of :class:`Statistics` at one moment. Times are seconds, rates Hz; NaN where nothing is known.
 
     Attributes:
@@ -215,7 +215,7 @@ class Statistics:
         with self._lock:
             return dict(self._counts)
 
-    def figures(self) -> Figures:
+    def figures(self) -> StatisticsSnapshot:
         with self._lock:
             now = self._now()
             arrived = [at for at, _ in self._images]
@@ -229,7 +229,7 @@ class Statistics:
             # Without any output the node is paused, idle or failing, not slow.
             behind = now - self._start > WINDOW and 0 < output_rate < _FEW * due
             self._behind_since = min(self._behind_since, now) if behind else math.inf
-            return Figures(
+            return StatisticsSnapshot(
                 since=now - self._start,
                 **self._counts,
                 image_rate=image_rate,

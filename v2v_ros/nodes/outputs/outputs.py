@@ -37,7 +37,7 @@ from .pose_array import Poses
 
 
 @dataclass(frozen=True)
-class Frame:
+class ProcessedFrame:
     """One processed image.
 
     Attributes:
@@ -92,7 +92,7 @@ class Outputs:
             or any(output.wanted() for output in self._optional)
         )
 
-    def publish(self, frame: Frame, settings: PoseSettings) -> float:
+    def publish(self, frame: ProcessedFrame, settings: PoseSettings) -> float:
         """Publish first the outputs that programs act on, then those for people to look at.
 
         Returns:
@@ -157,7 +157,7 @@ class Outputs:
     def _markers_wanted(self, settings: PoseSettings) -> bool:
         return settings.publish_markers and self._markers.get_subscription_count() > 0
 
-    def _publish_markers(self, frame: Frame) -> None:
+    def _publish_markers(self, frame: ProcessedFrame) -> None:
         present = {one.id for one in frame.estimate.skeletons}
         gone, lifetime = sorted(self._shown - present), self._lifetime.after(frame.header)
         array = messages.markers(frame.header, frame.estimate, self._skeleton, gone, lifetime)

@@ -28,7 +28,7 @@ from v2v_ros.msg import InferenceStats
 from ..health.depth_summary import summarize
 from ..health.diagnostics import too_old
 from ..health.statistics import Statistics
-from ..outputs.outputs import Frame, Outputs
+from ..outputs.outputs import Outputs, ProcessedFrame
 from ..support.pose_parameters import PoseSettings
 from .inputs import CameraInfos, FrameError, MissingInfo, Order, age, decode, rectified, to_seconds
 from .recovery import Recovery
@@ -129,7 +129,7 @@ class Processing:
         stamp = header.stamp
         if settings.predict_to_now:
             header, estimate = self._moved_to_now(header, estimate)
-        total = self._outputs.publish(Frame(header, depth, camera, estimate, began), settings)
+        total = self._outputs.publish(ProcessedFrame(header, depth, camera, estimate, began), settings)
         seconds = {
             "decode": decoded - began,
             **estimate.seconds,

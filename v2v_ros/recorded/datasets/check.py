@@ -19,7 +19,7 @@ from .check_centers import check_centers
 from .dataset import DatasetError, DepthDataset
 from .image_files import find_files
 from .msra import VERSIONS
-from .parts import MSRA_FAULTY, MSRA_GESTURE_FRAMES, LabelFile, Part, parts_of, published_frames
+from .parts import MSRA_FAULTY, MSRA_GESTURE_FRAMES, DatasetPart, LabelFile, parts_of, published_frames
 from .projection import LabelFit
 from .specs import get_spec
 
@@ -170,7 +170,7 @@ class DatasetCheck:
             "notes": self.notes,
         }
 
-    def _open(self, part: Part, intrinsics: Intrinsics | None) -> None:
+    def _open(self, part: DatasetPart, intrinsics: Intrinsics | None) -> None:
         published = published_frames(self.spec.name, part.group)
         group = self._groups.setdefault(part.group, Group(part.group, published))
         try:

@@ -38,7 +38,7 @@ class LabelFile:
 
 
 @dataclass(frozen=True)
-class Part:
+class DatasetPart:
     """A part of a dataset.
 
     Attributes:
@@ -69,7 +69,7 @@ class MsraGesture(DepthDataset):
         return read_depth(self.folder / self.frame_name(index), self.intrinsics.width, self.intrinsics.height)
 
 
-def parts_of(name: str, folder: Path, subject: int | None = None) -> list[Part]:
+def parts_of(name: str, folder: Path, subject: int | None = None) -> list[DatasetPart]:
     """Return the parts of a dataset, in its order.
 
     Args:
@@ -82,7 +82,7 @@ def parts_of(name: str, folder: Path, subject: int | None = None) -> list[Part]:
         if subject is not None and subject not in SUBJECTS:
             raise DatasetError(f"MSRA has the subjects 0 to 8, there is no subject {subject}")
         return [
-            Part(
+            DatasetPart(
                 f"P{one}/{gesture}",
                 f"P{one}",
                 partial(MsraGesture, folder, f"P{one}/{gesture}"),
@@ -92,7 +92,9 @@ def parts_of(name: str, folder: Path, subject: int | None = None) -> list[Part]:
             for gesture in GESTURES
         ]
     splits: tuple[Split, ...] = ("train", "test")
-    return [Part(split, split, partial(_open, name, folder, split), _labels(name, folder, split)) for split in splits]
+    return [
+        DatasetPart(split, split, partial(_open, name, folder, split), _labels(name, folder, split)) for split in splits
+    ]
 
 
 def published_frames(name: str, group: str) -> tuple[int, ...]:

@@ -29,7 +29,7 @@ _OF_PIXELS = ("icvl",)
 
 
 @dataclass(frozen=True)
-class Reading:
+class LabelReading:
     """One way to bring labels into the image.
 
     Attributes:
@@ -92,14 +92,14 @@ class LabelFit:
         return None
 
 
-def readings(spec: DatasetSpec, intrinsics: Intrinsics) -> Iterator[Reading]:
+def readings(spec: DatasetSpec, intrinsics: Intrinsics) -> Iterator[LabelReading]:
     """Yield the given intrinsics, then what may be meant instead of them."""
-    yield Reading("", intrinsics)
+    yield LabelReading("", intrinsics)
     if spec.name in _OF_PIXELS:
         return
     yield from _distinct(intrinsics, _other_intrinsics(spec, intrinsics))
-    yield Reading("if y points the other way", intrinsics, (1, -1))
-    yield Reading("if x points the other way (mirrored)", intrinsics, (-1, 1))
+    yield LabelReading("if y points the other way", intrinsics, (1, -1))
+    yield LabelReading("if x points the other way (mirrored)", intrinsics, (-1, 1))
 
 
 def projection_warning(dataset: DepthDataset, frames: int = 20) -> str | None:
@@ -123,7 +123,7 @@ def projection_warning(dataset: DepthDataset, frames: int = 20) -> str | None:
     return fit.warning()
 
 
-def _other_intrinsics(spec: DatasetSpec, used: Intrinsics) -> Iterator[Reading]:
+def _other_intrinsics(spec: DatasetSpec, used: Intrinsics) -> Iterator[LabelReading]:
     yield _reading(f"with the published ones of {spec.name}", spec.intrinsics)
     for values in permutations((used.fx, used.fy, used.cx, used.cy)):
         if values[0] > 0 and values[1] > 0:
@@ -135,7 +135,7 @@ def _other_intrinsics(spec: DatasetSpec, used: Intrinsics) -> Iterator[Reading]:
         yield _reading(f"with {text} the numbers, those of images of {text} the size", _with_numbers(used, values))
 
 
-def _distinct(used: Intrinsics, others: Iterator[Reading]) -> Iterator[Reading]:
+def _distinct(used: Intrinsics, others: Iterator[LabelReading]) -> Iterator[LabelReading]:
     seen = [used]
     for reading in others:
         if not any(_alike(reading.intrinsics, one) for one in seen):
@@ -144,7 +144,7 @@ def _distinct(used: Intrinsics, others: Iterator[Reading]) -> Iterator[Reading]:
 
 
 def _on_surface(
-    depth: NDArray[np.float32], joints: NDArray[np.float64], reading: Reading, within: tuple[float, float]
+    depth: NDArray[np.float32], joints: NDArray[np.float64], reading: LabelReading, within: tuple[float, float]
 ) -> NDArray[np.bool_]:
     """Return whether a pixel near that of a joint is about as deep as the joint, bool [J]."""
     camera, (height, width) = reading.intrinsics, depth.shape
@@ -162,8 +162,8 @@ def _on_surface(
     return found
 
 
-def _reading(text: str, intrinsics: Intrinsics) -> Reading:
-    return Reading(f"{text} ({_numbers(intrinsics)})", intrinsics)
+def _reading(text: str, intrinsics: Intrinsics) -> LabelReading:
+    return LabelReading(f"{text} ({_numbers(intrinsics)})", intrinsics)
 
 
 def _with_numbers(camera: Intrinsics, values: tuple[float, ...]) -> Intrinsics:

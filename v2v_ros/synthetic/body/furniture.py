@@ -45,7 +45,7 @@ class DoorFrame(NamedTuple):
     behind: Range = (-0.3, 0.8)  # the subject
 
 
-class Chair(NamedTuple):
+class OccupiedChair(NamedTuple):
     """Sizes of a chair that somebody sits on, in metres or heights of the person."""
 
     half_wide: Range = (0.2, 0.35)
@@ -63,7 +63,7 @@ _CRATE = BoxSizes(wide=(0.1, 0.35), tall=(0.1, 0.45), deep=(0.1, 0.35))
 _CUPBOARD = BoxSizes(wide=(0.2, 0.6), tall=(0.5, 1.1), deep=(0.15, 0.35))
 _TABLE_TOP = BoxSizes(wide=(0.3, 0.9), tall=(0.012, 0.03), deep=(0.25, 0.5))
 _TABLE_HEIGHT: Range = (0.6, 0.9)  # metres
-_LOW_WALL, _DOOR, _CHAIR = LowWall(), DoorFrame(), Chair()
+_LOW_WALL, _DOOR, _CHAIR = LowWall(), DoorFrame(), OccupiedChair()
 _PIECES = 4
 
 

@@ -27,7 +27,7 @@ _MIDDLE_FINGER = 0.0923  # metres, of a mean hand; lengths are for such a hand
 _ROW = 22  # spheres of a rod or a pen
 
 
-class Rod(NamedTuple):
+class HeldRod(NamedTuple):
     """Sizes of a rod or bottle in metres."""
 
     length: Range = (0.08, 0.26)
@@ -51,7 +51,7 @@ class Ball(NamedTuple):
     radius: Range = (0.012, 0.045)  # as there is room
 
 
-class Box(NamedTuple):
+class HeldBox(NamedTuple):
     """Halves of the edges of a box or a flat thing in metres."""
 
     wide: Range = (0.02, 0.06)
@@ -62,7 +62,7 @@ class Box(NamedTuple):
     at_tips: float = 0.5  # share of the flat things that are held between the tips
 
 
-_ROD, _PEN, _BALL, _BOX = Rod(), Pen(), Ball(), Box()
+_ROD, _PEN, _BALL, _BOX = HeldRod(), Pen(), Ball(), HeldBox()
 _SLIDE: Range = (-0.25, 0.25)  # share of its length by which a rod or pen is off the middle of the hand
 
 

@@ -17,7 +17,7 @@ _SMALLEST, _NARROWEST, _WIDEST = 6.0, 60.0, 230.0  # pixels: of a hand's palm, o
 _PALM = 0.09  # metres
 
 
-def augment(scenes: Scenes, generator: torch.Generator) -> Scenes:
+def augment_scenes(scenes: Scenes, generator: torch.Generator) -> Scenes:
     """Scenes with their labels, changed at random; depth becomes float32."""
     draw = Draw(len(scenes.depth), generator)
     scenes = replace(scenes, depth=scenes.depth.float())

@@ -25,7 +25,7 @@ from ...synthetic.scenes.whole import Scenes
 from ..export import run_folder
 from ..optimisation import Muon, flushed_denormals, weight_average
 from ..seeds import SeedFamily, derive_seed
-from .augment import augment
+from .augment import augment_scenes
 from .card import detector_card
 from .scenes import chunk_path, load_chunk, load_held_out
 from .targets import losses, total
@@ -201,10 +201,10 @@ def train_detector(
     Raises:
         ValueError: There is nothing to resume, or the checkpoint is that of another network.
     """
-    return _Run(run, output, resume, start, report).train()
+    return _DetectorRun(run, output, resume, start, report).train()
 
 
-class _Run:
+class _DetectorRun:
     def __init__(
         self, run: DetectorTraining, output: Path, resume: bool, start: str, report: Callable[[str], None]
     ) -> None:
@@ -271,7 +271,7 @@ class _Run:
             group["lr"] = rate * self.run.rate(self.step)
         index, stored = self.pool.draw(generator)
         with torch.no_grad():
-            scenes = _to(augment(stored, generator), self.device)
+            scenes = _to(augment_scenes(stored, generator), self.device)
             focal = scenes.focal[:, None].expand(-1, 2)
             depth = on_canvas(scenes.depth)
             x = features(depth, focal).contiguous(memory_format=torch.channels_last)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...evaluation.calibration import covariance_coverage, fit, reliability
 from ...evaluation.metrics import mean_precision, success_rate
 from ...model.calibration import Calibration
-from ...model.joint_refiner import JointRefiner, RefinedJoints, covariance_of, describe
+from ...model.joint_refiner import JointRefiner, RefinedJoints, covariance_of, peak_features
 from ...model.peaks import Peaks
 from ...model.weights import Weights
 from .peak_sets import Label, PeakSet
@@ -79,7 +79,7 @@ class Judgement:
 
 @torch.inference_mode()
 def _refine(network: JointRefiner, data: PeakSet, size: int) -> RefinedJoints:
-    refined: RefinedJoints = network(*describe(Peaks(*data[:4]), network.config.peaks, size))
+    refined: RefinedJoints = network(*peak_features(Peaks(*data[:4]), network.config.peaks, size))
     return refined
 
 

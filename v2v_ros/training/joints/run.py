@@ -24,7 +24,7 @@ from .card import refiner_card
 from .judgement import Judgement
 from .peak_sets import Cubes, FrameCubes, PeakSet, SyntheticCubes, join, write_peak_set
 from .proposals import ProposalCubes
-from .train import JointTraining, train_refiner
+from .train import JointTraining, train_joint_refiner
 
 HELD_OUT = 2_048  # samples that calibrate and judge a refiner, and are not trained on
 _SAMPLES_A_PROPOSAL = 6  # samples for each cube that a detector proposes in a whole scene
@@ -105,7 +105,7 @@ def train_joints(
         curve.append({"draws": draws, **figures})
         say(f"{draws:,} draws: mean {figures['mean_mm']:.2f} mm, {draws / (time.monotonic() - ready):.0f} draws/s")
 
-    network = train_refiner(data, skeleton, heatmap, loaded.cube_edge, config, training, report, start=first)
+    network = train_joint_refiner(data, skeleton, heatmap, loaded.cube_edge, config, training, report, start=first)
     judgement = Judgement(network, held_out, loaded)
     figures, calibration = judgement.figures(), judgement.calibration()
     about = {

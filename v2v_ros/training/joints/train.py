@@ -15,7 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from ...geometry.covariances import as_matrices, as_six
 from ...geometry.skeletons import Skeleton
-from ...model.joint_refiner import JointRefiner, JointRefinerConfig, RefinedJoints, describe, log_density_loss
+from ...model.joint_refiner import JointRefiner, JointRefinerConfig, RefinedJoints, log_density_loss, peak_features
 from ...model.peaks import Peaks
 from ..optimisation import learning_rate_factor, weight_average
 from .peak_sets import Label, PeakSet
@@ -47,7 +47,7 @@ class JointTraining:
     scale: float = 0.12
 
 
-def augment(
+def augment_peaks(
     batch: PeakSet, skeleton: Skeleton, size: int, generator: torch.Generator, config: JointTraining
 ) -> PeakSet:
     """Turn, tilt, scale and disturb peaks, and leave some out; bodies are mirrored half of the time."""
@@ -116,7 +116,7 @@ def loss_of(refined: RefinedJoints, batch: PeakSet, size: int, near: float) -> t
     return loss + 0.5 * cross_entropy(refined.classes, batch.labels)
 
 
-def train_refiner(
+def train_joint_refiner(
     data: PeakSet,
     skeleton: Skeleton,
     size: int,
@@ -153,8 +153,8 @@ def train_refiner(
     near = skeleton.subject.near / (edge / 2)
     for step in range(1, steps + 1):
         chosen = torch.randint(len(data.labels), (training.batch,), generator=generator)
-        batch = augment(PeakSet(*(column[chosen] for column in data)), skeleton, size, generator, training)
-        refined = network(*describe(Peaks(*batch[:4]), config.peaks, size))
+        batch = augment_peaks(PeakSet(*(column[chosen] for column in data)), skeleton, size, generator, training)
+        refined = network(*peak_features(Peaks(*batch[:4]), config.peaks, size))
         loss = loss_of(refined, batch, size, near)
         optimizer.zero_grad()
         loss.backward()
