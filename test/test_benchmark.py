@@ -20,7 +20,7 @@ import torch
 
 from v2v_ros.benchmark.goals import GOALS
 from v2v_ros.benchmark.machine import peak_memory
-from v2v_ros.benchmark.networks import EAGER, choose, cost, grids, network_name, precision
+from v2v_ros.benchmark.networks import EAGER, arithmetic_of, choose_network, cost, grids, network_name
 from v2v_ros.benchmark.noise import OTHERS_LIMIT, Load, Recorder, Timing, take_turns
 from v2v_ros.benchmark.scene import BenchmarkScene
 from v2v_ros.cli import main
@@ -77,12 +77,12 @@ def test_traffic_grows_with_the_volume_and_operations_with_the_channels_too() ->
     ],
 )
 def test_the_precision_is_read_from_the_description(description: str, on_cpu: str, on_cuda: str) -> None:
-    assert precision(description, CPU) == on_cpu
-    assert precision(description, torch.device("cuda")) == on_cuda
+    assert arithmetic_of(description, CPU) == on_cpu
+    assert arithmetic_of(description, torch.device("cuda")) == on_cuda
 
 
 def test_a_full_network_without_weights_keeps_the_size_of_what_passes_through() -> None:
-    choice = choose("full", "hand21")
+    choice = choose_network("full", "hand21")
     assert choice.weights.config.to_dict() == NetworkConfig(21).to_dict()
     assert choice.random == ("hand21_full" not in shipped())
     if choice.random:  # numbers near zero would take longer than those of a trained network
@@ -93,7 +93,7 @@ def test_a_full_network_without_weights_keeps_the_size_of_what_passes_through() 
 
 
 def test_networks_are_called_by_their_size() -> None:
-    assert network_name("hand21_lite") == "lite" and choose("lite", "hand21").weights.id == "hand21_lite"
+    assert network_name("hand21_lite") == "lite" and choose_network("lite", "hand21").weights.id == "hand21_lite"
     assert network_name("folder/mine.safetensors") == "folder/mine.safetensors"
 
 

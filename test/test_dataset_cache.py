@@ -24,7 +24,7 @@ from v2v_ros.recorded.datasets import cache_writer
 from v2v_ros.recorded.datasets.cache import INDEX, CachedDataset, cube_windows
 from v2v_ros.recorded.datasets.cache_writer import SizeEstimate, estimate_size, write_cache
 from v2v_ros.recorded.datasets.dataset import DatasetError, DepthDataset
-from v2v_ros.recorded.datasets.depth_codes import TABLES, encode
+from v2v_ros.recorded.datasets.depth_codes import TABLES, encode_depth
 from v2v_ros.recorded.datasets.itop import ItopDataset
 from v2v_ros.recorded.datasets.nyu import NyuDataset
 from v2v_ros.recorded.datasets.specs import NYU
@@ -284,8 +284,8 @@ def test_depth_that_cannot_be_stored_exactly_is_refused(
 @pytest.mark.parametrize("code", ["millimetres", "float16"])
 def test_all_values_of_a_code_come_back(code: Any) -> None:
     table = TABLES[code]
-    assert np.array_equal(table.take(encode(table, code)), table, equal_nan=True)
+    assert np.array_equal(table.take(encode_depth(table, code)), table, equal_nan=True)
     with pytest.raises(ValueError, match=f"without loss as {code}"):
-        encode(np.array([[1e6]], np.float32), code)
+        encode_depth(np.array([[1e6]], np.float32), code)
     with pytest.raises(ValueError, match=f"without loss as {code}"):
-        encode(np.array([[-1]], np.float32), code)
+        encode_depth(np.array([[-1]], np.float32), code)

@@ -19,7 +19,16 @@ from v2v_ros.evaluation.detections import Known, figures_of
 from v2v_ros.geometry.camera import Intrinsics
 from v2v_ros.geometry.subject import SUBJECTS
 from v2v_ros.model import weights
-from v2v_ros.model.detector import HEIGHT, LARGEST_FOCAL, WIDTH, Detections, Detector, decode, on_canvas, select
+from v2v_ros.model.detector import (
+    HEIGHT,
+    LARGEST_FOCAL,
+    WIDTH,
+    Detections,
+    Detector,
+    decode_detections,
+    on_canvas,
+    select,
+)
 from v2v_ros.model.detector_network import KINDS, DetectorConfig, DetectorNet, cell_depth, features
 from v2v_ros.model.shrink import blocks_for, shrink
 from v2v_ros.synthetic.render import Cameras, render_spheres
@@ -192,7 +201,7 @@ def test_targets_are_decoded_to_what_they_were_made_from(some_scenes: Scenes) ->
     surface = cell_depth(depth)
     count = 0
     for index, kind in enumerate(KINDS):
-        made = targets.encode(some_scenes, kind, surface)
+        made = targets.encode_targets(some_scenes, kind, surface)
         out = torch.zeros(len(depth), 9, *surface.shape[1:])
         out[:, index] = torch.logit(made.heat, 1e-4)
         out[:, 2 + 3 * index : 5 + 3 * index] = made.offsets
@@ -201,7 +210,9 @@ def test_targets_are_decoded_to_what_they_were_made_from(some_scenes: Scenes) ->
         for image in range(len(depth)):
             focal, (cx, cy) = some_scenes.focal[image].item(), some_scenes.principal[image].tolist()
             view = Intrinsics(focal, focal, cx, cy, WIDTH, HEIGHT)
-            peaks = [each.numpy() for each in decode(out[image : image + 1], depth[image : image + 1], view, kind)]
+            peaks = [
+                each.numpy() for each in decode_detections(out[image : image + 1], depth[image : image + 1], view, kind)
+            ]
             found = select(peaks[0], peaks[1], peaks[2], kind, (0.0, 9.0), 8)
             for place in (state[image] == SEEN).nonzero()[:, 0].tolist():
                 away = np.linalg.norm(found.centers - centers[image, place].double().numpy(), axis=1)
@@ -217,9 +228,9 @@ def test_unclear_subjects_do_not_count(some_scenes: Scenes) -> None:
     targets = pytest.importorskip("v2v_ros.training.detector.targets")
     unclear = replace(some_scenes, hand_state=torch.where(some_scenes.hand_state > 0, UNCLEAR, 0).to(torch.uint8))
     surface = cell_depth(on_canvas(some_scenes.depth))
-    made = targets.encode(unclear, "hand", surface)
+    made = targets.encode_targets(unclear, "hand", surface)
     assert made.heat.max() == 0 and not made.counted.all()
-    assert targets.encode(some_scenes, "hand", surface).heat.max() == 1
+    assert targets.encode_targets(some_scenes, "hand", surface).heat.max() == 1
 
 
 def test_augmented_scenes_keep_their_labels_on_their_subjects(some_scenes: Scenes) -> None:

@@ -19,7 +19,7 @@ from v2v_ros.evaluation.calibration import (
     _CHI2_QUANTILES,
     apply,
     covariance_coverage,
-    fit,
+    fit_calibration,
     reliability,
     whiten,
 )
@@ -162,7 +162,7 @@ def test_fitting_finds_probabilities_that_are_known() -> None:
     # A joint is near with a probability of its peak squared, and far off otherwise.
     near = generator.random(40_000) < peaks**2
     errors = np.where(near[:, None], errors, errors + 1.0)
-    fitted = fit(peaks, errors, covariances, radius=0.5)
+    fitted = fit_calibration(peaks, errors, covariances, radius=0.5)
     assert 8 <= len(fitted.peaks) <= 16
     scores, _ = apply(fitted, peaks, covariances)
     result = reliability(scores, np.linalg.norm(errors, axis=1), 0.5)
@@ -177,7 +177,7 @@ def test_fitted_covariances_hold_68_percent_in_every_range_of_peaks() -> None:
     peaks = generator.uniform(0.2, 1.0, 30_000)
     errors, covariances = _normal(30_000)
     errors *= (1.5 - peaks)[:, None] * 3  # surer joints err less, which the moments do not say
-    fitted = fit(peaks, errors, covariances, radius=0.02)
+    fitted = fit_calibration(peaks, errors, covariances, radius=0.02)
     _, right = apply(fitted, peaks, covariances)
     for low in (0.2, 0.4, 0.6, 0.8):
         some = (peaks >= low) & (peaks < low + 0.2)
@@ -188,9 +188,10 @@ def test_fitted_covariances_hold_68_percent_in_every_range_of_peaks() -> None:
 def test_fitting_needs_joints() -> None:
     errors, covariances = _normal(50)
     with pytest.raises(ValueError, match="joints"):
-        fit(np.linspace(0, 1, 50), errors, covariances, 0.02)
+        fit_calibration(np.linspace(0, 1, 50), errors, covariances, 0.02)
     errors, covariances = _normal(500)
-    assert len(fit(np.full(500, 0.7), errors, covariances, 0.02).peaks) == 1  # nothing to tell joints apart by
+    fitted = fit_calibration(np.full(500, 0.7), errors, covariances, 0.02)
+    assert len(fitted.peaks) == 1  # nothing to tell joints apart by
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=20), st.lists(st.floats(0, 1), min_size=1, max_size=6))

@@ -55,7 +55,7 @@ def network_name(weights: str | Path) -> str:
     return size if f"{skeleton}_{size}" in weights_files.shipped() else str(weights)
 
 
-def choose(name: str, skeleton: str) -> Choice:
+def choose_network(name: str, skeleton: str) -> Choice:
     """Return a network by name.
 
     Args:
@@ -130,7 +130,7 @@ def cost(config: NetworkConfig) -> Cost:
     return Cost(counter.get_total_flops(), elements, parameters)
 
 
-def precision(description: str, device: torch.device) -> str:
+def arithmetic_of(description: str, device: torch.device) -> str:
     """Return what a runtime multiplies, by its description: the name of the ceiling that it is held against."""
     found = re.search(r"int8|(bf|b?float|fp|f)16|(float|fp|f)32", description.lower())
     if found is None or found[0].endswith("32"):
@@ -219,7 +219,7 @@ def _efficiency(
     """Return what was reached of what the machine can do."""
     one = cost(config)
     peaks: dict[str, float] = ceilings["matrix_gflops"]
-    kind = precision(description, torch.device(ceilings["device"]))
+    kind = arithmetic_of(description, torch.device(ceilings["device"]))
     # There is no product of 8 bit matrices to hold 8 bits against, nor of halves on every CPU.
     peak_of = kind if kind in peaks else max(peaks, key=lambda name: peaks[name])
     size = {"int8": 1, "bfloat16": 2, "float16": 2}.get(kind, 4)

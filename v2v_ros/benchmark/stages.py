@@ -20,7 +20,7 @@ STAGES = ("decode", "locate", "voxelize", "network", "joints", "track", "total")
 KINDS = ("tracking", "searching")
 
 
-def decode(image: bytes) -> np.ndarray:
+def decode_frame(image: bytes) -> np.ndarray:
     """Return float32 [480, 640] metres from a frame of a :class:`BenchmarkScene`, as the node decodes a message."""
     return decode_image("16UC1", CAMERA.height, CAMERA.width, 2 * CAMERA.width, False, image)
 
@@ -59,7 +59,7 @@ def time_stages(
             if kind == "searching":
                 estimator.reset()
             started = time.perf_counter()
-            depth = decode(scene.images[scene.turn(index)])
+            depth = decode_frame(scene.images[scene.turn(index)])
             decoded = time.perf_counter()
             estimate = estimator.estimate(depth, CAMERA, index / RATE)
             finished = time.perf_counter()

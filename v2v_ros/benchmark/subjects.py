@@ -17,7 +17,7 @@ from ..estimator.stopwatch import Stopwatch
 from .networks import Choice
 from .noise import Recorder
 from .scene import CAMERA, RATE, BenchmarkScene
-from .stages import decode
+from .stages import decode_frame
 
 STAGES = ("decode", "voxelize", "network", "joints", "total")
 _APART = 0.002  # metres between the cubes: each is full of the same hand, so all cost the same
@@ -56,7 +56,7 @@ def time_subjects(
         centers = scene.centers[turn] + _APART * np.arange(count)[:, None] * (1.0, 0.0, 0.0)
         clock = Stopwatch(device, STAGES)
         started = time.perf_counter()
-        depth = decode(scene.images[turn])
+        depth = decode_frame(scene.images[turn])
         clock.seconds["decode"] = time.perf_counter() - started
         pipeline(pipeline.upload(depth), CAMERA, centers, np.zeros(count, bool), clock)
         clock.seconds["total"] = time.perf_counter() - started

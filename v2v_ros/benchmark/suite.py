@@ -17,7 +17,7 @@ from ..estimator import PoseEstimator
 from ..model.runtime import available, choose_device
 from ..model.weights import load
 from .machine import ceilings, device_name, processor
-from .networks import FULL_NAME, choose, network_name, time_networks
+from .networks import FULL_NAME, choose_network, network_name, time_networks
 from .scene import BenchmarkScene
 from .stages import frames_in_all, time_stages
 from .start import time_start
@@ -46,7 +46,7 @@ class BenchmarkPlan:
         runtime: Runtime of the estimator.
         threads: Number of CPU threads; 0: as many as PyTorch is set to.
         frames: Number of timed frames of each kind.
-        networks: Names of the networks to compare, see :func:`~v2v_ros.benchmark.networks.choose`.
+        networks: Names of the networks to compare, see :func:`~v2v_ros.benchmark.networks.choose_network`.
         runtimes: Names of the runtimes to compare with the eager baseline on every network.
         batches: Numbers of grids in one call.
         devices: Devices on which networks are compared; the estimator's is always one of them.
@@ -137,7 +137,7 @@ def _run(plan: BenchmarkPlan, tick: Callable[[], object]) -> dict[str, Any]:
         from .ros import time_nodes  # fails at once when ROS is not there
     devices = [choose_device(name) for name in plan.device_names]
     skeleton = load(plan.weights).skeleton
-    choices = [choose(name, skeleton.name) for name in plan.network_names]
+    choices = [choose_network(name, skeleton.name) for name in plan.network_names]
     scene = BenchmarkScene.render(skeleton.kind)
     # First, while this process has nothing on the GPU and little in memory.
     where: dict[str, Any] = {"device": plan.device, "runtime": plan.runtime, "threads": plan.threads}

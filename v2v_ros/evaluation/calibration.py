@@ -116,7 +116,7 @@ def covariance_coverage(errors: Floats, covariances: Floats) -> CovarianceCovera
     )
 
 
-def fit(peaks: Floats, errors: Floats, moments: Floats, radius: float) -> Calibration:
+def fit_calibration(peaks: Floats, errors: Floats, moments: Floats, radius: float) -> Calibration:
     """Measure what peaks and moments mean.
 
     The probabilities are an isotonic regression over bins of peaks, which is the least squares fit among all that do

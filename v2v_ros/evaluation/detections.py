@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..geometry.camera import Intrinsics
-from ..model.detector import Detections, decode, on_canvas, select
+from ..model.detector import Detections, decode_detections, on_canvas, select
 from ..model.detector_network import KINDS, DetectorNet, features
 from ..synthetic.scenes.whole import ABSENT, SEEN, Scenes
 
@@ -103,7 +103,7 @@ def detector_figures(
             f, (cx, cy) = scenes.focal[index].item(), scenes.principal[index].tolist()
             camera = Intrinsics(f, f, cx, cy, scenes.depth.shape[2], scenes.depth.shape[1])
             for kind in KINDS:
-                peaks = decode(out[row : row + 1], depth[row : row + 1], camera, kind)
+                peaks = decode_detections(out[row : row + 1], depth[row : row + 1], camera, kind)
                 centers, logits, left = (each.cpu().numpy() for each in peaks)
                 found[kind].append(select(centers, logits, left, kind, RANGES[kind], _LIMIT))
     figures: dict[str, float] = {}

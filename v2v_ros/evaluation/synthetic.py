@@ -12,7 +12,7 @@ from typing import Any
 from ..estimator import PoseEstimator
 from ..geometry.estimate import Side
 from ..model.weights import Weights
-from .calibration import fit
+from .calibration import fit_calibration
 from .crops import CropFigures, Crops
 from .figures import FigureRecord
 from .images import ImageFigures, Images
@@ -141,7 +141,7 @@ def calibrate(
         for run in runs.values():
             run.add(index, part)
         tick()
-    fitted = {name: fit(*run.joints(), weights.skeleton.subject.near) for name, run in runs.items()}
+    fitted = {name: fit_calibration(*run.joints(), weights.skeleton.subject.near) for name, run in runs.items()}
     refiner = weights.refiner
     if refiner is not None:
         refiner = dataclasses.replace(refiner, calibration=fitted["refiner"])

@@ -94,7 +94,7 @@ class Detector:
         focal = torch.tensor([[camera.fx, camera.fy]], dtype=torch.float32, device=self._device)
         x = features(canvas[None], focal).contiguous(memory_format=torch.channels_last)
         out = self._network(x)
-        centers, logits, left = decode(out, canvas[None], camera, kind)
+        centers, logits, left = decode_detections(out, canvas[None], camera, kind)
         return select(centers.cpu().numpy(), logits.cpu().numpy(), left.cpu().numpy(), kind, depth_range, limit)
 
 
@@ -105,7 +105,7 @@ def on_canvas(depth: torch.Tensor) -> torch.Tensor:
     return functional.pad(depth, padding, value=torch.nan) if any(padding) else depth
 
 
-def decode(
+def decode_detections(
     out: torch.Tensor, depth: torch.Tensor, camera: Intrinsics, kind: str
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the peaks of one image's heat, highest first.

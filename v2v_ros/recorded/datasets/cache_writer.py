@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .cache import INDEX, cube_windows, depth_code, make_header
 from .dataset import DatasetError, DepthDataset
-from .depth_codes import TABLES, encode
+from .depth_codes import TABLES, encode_depth
 
 # More is kept than was asked for, metres, so that no rounding decides what belongs to a cube.
 _MARGIN = 1e-3
@@ -130,7 +130,7 @@ def _compressed(dataset: DepthDataset, frame: int, entry: np.void) -> bytes:
     window[window < entry["near"]] = np.nanmin(TABLES[code])
     window[window > entry["far"]] = np.nanmax(TABLES[code])
     try:
-        return zlib.compress(encode(window, code).astype("<u2").tobytes(), _LEVEL)
+        return zlib.compress(encode_depth(window, code).astype("<u2").tobytes(), _LEVEL)
     except ValueError as error:
         raise DatasetError(f"{name}: {error}: use this dataset without a cache") from error
 

@@ -34,7 +34,7 @@ TABLES: dict[DepthCode, NDArray[np.float32]] = {
 }
 
 
-def encode(depth: NDArray[np.float32], code: DepthCode) -> NDArray[np.uint16]:
+def encode_depth(depth: NDArray[np.float32], code: DepthCode) -> NDArray[np.uint16]:
     """Return the stored values of a depth image.
 
     Args:

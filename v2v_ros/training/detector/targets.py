@@ -41,7 +41,7 @@ class KindTargets:
     left: torch.Tensor
 
 
-def encode(scenes: Scenes, kind: str, surface: torch.Tensor) -> KindTargets:
+def encode_targets(scenes: Scenes, kind: str, surface: torch.Tensor) -> KindTargets:
     """Targets for scenes.
 
     Args:
@@ -95,7 +95,7 @@ def losses(out: torch.Tensor, scenes: Scenes, depth: torch.Tensor) -> dict[str, 
     parts: dict[str, torch.Tensor] = {}
     worst = []
     for index, kind in enumerate(KINDS):
-        target = encode(scenes, kind, surface)
+        target = encode_targets(scenes, kind, surface)
         logits = out[:, index].float()
         hot = target.heat > _POSITIVE
         p = logits.sigmoid()

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...evaluation.calibration import covariance_coverage, fit, reliability
+from ...evaluation.calibration import covariance_coverage, fit_calibration, reliability
 from ...evaluation.metrics import mean_precision, success_rate
 from ...model.calibration import Calibration
 from ...model.joint_refiner import JointRefiner, RefinedJoints, covariance_of, peak_features
@@ -54,7 +54,7 @@ class Judgement:
 
     def calibration(self) -> Calibration:
         """Return the tables that make probabilities and covariances right on these samples."""
-        return fit(*self._columns(), self._radius)
+        return fit_calibration(*self._columns(), self._radius)
 
     def confidence(self, calibration: Calibration) -> dict[str, float]:
         """Return how right probabilities and covariances are once they are calibrated."""
