@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,23 @@ import numpy as np
 import pytest
 import torch
 
-from v2v_ros.benchmark.goals import GOALS
+from v2v_ros.benchmark.goals import GOALS, Judgement
 from v2v_ros.benchmark.machine import peak_memory
 from v2v_ros.benchmark.networks import EAGER, arithmetic_of, choose_network, cost, grids, network_name
 from v2v_ros.benchmark.noise import OTHERS_LIMIT, Load, Recorder, Timing, take_turns
+from v2v_ros.benchmark.results import (
+    BenchmarkFigures,
+    CpuTime,
+    Headline,
+    Machine,
+    NodeRow,
+    Noise,
+    Paper,
+    StageFigures,
+    Start,
+    SubjectRow,
+    TimePercentiles,
+)
 from v2v_ros.benchmark.scene import BenchmarkScene
 from v2v_ros.cli import main
 from v2v_ros.model.network import NetworkConfig, V2VPoseNet
@@ -270,40 +284,59 @@ def test_subjects_cost_more_together(run: tuple[dict[str, Any], str, Path]) -> N
     assert sum(one["ms"][stage]["p50"] for stage in ("decode", "voxelize", "network")) > 0
 
 
+def some_figures() -> BenchmarkFigures:
+    """Figures of a run that measured next to nothing."""
+    times, noise, cpu = TimePercentiles(0.0, 0.0, 0.0), Noise(4, 0, 0.0, noisy=False), CpuTime(1.0, 0.03)
+    return BenchmarkFigures(
+        format="",
+        machine=Machine("a processor", 1, "cpu", "a processor", "torch", "lite", "hand21_lite", "2"),
+        start=Start(None, 500.0, None),
+        stages=StageFigures({"tracking": noise}, {"tracking": cpu}, {"locate": times}, {}, 0.1),
+        ceilings=[],
+        networks=[],
+        left_out=[],
+        subjects=[],
+        network_ms=Headline(2.0, 1.0, 2.0, ""),
+        ros=None,
+        paper=Paper(),
+        noisy=[],
+    )
+
+
+def judgements(figures: BenchmarkFigures) -> dict[str, Judgement]:
+    return {goal.name: goal.judge(figures) for goal in GOALS if goal.device == "cpu"}
+
+
 def test_goals_are_judged_and_those_not_measured_say_how(run: tuple[dict[str, Any], str, Path]) -> None:
-    figures, printed, _ = run
-    judged = {goal.name: goal.judge(figures) for goal in GOALS if goal.device == "cpu"}
-    start = judged["start to first skeleton"]
-    assert start["measured"] == pytest.approx(figures["start"]["seconds"], abs=0.01)
-    assert start["reached"] == (start["measured"] <= 10)
-    assert judged["images lost"]["measured"] is None and "not measured: --ros" in printed
-    assert all(goal.judge(figures)["reached"] is None for goal in GOALS if goal.device == "cuda")
+    assert "not measured: --ros" in run[1]
+    figures = replace(some_figures(), start=Start(9.9, 500.0, None))
+    start = judgements(figures)["start to first skeleton"]
+    assert (start.measured, start.reached) == (9.9, True)
+    assert judgements(replace(figures, start=Start(10.1, 500.0, None)))["start to first skeleton"].reached is False
+    assert judgements(figures)["images lost"].measured is None
+    assert all(goal.judge(figures).reached is None for goal in GOALS if goal.device == "cuda")
     rate = next(goal for goal in GOALS if goal.at_least)
-    row = {"network": "full", "subjects": 1, "rate_hz": 19.9, "ms": {}}
-    assert rate.judge({**figures, "subjects": [row]})["reached"] is False
-    assert rate.judge({**figures, "subjects": [{**row, "rate_hz": 20.0}]})["reached"] is True
-    quiet, loud = ({**row, "noise": {"noisy": noisy}} for noisy in (False, True))
-    assert rate.row({**figures, "subjects": [quiet]}).endswith("| missed |")
-    assert rate.row({**figures, "subjects": [loud]}).endswith("| missed, but it was noisy |")
+
+    def with_rate(rate_hz: float, noisy: bool = False) -> BenchmarkFigures:
+        row = SubjectRow("full", False, "cpu", "torch", 1, {}, rate_hz, 1.0, 1.0, Noise(4, 0, 0.0, noisy))
+        return replace(figures, subjects=[row])
+
+    assert rate.judge(with_rate(19.9)).reached is False
+    assert rate.judge(with_rate(20.0)).reached is True
+    assert rate.row(with_rate(19.9)).endswith("| missed |")
+    assert rate.row(with_rate(19.9, noisy=True)).endswith("| missed, but it was noisy |")
 
 
 def test_the_goals_of_the_nodes_are_read() -> None:
-    node = {"ms": {"transport": {"p99": 2.0}, "total": {"p50": 10.0}}, "lost": 0.01, "peak_mb": 900.0}
-    figures: dict[str, Any] = {
-        "machine": {"device": "cpu", "weights": "hand21_lite"},
-        "ros": [node, {**node, "lost": 0.0}],
-        "tracking": {"locate": {"p50": 0.0}},
-        "subjects": [],
-        "networks": [],
-        "start": {"seconds": None},
-    }
-    judged = {goal.name: goal.judge(figures) for goal in GOALS if goal.device == "cpu"}
-    assert (judged["transport, p99"]["measured"], judged["transport, p99"]["reached"]) == (2.0, False)
-    assert (judged["images lost"]["measured"], judged["node's resident memory"]["reached"]) == (0.01, True)
-    assert judged["lite network, image to skeleton in the node"]["measured"] == 100.0
-    figures["machine"]["weights"] = "hand21_full"
-    judged = {goal.name: goal.judge(figures) for goal in GOALS if goal.device == "cpu"}
-    assert judged["lite network, image to skeleton in the node"]["measured"] is None
+    times = {"transport": TimePercentiles(0.5, 1.0, 2.0), "total": TimePercentiles(10.0, 11.0, 12.0)}
+    node = NodeRow(30, 30, 99, 98, 0.01, 30, 1.0, times, 3.0, 0.5, 900.0, Noise(99, 0, 0.0, noisy=False))
+    figures = replace(some_figures(), ros=[node, replace(node, lost=0.0)])
+    judged = judgements(figures)
+    assert (judged["transport, p99"].measured, judged["transport, p99"].reached) == (2.0, False)
+    assert (judged["images lost"].measured, judged["node's resident memory"].reached) == (0.01, True)
+    assert judged["lite network, image to skeleton in the node"].measured == 100.0
+    figures = replace(figures, machine=replace(figures.machine, weights="hand21_full"))
+    assert judgements(figures)["lite network, image to skeleton in the node"].measured is None
 
 
 @pytest.mark.parametrize(

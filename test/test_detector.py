@@ -242,7 +242,7 @@ def test_augmented_scenes_keep_their_labels_on_their_subjects(some_scenes: Scene
     assert torch.equal(again.depth.nan_to_num(), some_scenes.depth.nan_to_num())
     generator = torch.Generator().manual_seed(0)
     for _ in range(4):
-        changed = augmenting.augment(some_scenes, generator)
+        changed = augmenting.augment_scenes(some_scenes, generator)
         z = changed.hand_centers[..., 2]
         pixels = (
             changed.hand_centers[..., :2] / z[..., None] * changed.focal[:, None, None] + changed.principal[:, None]

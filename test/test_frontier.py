@@ -12,25 +12,23 @@ from typing import Any
 
 import pytest
 
-from v2v_ros.benchmark.frontier import plot, table
+from v2v_ros.benchmark.frontier import FrontierFigures, FrontierRow, plot, table
+from v2v_ros.benchmark.results import Noise, TimePercentiles
 from v2v_ros.cli import main
 from v2v_ros.evaluation.synthetic_sets import SETS
 
 
-def row(milliseconds: float, error: float, best: bool, **changes: Any) -> dict[str, Any]:
-    values = {
-        "weights": "some.safetensors",
-        "grid": 48,
-        "width": 8,
-        "depth": 3,
-        "parameters": 860_000,
-        "gflop": 3.2,
-        "noisy": False,
-    }
-    return (
-        values
-        | {"median_mm": error, "p50": milliseconds, "p90": milliseconds, "mean_mm": error, "best": best}
-        | changes
+def row(milliseconds: float, error: float, best: bool, noisy: bool = False, **changes: Any) -> FrontierRow:
+    values = {"grid": 48, "width": 8, "depth": 3, "parameters": 860_000, "gflop": 3.2, **changes}
+    return FrontierRow(
+        weights="some.safetensors",
+        **values,
+        mean_mm=error,
+        median_mm=error,
+        success_30mm=0.5,
+        ms=TimePercentiles(milliseconds, milliseconds, milliseconds),
+        noise=Noise(3, 0, None, noisy),
+        best=best,
     )
 
 
@@ -55,13 +53,15 @@ def test_networks_that_another_one_beats_are_told(
 def test_the_table_and_the_picture(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     rows = [row(2.0, 20.0, True), row(3.0, 22.0, False, depth=1), row(5.0, 15.0, True, grid=64, noisy=True)]
-    figures = {
-        "test_set": "hand_crops",
-        "device_name": "a processor",
-        "threads": 2,
-        "runtime": "torch",
-        "networks": rows,
-    }
+    figures = FrontierFigures(
+        test_set="hand_crops",
+        device="cpu",
+        device_name="a processor",
+        threads=2,
+        runtime="torch",
+        noisy=True,
+        networks=rows,
+    )
     lines = table(figures).splitlines()
     assert [line.count("none is nearer and faster") for line in lines[-3:]] == [1, 0, 1] and "noisy" in lines[-1]
     plot(figures, tmp_path / "frontier.png")

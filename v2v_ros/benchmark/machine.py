@@ -10,11 +10,11 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from .noise import OTHERS_LIMIT, Load
+from .results import Ceilings
 
 _SECONDS = 0.5  # for each figure
 _FASTER = 1.3  # times as fast as float32 a precision must be to count
@@ -55,15 +55,10 @@ def peak_memory(process: int | str = "self") -> float:
     return round(int(found[1]) / 1024, 1) if found else float("nan")
 
 
-def ceilings(device: torch.device) -> dict[str, Any]:
+def ceilings(device: torch.device) -> Ceilings:
     """Return what products of large matrices and copies of large arrays reach on a device, with PyTorch's threads.
 
     The fastest of many counts: everything that can disturb makes them slower.
-
-    Returns:
-        ``matrix_gflops``: by precision; one that is not faster than float32 here is left out. ``copy_gb_per_s``: bytes
-        read and written. ``seconds`` that the measurement took, ``others_cores`` that other processes used meanwhile,
-        and whether that made it ``noisy``.
     """
     load = Load()
     started, before = time.perf_counter(), load.others()
@@ -82,13 +77,14 @@ def ceilings(device: torch.device) -> dict[str, Any]:
     copy = 2 * source.nbytes / _fastest(lambda: target.copy_(source), device) / 1e9
     seconds, after = time.perf_counter() - started, load.others()
     others = None if before is None or after is None else round(max(0.0, after - before) / seconds, 2)
-    return {
-        "matrix_gflops": {name: round(value, 1) for name, value in matrix.items()},
-        "copy_gb_per_s": round(copy, 1),
-        "seconds": round(seconds, 1),
-        "others_cores": others,
-        "noisy": others is not None and others > OTHERS_LIMIT,
-    }
+    return Ceilings(
+        device=str(device),
+        matrix_gflops={name: round(value, 1) for name, value in matrix.items()},
+        copy_gb_per_s=round(copy, 1),
+        seconds=round(seconds, 1),
+        others_cores=others,
+        noisy=others is not None and others > OTHERS_LIMIT,
+    )
 
 
 def _gflops(size: int, dtype: torch.dtype, device: torch.device, seconds: float = _SECONDS) -> float:

@@ -25,6 +25,7 @@ from ..model.voxels import occupancy
 from ..model.weights import Weights
 from .machine import synchronize
 from .noise import take_turns
+from .results import Ceilings, Efficiency, NetworkRow
 from .scene import CAMERA, BenchmarkScene
 
 EAGER = "eager float32"
@@ -154,12 +155,12 @@ def time_networks(
     runtimes: Sequence[str],
     batches: Sequence[int],
     device: torch.device,
-    ceilings: dict[str, Any],
+    ceilings: Ceilings,
     *,
     rounds: int,
     threads: int = 0,
     tick: Callable[[], object] = lambda: None,
-) -> tuple[list[dict[str, Any]], list[str]]:
+) -> tuple[list[NetworkRow], list[str]]:
     """Time every combination; those of one network and batch turn by turn.
 
     Args:
@@ -170,11 +171,9 @@ def time_networks(
         tick: Callback after every network and batch.
 
     Returns:
-        Rows, and what was left out and why. A row has the percentiles of a whole batch in milliseconds; ``gflops``
-        that were reached, ``of_peak`` (over the matrix peak of ``peak_of``) and ``of_copy`` (bytes read and written
-        over what copying reaches), and ``ratio``: how many times as fast as the baseline.
+        Rows, and what was left out and why.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[NetworkRow] = []
     left_out: list[str] = []
     for choice in choices:
         scene = BenchmarkScene.render(choice.weights.skeleton.kind)
@@ -196,40 +195,42 @@ def time_networks(
                 timings = take_turns(calls, rounds, wait=partial(synchronize, device))
             tick()
             for name, timing in timings.items():
-                row = {
-                    "network": choice.name,
-                    "weights": choice.weights.id,
-                    "random_weights": choice.random,
-                    "grid": choice.weights.config.grid,
-                    "width": choice.weights.config.width,
-                    "device": str(device),
-                    "runtime": name,
-                    "description": descriptions[name],
-                    "batch": batch,
-                    **timing.to_dict(),
-                    "ratio": round(timings[EAGER].p50 / timing.p50, 2),
-                }
-                rows.append(row | _efficiency(choice.weights.config, batch, timing.p50, descriptions[name], ceilings))
+                row = NetworkRow(
+                    network=choice.name,
+                    weights=choice.weights.id,
+                    random_weights=choice.random,
+                    grid=choice.weights.config.grid,
+                    width=choice.weights.config.width,
+                    device=str(device),
+                    runtime=name,
+                    description=descriptions[name],
+                    batch=batch,
+                    ms=timing.percentiles(),
+                    noise=timing.noise(),
+                    ratio=round(timings[EAGER].p50 / timing.p50, 2),
+                    efficiency=_efficiency(choice.weights.config, batch, timing.p50, descriptions[name], ceilings),
+                )
+                rows.append(row)
     return rows, left_out
 
 
 def _efficiency(
-    config: NetworkConfig, batch: int, milliseconds: float, description: str, ceilings: dict[str, Any]
-) -> dict[str, Any]:
+    config: NetworkConfig, batch: int, milliseconds: float, description: str, ceilings: Ceilings
+) -> Efficiency:
     """Return what was reached of what the machine can do."""
     one = cost(config)
-    peaks: dict[str, float] = ceilings["matrix_gflops"]
-    kind = arithmetic_of(description, torch.device(ceilings["device"]))
+    peaks = ceilings.matrix_gflops
+    kind = arithmetic_of(description, torch.device(ceilings.device))
     # There is no product of 8 bit matrices to hold 8 bits against, nor of halves on every CPU.
     peak_of = kind if kind in peaks else max(peaks, key=lambda name: peaks[name])
     size = {"int8": 1, "bfloat16": 2, "float16": 2}.get(kind, 4)
     gflops = batch * one.flops / milliseconds / 1e6
     gigabytes = (batch * one.elements + one.parameters) * size / milliseconds / 1e6
-    return {
-        "precision": kind,
-        "gflop": round(batch * one.flops / 1e9, 3),
-        "gflops": round(gflops, 1),
-        "peak_of": peak_of,
-        "of_peak": round(gflops / peaks[peak_of], 4),
-        "of_copy": round(gigabytes / ceilings["copy_gb_per_s"], 4),
-    }
+    return Efficiency(
+        precision=kind,
+        gflop=round(batch * one.flops / 1e9, 3),
+        gflops=round(gflops, 1),
+        peak_of=peak_of,
+        of_peak=round(gflops / peaks[peak_of], 4),
+        of_copy=round(gigabytes / ceilings.copy_gb_per_s, 4),
+    )

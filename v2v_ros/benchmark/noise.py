@@ -11,9 +11,10 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+
+from .results import Noise, TimePercentiles
 
 OTHERS_LIMIT = 0.2
 """Cores that other processes may use while something is timed."""
@@ -89,15 +90,13 @@ class Timing:
             noisy=bool(not enough or p90 > SPREAD_LIMIT * p50),
         )
 
-    def percentiles(self) -> dict[str, float]:
-        return {"p50": self.p50, "p90": self.p90, "p99": self.p99}
+    def percentiles(self) -> TimePercentiles:
+        """Return the percentiles alone."""
+        return TimePercentiles(self.p50, self.p90, self.p99)
 
-    def noise(self) -> dict[str, Any]:
+    def noise(self) -> Noise:
         """Return all but the percentiles."""
-        return {"samples": self.samples, "dropped": self.dropped, "others_cores": self.others, "noisy": self.noisy}
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**self.percentiles(), **self.noise()}
+        return Noise(self.samples, self.dropped, self.others, self.noisy)
 
 
 class Recorder:

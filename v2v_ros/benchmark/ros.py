@@ -13,9 +13,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 
 from v2v_ros.benchmark.rig.children import Child, private_network, stop_all
@@ -28,6 +26,7 @@ from v2v_ros.nodes.pose.inputs import to_seconds
 
 from .machine import peak_memory
 from .noise import Load, Recorder
+from .results import NodeRow, TimePercentiles
 
 STAGES = ("input_age", "decode", "locate", "voxelize", "network", "joints", "track", "publish", "total")
 _WARM_UP = 2.0  # seconds that are not measured
@@ -58,7 +57,7 @@ class _StampListener(SkeletonListener):
 
 def time_nodes(
     weights: str | Path, rate: float, seconds: float, kind: str, *, device: str, runtime: str, threads: int
-) -> dict[str, Any]:
+) -> NodeRow:
     """Measure the pose node from outside.
 
     Args:
@@ -67,15 +66,6 @@ def time_nodes(
         seconds: Time that is measured.
         kind: ``hand`` or ``body``; what is rendered.
         device, runtime, threads: Parameters of the pose node.
-
-    Returns:
-        ``ms``: percentiles of ``latency``, from the image's stamp to the arrival of its skeletons in another
-        process; ``transport``, from the stamp to the node's callback, over its last seconds; ``input_age``, from the
-        stamp until the node takes the image up; and the stages of the node.
-        ``asked_hz`` and ``camera_hz``, which a slow machine does not render; images ``published`` by the camera and
-        ``received`` by the node between the first and the last that it processed, and the share ``lost`` on the way;
-        ``skeletons_hz``; ``found``: share of the frames with a skeleton; of the pose node, ``start_seconds`` from
-        the start of its process to the first skeletons, ``cores`` and ``peak_mb``; ``noise``.
 
     Raises:
         DemoError: A node could not start, or nothing came back in time.
@@ -102,14 +92,14 @@ def time_nodes(
                 children.append(Child(module, ["-r", f"__ns:={NAMESPACE}", *arguments], Path(folder)))
             observer = _StampListener(NAMESPACE, with_images=False)
             try:
-                return {"asked_hz": rate, **_measure(observer, children, seconds, began)}
+                return _measure(observer, children, rate, seconds, began)
             finally:
                 observer.close()
         finally:
             stop_all(children)
 
 
-def _measure(observer: _StampListener, children: Sequence[Child], seconds: float, began: float) -> dict[str, Any]:
+def _measure(observer: _StampListener, children: Sequence[Child], rate: float, seconds: float, began: float) -> NodeRow:
     check = wait_for_skeletons(observer, children)
     start = time.monotonic() - began
     wait(observer, _WARM_UP, check)
@@ -130,33 +120,31 @@ def _measure(observer: _StampListener, children: Sequence[Child], seconds: float
     if not frames or len(stats) < 2:
         raise DemoError(f"no skeletons came in {seconds:g} s: the device is too slow; measure for longer")
     latency = recorder.timings()["latency"]
-    transport = {f"p{rank}": observer.diagnosis.get(f"transport p{rank} (ms)", "") for rank in (50, 90, 99)}
-    if not all(transport.values()):
+    transport = [observer.diagnosis.get(f"transport p{rank} (ms)", "") for rank in (50, 90, 99)]
+    if not all(transport):
         raise DemoError(f"the pose node has not told its figures within {seconds:g} s; measure for longer")
     values = {stage: [1000 * getattr(one, stage) for one in stats] for stage in STAGES}
     received = int(stats[-1].received - stats[0].received) + 1
     first, last = (to_seconds(one.header.stamp) for one in (stats[0], stats[-1]))
     published = max(1, sum(first <= stamp <= last for stamp in observer.stamps))
-    return {
-        "camera_hz": round(observer.images / seconds, 1),
-        "published": published,
-        "received": received,
-        "lost": round(max(0.0, 1 - received / published), 4),
-        "skeletons_hz": round(len(frames) / seconds, 1),
-        "found": round(sum(frame.joints is not None for frame in frames) / len(frames), 3),
-        "ms": {
+    return NodeRow(
+        asked_hz=rate,
+        camera_hz=round(observer.images / seconds, 1),
+        published=published,
+        received=received,
+        lost=round(max(0.0, 1 - received / published), 4),
+        skeletons_hz=round(len(frames) / seconds, 1),
+        found=round(sum(frame.joints is not None for frame in frames) / len(frames), 3),
+        ms={
             "latency": latency.percentiles(),
-            "transport": {rank: float(value) for rank, value in transport.items()},
-            **{
-                stage: {f"p{rank}": round(float(np.percentile(each, rank)), 3) for rank in (50, 90, 99)}
-                for stage, each in values.items()
-            },
+            "transport": TimePercentiles(*map(float, transport)),
+            **{stage: TimePercentiles.of(each) for stage, each in values.items()},
         },
-        "start_seconds": round(start, 2),
-        "cores": round(cores, 3),
-        "peak_mb": peak_memory(processes[0]),
-        "noise": latency.noise(),
-    }
+        start_seconds=round(start, 2),
+        cores=round(cores, 3),
+        peak_mb=peak_memory(processes[0]),
+        noise=latency.noise(),
+    )
 
 
 def cpu_seconds(process: int) -> float:

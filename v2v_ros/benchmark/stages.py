@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from ..estimator import PoseEstimator
 from ..io.depth import decode_image
 from .noise import Recorder
+from .results import CpuTime, StageFigures
 from .scene import CAMERA, RATE, BenchmarkScene
 
 STAGES = ("decode", "locate", "voxelize", "network", "joints", "track", "total")
@@ -37,19 +37,14 @@ def frames_in_all(frames: int) -> int:
 
 def time_stages(
     estimator: PoseEstimator, scene: BenchmarkScene, frames: int, tick: Callable[[], object] = lambda: None
-) -> dict[str, Any]:
+) -> StageFigures:
     """Time the estimator following the subject, and searching for it.
 
     Args:
         frames: Number of timed frames of each kind, after a tenth as many to warm up.
         tick: Callback after every frame.
-
-    Returns:
-        ``tracking`` and ``searching``: ``p50``, ``p90`` and ``p99`` of the stages in milliseconds; ``noise``: load by
-        other processes meanwhile; ``cpu``: milliseconds of CPU time of a frame, and the cores that this keeps busy at
-        30 Hz; ``camera_share``: the p50 of a tracked frame over the time between two frames at 30 Hz.
     """
-    figures: dict[str, Any] = {"noise": {}, "cpu": {}}
+    noise, cpu, times = {}, {}, {}
     for kind in KINDS:
         estimator.reset()
         recorder, begun = Recorder(), time.process_time()
@@ -68,8 +63,7 @@ def time_stages(
             tick()
         milliseconds = 1000 * (time.process_time() - begun) / frames
         timings = recorder.timings()
-        figures[kind] = {stage: timings[stage].percentiles() for stage in STAGES}
-        figures["noise"][kind] = timings["total"].noise()
-        figures["cpu"][kind] = {"ms": round(milliseconds, 3), "cores_at_30_hz": round(milliseconds * RATE / 1000, 3)}
-    figures["camera_share"] = round(figures["tracking"]["total"]["p50"] * RATE / 1000, 3)
-    return figures
+        times[kind] = {stage: timings[stage].percentiles() for stage in STAGES}
+        noise[kind] = timings["total"].noise()
+        cpu[kind] = CpuTime(round(milliseconds, 3), round(milliseconds * RATE / 1000, 3))
+    return StageFigures(noise, cpu, **times, camera_share=round(times["tracking"]["total"].p50 * RATE / 1000, 3))

@@ -12,28 +12,21 @@ import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from .results import Start
 from .scene import CAMERA, RATE, BenchmarkScene
 
 _FRAMES = 20
 _TIMEOUT = 600.0  # seconds
 
 
-def time_start(
-    weights: str | Path, scene: BenchmarkScene, *, device: str, runtime: str, threads: int
-) -> dict[str, Any]:
+def time_start(weights: str | Path, scene: BenchmarkScene, *, device: str, runtime: str, threads: int) -> Start:
     """Start a process that estimates, and ask it.
 
     Args:
         weights, device, runtime, threads: Arguments of :class:`~v2v_ros.estimator.PoseEstimator`.
-
-    Returns:
-        ``seconds``: from the start of the process to its first skeleton, None when it found none; ``peak_mb``: resident
-        memory after some frames, of which the first is a search; ``gpu_mb``: memory in use on the GPU then, by all
-        processes, or None.
 
     Raises:
         RuntimeError: The process failed.
@@ -58,7 +51,7 @@ def time_start(
         )
     answer = json.loads(done.stdout.splitlines()[-1])
     first = answer.pop("first")
-    return {"seconds": None if first is None else round(first - started, 2), **answer}
+    return Start(seconds=None if first is None else round(first - started, 2), **answer)
 
 
 def main() -> None:

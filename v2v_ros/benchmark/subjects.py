@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from ..estimator.pipeline import make_pipeline
 from ..estimator.stopwatch import Stopwatch
 from .networks import Choice
 from .noise import Recorder
+from .results import SubjectRow
 from .scene import CAMERA, RATE, BenchmarkScene
 from .stages import decode_frame
 
@@ -32,7 +32,7 @@ def time_subjects(
     threads: int = 0,
     rounds: int = 100,
     tick: Callable[[], object] = lambda: None,
-) -> list[dict[str, Any]]:
+) -> list[SubjectRow]:
     """Time the way from an image's bytes to the joints of several subjects, whose places are known; turn by turn.
 
     It is what a tracked frame costs, less the prediction, and holds for networks with random weights too, which find
@@ -44,8 +44,7 @@ def time_subjects(
         tick: Callback after every round.
 
     Returns:
-        Rows: ``subjects``, ``ms``: the percentiles of every stage, ``rate_hz`` by the median, ``of_one``:
-        over the cost of the smallest number; and the noise.
+        A row for each number of subjects.
     """
     # The threshold of empty cubes and that of joints are the pipeline's own; neither depends on what the network says.
     pipeline = make_pipeline(choice.weights, device, runtime=runtime, threads=threads)
@@ -73,17 +72,17 @@ def time_subjects(
     timings = {count: recorder.timings() for count, recorder in recorders.items()}
     smallest = timings[min(counts)]["total"].p50
     return [
-        {
-            "network": choice.name,
-            "random_weights": choice.random,
-            "device": str(device),
-            "runtime": pipeline.description,
-            "subjects": count,
-            "ms": {stage: timing[stage].percentiles() for stage in STAGES},
-            "rate_hz": round(1000 / timing["total"].p50, 1),
-            "of_one": round(timing["total"].p50 / smallest, 3),
-            "camera_share": round(timing["total"].p50 * RATE / 1000, 3),
-            "noise": timing["total"].noise(),
-        }
+        SubjectRow(
+            network=choice.name,
+            random_weights=choice.random,
+            device=str(device),
+            runtime=pipeline.description,
+            subjects=count,
+            ms={stage: timing[stage].percentiles() for stage in STAGES},
+            rate_hz=round(1000 / timing["total"].p50, 1),
+            of_one=round(timing["total"].p50 / smallest, 3),
+            camera_share=round(timing["total"].p50 * RATE / 1000, 3),
+            noise=timing["total"].noise(),
+        )
         for count, timing in timings.items()
     ]

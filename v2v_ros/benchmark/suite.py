@@ -18,21 +18,23 @@ from ..model.runtime import available, choose_device
 from ..model.weights import load
 from .machine import ceilings, device_name, processor
 from .networks import FULL_NAME, choose_network, network_name, time_networks
+from .results import (
+    BenchmarkFigures,
+    Ceilings,
+    Headline,
+    Machine,
+    NetworkRow,
+    NodeRow,
+    Paper,
+    StageFigures,
+    SubjectRow,
+)
 from .scene import BenchmarkScene
 from .stages import frames_in_all, time_stages
 from .start import time_start
 from .subjects import time_subjects
 
 FORMAT = "v2v_ros.benchmark.1"
-PAPER = {
-    "input_ms": 23.0,
-    "network_ms": 5.0,
-    "decode_ms": 0.5,
-    "device": "Titan X",
-    "verified": False,
-}
-"""Stage times of V2V-PoseNet by its authors (Moon et al., CVPR 2018), from memory; not looked up again. Their sum
-agrees with the 35 frames a second that others quote."""
 _NETWORK_ROUNDS = 30
 
 
@@ -114,14 +116,14 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def run_benchmark(plan: BenchmarkPlan, tick: Callable[[], object] = lambda: None) -> dict[str, Any]:
+def run_benchmark(plan: BenchmarkPlan, tick: Callable[[], object] = lambda: None) -> BenchmarkFigures:
     """Measure.
 
     Args:
         tick: Callback, called about ``plan.steps`` times.
 
     Returns:
-        Figures as docs/performance.md describes them; JSON has the same names.
+        Figures as docs/performance.md describes them.
 
     Raises:
         WeightsError: There are no such weights.
@@ -132,7 +134,7 @@ def run_benchmark(plan: BenchmarkPlan, tick: Callable[[], object] = lambda: None
         return _run(plan, tick)
 
 
-def _run(plan: BenchmarkPlan, tick: Callable[[], object]) -> dict[str, Any]:
+def _run(plan: BenchmarkPlan, tick: Callable[[], object]) -> BenchmarkFigures:
     if plan.ros_rates:
         from .ros import time_nodes  # fails at once when ROS is not there
     devices = [choose_device(name) for name in plan.device_names]
@@ -144,37 +146,32 @@ def _run(plan: BenchmarkPlan, tick: Callable[[], object]) -> dict[str, Any]:
     start = time_start(plan.weights, scene, **where)
     nodes = [time_nodes(plan.weights, rate, plan.ros_seconds, skeleton.kind, **where) for rate in plan.ros_rates]
     estimator = PoseEstimator(plan.weights, **where)
-    figures: dict[str, Any] = {
-        "format": FORMAT,
-        "machine": {
-            "processor": processor(),
-            "threads": torch.get_num_threads(),
-            "device": estimator.device,
-            "device_name": device_name(devices[0]),
-            "runtime": estimator.runtime,
-            "network": estimator.network,
-            "weights": estimator.weights_id,
-            "torch": torch.__version__,
-        },
-        "start": start,
-        **time_stages(estimator, scene, plan.frames, tick),
-        "ceilings": [],
-        "networks": [],
-        "left_out": [],
-        "subjects": [],
-    }
+    machine = Machine(
+        processor=processor(),
+        threads=torch.get_num_threads(),
+        device=estimator.device,
+        device_name=device_name(devices[0]),
+        runtime=estimator.runtime,
+        network=estimator.network,
+        weights=estimator.weights_id,
+        torch=torch.__version__,
+    )
+    stages = time_stages(estimator, scene, plan.frames, tick)
     del estimator
     rounds = min(_NETWORK_ROUNDS, plan.frames)
+    best: list[Ceilings] = []
+    networks: list[NetworkRow] = []
+    left_out: list[str] = []
     for device in devices:
-        ceiling = {"device": str(device), **ceilings(device)}
-        figures["ceilings"].append(ceiling)
-        rows, left_out = time_networks(
-            choices, plan.runtimes, plan.batches, device, ceiling, rounds=rounds, threads=plan.threads, tick=tick
+        best.append(ceilings(device))
+        rows, without = time_networks(
+            choices, plan.runtimes, plan.batches, device, best[-1], rounds=rounds, threads=plan.threads, tick=tick
         )
-        figures["networks"] += rows
-        figures["left_out"] += left_out
+        networks += rows
+        left_out += without
+    subjects: list[SubjectRow] = []
     for choice in choices:
-        figures["subjects"] += time_subjects(
+        subjects += time_subjects(
             choice,
             plan.subjects,
             devices[0],
@@ -183,37 +180,43 @@ def _run(plan: BenchmarkPlan, tick: Callable[[], object]) -> dict[str, Any]:
             rounds=plan.frames,
             tick=tick,
         )
-    figures["network_ms"] = _headline(figures["networks"])
-    figures["ros"] = nodes or None
-    figures["paper"] = PAPER
-    figures["noisy"] = noisy(figures)
-    return figures
+    return BenchmarkFigures(
+        format=FORMAT,
+        machine=machine,
+        start=start,
+        stages=stages,
+        ceilings=best,
+        networks=networks,
+        left_out=left_out,
+        subjects=subjects,
+        network_ms=_headline(networks),
+        ros=nodes or None,
+        paper=Paper(),
+        noisy=noisy(stages, best, networks, subjects, nodes),
+    )
 
 
-def _headline(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _headline(rows: list[NetworkRow]) -> Headline:
     """Return the first network's baseline and its fastest runtime, at the smallest batch."""
-    same = [row for row in rows if all(row[key] == rows[0][key] for key in ("network", "device", "batch"))]
+    first = rows[0]
+    same = [row for row in rows if (row.network, row.device, row.batch) == (first.network, first.device, first.batch)]
     baseline, *others = same
-    best = min(others or same, key=lambda row: row["p50"])
-    return {
-        "eager_float32": baseline["p50"],
-        "runtime": best["p50"],
-        "ratio": best["ratio"],
-        "description": best["description"],
-    }
+    best = min(others or same, key=lambda row: row.ms.p50)
+    return Headline(baseline.ms.p50, best.ms.p50, best.ratio, best.description)
 
 
-def noisy(figures: dict[str, Any]) -> list[str]:
+def noisy(
+    stages: StageFigures,
+    best: list[Ceilings],
+    networks: list[NetworkRow],
+    subjects: list[SubjectRow],
+    nodes: list[NodeRow],
+) -> list[str]:
     """Return what was measured while the machine was too noisy, in words."""
-    found = [name for name, noise in figures["noise"].items() if noise["noisy"]]
-    found += [f"ceilings of {each['device']}" for each in figures["ceilings"] if each["noisy"]]
-    for row in figures["networks"]:
-        if row["noisy"]:
-            found.append(f"{row['network']} with {row['runtime']} on {row['device']}, batch {row['batch']}")
-    for row in figures["subjects"]:
-        if row["noise"]["noisy"]:
-            found.append(f"{row['subjects']} subjects with {row['network']}")
-    for row in figures["ros"] or []:
-        if row["noise"]["noisy"]:
-            found.append(f"nodes at {row['camera_hz']:g} Hz")
-    return found
+    found = [name for name, noise in stages.noise.items() if noise.noisy]
+    found += [f"ceilings of {each.device}" for each in best if each.noisy]
+    found += [
+        f"{row.network} with {row.runtime} on {row.device}, batch {row.batch}" for row in networks if row.noise.noisy
+    ]
+    found += [f"{row.subjects} subjects with {row.network}" for row in subjects if row.noise.noisy]
+    return found + [f"nodes at {row.camera_hz:g} Hz" for row in nodes if row.noise.noisy]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,13 +88,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     plan = _plan(options)
     with Progress(plan.steps, "step", quiet=options.quiet) as bar:
         figures = run_benchmark(plan, bar.step)
-    report = text(figures)
+    content, report = figures.to_dict(), text(figures)
     print(report)
     if options.output is not None:
         from ..benchmark.plot import plot
 
-        write_figures(options.output, "benchmark", report, figures, plot)
-    return figures
+        write_figures(options.output, "benchmark", report, content, partial(plot, figures))
+    return content
 
 
 def _plan(options: argparse.Namespace) -> BenchmarkPlan:

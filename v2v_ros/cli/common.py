@@ -137,9 +137,7 @@ def folder(text: str) -> Path:
     return path
 
 
-def write_figures(
-    folder: Path, name: str, text: str, figures: dict[str, Any], plot: Callable[[dict[str, Any], Path], object]
-) -> None:
+def write_figures(folder: Path, name: str, text: str, figures: dict[str, Any], plot: Callable[[Path], object]) -> None:
     """Write a report as ``name.txt``, ``name.json`` and, where matplotlib is installed, ``name.png``."""
     from ..evaluation.reports import plots
     from ..io.files import write_atomically, write_json
@@ -148,7 +146,7 @@ def write_figures(
     write_json(folder / f"{name}.json", figures)
     plots.say_what_is_missing()
     if plots.available():
-        plot(figures, folder / f"{name}.png")
+        plot(folder / f"{name}.png")
 
 
 def positive(kind: Callable[[str], float]) -> Callable[[str], float]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +51,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             rounds=options.rounds,
             tick=bar.step,
         )
-    text = table(figures)
+    content, text = figures.to_dict(), table(figures)
     print(text)
     if options.output is not None:
         from ..benchmark.frontier import plot
 
-        write_figures(options.output, "frontier", text, figures, plot)
-    return figures
+        write_figures(options.output, "frontier", text, content, partial(plot, figures))
+    return content

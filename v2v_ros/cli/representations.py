@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,4 +85,4 @@ def _write(figures: dict[str, Any], folder: Path) -> None:
     text = table(figures)
     print(text)
     write_atomically(folder / "representations.csv", csv_table(figures).encode())
-    write_figures(folder, "representations", text, figures, learning_curves)
+    write_figures(folder, "representations", text, figures, partial(learning_curves, figures))
