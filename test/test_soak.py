@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from v2v_ros.benchmark.soak.process import holdings
+from v2v_ros.benchmark.soak.samples import holdings
 from v2v_ros.benchmark.soak.verdict import judge, slope, table
 from v2v_ros.cli import main
 

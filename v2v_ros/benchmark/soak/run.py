@@ -35,7 +35,7 @@ from v2v_ros.nodes.support.transport import reliable
 from v2v_ros.synthetic.scenes.one import CAMERA
 
 from .events import EventError, Events, Parts
-from .process import holdings
+from .samples import holdings
 from .verdict import judge
 
 _LOOP = 60  # images that the camera renders beforehand, so that it does not compete with the node
@@ -165,7 +165,7 @@ def soak(
 
     Returns:
         ``samples``, each with ``at`` and length in ``seconds``, the ``event`` that went on (or empty), what the node
-        held (:func:`~v2v_ros.benchmark.soak.process.holdings`), the ``cores`` that it and others used, and, since the
+        held (:func:`~v2v_ros.benchmark.soak.samples.holdings`), the ``cores`` that it and others used, and, since the
         sample before, the ``images`` of the camera, their ``answers``, those with a skeleton ``found``, those
         ``published`` between two answers, ``lost`` on the way and ``dropped`` by the node, and percentiles of
         ``latency_ms`` from an image's stamp to its skeletons; ``events`` and ``verdict``
