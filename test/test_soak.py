@@ -9,20 +9,22 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from v2v_ros.benchmark.soak.samples import holdings
-from v2v_ros.benchmark.soak.verdict import judge, slope, table
+from v2v_ros.benchmark.results import TimePercentiles
+from v2v_ros.benchmark.soak.samples import Sample, SoakEvent, holdings
+from v2v_ros.benchmark.soak.verdict import SoakFigures, judge, slope, table
 from v2v_ros.cli import main
 
 Change = Callable[[float], dict[str, Any]]
 
 
-def samples(change: Change = lambda at: {}, *, seconds: float = 3600, others: float = 0.0) -> list[dict[str, Any]]:
+def samples(change: Change = lambda at: {}, *, seconds: float = 3600, others: float = 0.0) -> list[Sample]:
     """A sample every 5 seconds of a node that stays as it is, but for what ``change`` says of a time."""
     noise = np.random.default_rng(0)
     made = []
@@ -43,14 +45,14 @@ def samples(change: Change = lambda at: {}, *, seconds: float = 3600, others: fl
             "published": 150,
             "lost": 0,
             "dropped": 1,
-            "latency_ms": {"p50": 15 + noise.uniform(-1, 1), "p90": 20.0, "p99": 30 + noise.uniform(-5, 5)},
+            "latency_ms": TimePercentiles(15 + noise.uniform(-1, 1), 20.0, 30 + noise.uniform(-5, 5)),
         }
-        made.append(one | change(at))
+        made.append(Sample(**(one | change(at))))
     return made
 
 
-def verdicts(made: list[dict[str, Any]], warm_up: float = 600) -> dict[str, str]:
-    return {row["name"]: row["verdict"] for row in judge(made, warm_up)["rows"]}
+def verdicts(made: list[Sample], warm_up: float = 600) -> dict[str, str]:
+    return {row.name: row.verdict for row in judge(made, warm_up).rows}
 
 
 def test_the_slope_ignores_outliers() -> None:
@@ -62,10 +64,10 @@ def test_the_slope_ignores_outliers() -> None:
 
 def test_what_stays_is_flat() -> None:
     verdict = judge(samples(), 600)
-    assert verdict["flat"] is True
-    assert {row["verdict"] for row in verdict["rows"]} == {"flat"}
-    assert (verdict["published"], verdict["lost"], verdict["dropped"]) == (601 * 150, 0, 601)
-    assert verdict["seconds"] == 3000
+    assert verdict.flat is True
+    assert {row.verdict for row in verdict.rows} == {"flat"}
+    assert (verdict.published, verdict.lost, verdict.dropped) == (601 * 150, 0, 601)
+    assert verdict.seconds == 3000
 
 
 @pytest.mark.parametrize(
@@ -76,12 +78,12 @@ def test_what_stays_is_flat() -> None:
         ("handles", lambda at: {"handles": 19 + int(at // 1200)}),
         ("threads", lambda at: {"threads": 22 + int(at // 1200)}),
         ("CPU time of an image", lambda at: {"cores": 0.4 + 0.2 * at / 3600}),
-        ("latency p50", lambda at: {"latency_ms": {"p50": 15 + 6 * at / 3600, "p99": 30}}),
+        ("latency p50", lambda at: {"latency_ms": TimePercentiles(15 + 6 * at / 3600, 20, 30)}),
     ],
 )
 def test_what_grows_is_named(name: str, change: Change) -> None:
     made = samples(change)
-    assert judge(made, 600)["flat"] is False
+    assert judge(made, 600).flat is False
     assert [row for row, verdict in verdicts(made).items() if verdict == "GROWS"] == [name]
     assert "SOMETHING GROWS" in table(judge(made, 600))
 
@@ -93,28 +95,28 @@ def test_the_warm_up_and_what_happens_do_not_count() -> None:
         return {"event": "visitors", "rss_mb": 600, "handles": 99, "lost": 7} if at % 100 < 50 else {}
 
     verdict = judge(samples(change), 600)
-    assert verdict["flat"] is True
-    assert verdict["lost"] == 0
+    assert verdict.flat is True
+    assert verdict.lost == 0
 
 
 def test_steps_of_the_allocator_are_not_growth() -> None:
     def change(at: float) -> dict[str, Any]:
         return {"rss_mb": 500 + (3.7 if (at // 90) % 3 and at > 1500 else 0), "anonymous_mb": 300 + 3 * (at // 70 % 2)}
 
-    assert judge(samples(change), 600)["flat"] is True
+    assert judge(samples(change), 600).flat is True
 
 
 def test_a_short_run_says_only_what_is_sure() -> None:
-    assert judge(samples(seconds=900), 300)["flat"] is None
+    assert judge(samples(seconds=900), 300).flat is None
     assert verdicts(samples(seconds=900), 300)["resident memory"] == "too short to say"
     assert verdicts(samples(lambda at: {"rss_mb": 500 + at / 60}, seconds=900), 300)["resident memory"] == "GROWS"
-    assert judge([], 300)["flat"] is None
+    assert judge([], 300).flat is None
 
 
 def test_latencies_are_not_judged_while_others_use_the_machine() -> None:
-    made = samples(lambda at: {"latency_ms": {"p50": 15 + at / 60, "p99": 200 + at}}, others=1.4)
+    made = samples(lambda at: {"latency_ms": TimePercentiles(15 + at / 60, 20, 200 + at)}, others=1.4)
     assert verdicts(made)["latency p50"] == "machine too noisy to say"
-    assert judge(made, 600)["flat"] is True
+    assert judge(made, 600).flat is True
     made = samples(lambda at: {"cores": 0.4 + 0.2 * at / 3600}, others=1.4)
     assert verdicts(made)["CPU time of an image"] == "GROWS"
 
@@ -123,10 +125,10 @@ def test_the_picture_can_be_drawn_of_any_number_of_samples(tmp_path: Path) -> No
     pytest.importorskip("matplotlib")
     from v2v_ros.benchmark.soak.plot import plot
 
-    figures = {"warm_up": 60.0, "sample_seconds": 5.0, "events": [{"at": 70.0, "seconds": 20.0}]}
+    figures = SoakFigures(2.0, 60.0, 5.0, 30.0, {}, "hand21_lite", events=[SoakEvent("visitors", 70.0, 20.0)])
     for seconds in (5, 120):
         made = samples(lambda at: {"latency_ms": None} if at > 100 else {}, seconds=seconds)
-        plot(figures | {"samples": made}, tmp_path / "soak.png")
+        plot(replace(figures, samples=made), tmp_path / "soak.png")
         assert (tmp_path / "soak.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -152,9 +154,9 @@ def test_holdings_follow_the_process(tmp_path: Path) -> None:
         assert child.stdout.readline() == "taken\n"
         during = holdings(child.pid)
         child.stdin.close()
-    assert during["handles"] == (before["handles"] or 0) + 1
-    assert 7.5 < (during["anonymous_mb"] or 0) - (before["anonymous_mb"] or 0) < 10
-    assert 7.5 < (during["rss_mb"] or 0) - (before["rss_mb"] or 0) < 10
+    assert during.handles == before.handles + 1
+    assert 7.5 < (during.anonymous_mb or 0) - (before.anonymous_mb or 0) < 10
+    assert 7.5 < (during.rss_mb or 0) - (before.rss_mb or 0) < 10
     with pytest.raises(OSError):
         holdings(2**22 + 1)
 

@@ -64,16 +64,17 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             )
         except ChildError as error:
             raise CommandError(str(error)) from error
-    print(table(figures["verdict"]))
+    content, verdict = figures.to_dict(), figures.verdict
+    print(table(verdict))
     if options.output is not None:
-        if plots.available() and figures["samples"]:
+        if plots.available() and figures.samples:
             from ..benchmark.soak.plot import plot
 
             plot(figures, options.output / "soak.png")
         plots.say_what_is_missing()
-    if figures["verdict"]["flat"] is False:
-        raise CommandError("something grows: see the table", figures)
-    return figures
+    if verdict.flat is False:
+        raise CommandError("something grows: see the table", content)
+    return content
 
 
 def _check_names(parameters: dict[str, str]) -> None:

@@ -13,16 +13,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 from threading import Event
 from typing import Any
 
-import numpy as np
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
 from v2v_ros.benchmark.noise import Load
+from v2v_ros.benchmark.results import TimePercentiles
 from v2v_ros.benchmark.rig.children import Child, private_network, stop_all
 from v2v_ros.benchmark.rig.demo import NAMESPACE, DemoError, parameters, wait_for_skeletons
 from v2v_ros.benchmark.rig.observer import SkeletonListener
@@ -35,8 +36,8 @@ from v2v_ros.nodes.support.transport import reliable
 from v2v_ros.synthetic.scenes.one import CAMERA
 
 from .events import EventError, Events, Parts
-from .samples import holdings
-from .verdict import judge
+from .samples import Sample, SoakEvent, holdings
+from .verdict import SoakFigures
 
 _LOOP = 60  # images that the camera renders beforehand, so that it does not compete with the node
 _SETTLE = 6.0  # seconds after an event that belong to it
@@ -85,30 +86,27 @@ class _Sampler:
         self._stats: InferenceStats | None = None
         observer.begin(depth_period=float("inf"))
 
-    def take(self, event: str) -> dict[str, Any]:
+    def take(self, event: str) -> Sample:
         """Return the sample of the time since the last one, in which something happened or nothing (empty)."""
         observer, now = self._observer, time.monotonic()
         seconds, cores, others = now - self._last, cpu_seconds(self._pid), self._load.others()
         latencies = [1000 * frame.latency for frame in observer.frames]
-        sample = {
-            "at": round(now - self._began, 2),
-            "seconds": round(seconds, 3),
-            "event": event,
-            **holdings(self._pid),
-            "cores": round((cores - self._cores) / seconds, 3),
-            "others_cores": None
-            if others is None or self._others is None
-            else round((others - self._others) / seconds, 2),
-            "images": observer.images,
-            "answers": len(latencies),
-            "found": sum(frame.joints is not None for frame in observer.frames),
-            "markers": observer.markers,
-            "transforms": observer.transforms,
+        used = None if others is None or self._others is None else round((others - self._others) / seconds, 2)
+        sample = Sample(
+            at=round(now - self._began, 2),
+            seconds=round(seconds, 3),
+            event=event,
+            **holdings(self._pid).to_dict(),
+            cores=round((cores - self._cores) / seconds, 3),
+            others_cores=used,
+            images=observer.images,
+            answers=len(latencies),
+            found=sum(frame.joints is not None for frame in observer.frames),
+            markers=observer.markers,
+            transforms=observer.transforms,
             **self._losses(bool(event)),
-            "latency_ms": {f"p{rank}": round(float(np.percentile(latencies, rank)), 3) for rank in (50, 90, 99)}
-            if latencies
-            else None,
-        }
+            latency_ms=TimePercentiles.of(latencies) if latencies else None,
+        )
         self._last, self._cores, self._others = now, cores, others
         observer.markers = observer.transforms = 0
         observer.begin(depth_period=float("inf"))
@@ -148,7 +146,7 @@ def soak(
     rate: float = 30.0,
     pose_parameters: dict[str, object] | None = None,
     on_progress: Callable[[float], object] = lambda seconds: None,
-) -> dict[str, Any]:
+) -> SoakFigures:
     """Run the pose node for long, and sample it.
 
     Args:
@@ -162,14 +160,6 @@ def soak(
         rate: Frame rate of the camera, Hz.
         pose_parameters: Parameters of the pose node beyond those above, by name.
         on_progress: Callback that gets the seconds that have passed, again and again.
-
-    Returns:
-        ``samples``, each with ``at`` and length in ``seconds``, the ``event`` that went on (or empty), what the node
-        held (:func:`~v2v_ros.benchmark.soak.samples.holdings`), the ``cores`` that it and others used, and, since the
-        sample before, the ``images`` of the camera, their ``answers``, those with a skeleton ``found``, those
-        ``published`` between two answers, ``lost`` on the way and ``dropped`` by the node, and percentiles of
-        ``latency_ms`` from an image's stamp to its skeletons; ``events`` and ``verdict``
-        (:func:`~v2v_ros.benchmark.soak.verdict.judge`).
     """
     name = weights or weights_files.default_for("hand21")
     skeleton = weights_files.load(name).skeleton
@@ -183,16 +173,14 @@ def soak(
         **(pose_parameters or {}),
     }
     seconds = 60 * minutes
-    figures: dict[str, Any] = {
-        "minutes": minutes,
-        "warm_up": 60 * warm_up if warm_up is not None else min(600.0, seconds / 3),
-        "sample_seconds": sample_seconds,
-        "rate": rate,
-        "parameters": {key: str(value) for key, value in options.items() if key != "weights"},
-        "weights": name,
-        "samples": [],
-        "events": [],
-    }
+    figures = SoakFigures(
+        minutes=minutes,
+        warm_up=60 * warm_up if warm_up is not None else min(600.0, seconds / 3),
+        sample_seconds=sample_seconds,
+        rate=rate,
+        parameters={key: str(value) for key, value in options.items() if key != "weights"},
+        weights=name,
+    )
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="v2v_soak_")))
         stack.enter_context(private_network(folder))
@@ -249,7 +237,7 @@ def _loop(
     check: Callable[[], None],
     sampler: _Sampler,
     events: dict[str, Callable[[], Parts]],
-    figures: dict[str, Any],
+    figures: SoakFigures,
     seconds: float,
     event_seconds: float,
     output: Path | None,
@@ -259,10 +247,9 @@ def _loop(
     began = time.monotonic()
     names = cycle(events)
     running: Parts | None = None
-    record: dict[str, Any] = {}
     resume = began + (event_seconds if events else float("inf"))
     settled, touched = 0.0, ""
-    next_sample, next_checkpoint = began + figures["sample_seconds"], began + _CHECKPOINT
+    next_sample, next_checkpoint = began + figures.sample_seconds, began + _CHECKPOINT
     while (now := time.monotonic()) < began + seconds and not over.is_set():
         observer.spin_once(min(0.05, max(0.0, min(next_sample, resume) - now)))
         check()
@@ -270,8 +257,7 @@ def _loop(
         if now >= resume:
             if running is None:
                 name = next(names)
-                record = {"name": name, "at": round(now - began, 2), "seconds": 0.0}
-                figures["events"].append(record)
+                figures.events.append(SoakEvent(name, round(now - began, 2)))
                 running, touched = events[name](), name
             try:
                 resume = now + next(running)
@@ -281,21 +267,21 @@ def _loop(
         if settled and touched:
             # Over when skeletons come as before.
             if observer.answered > settled and now > settled + _SETTLE:
-                record["seconds"] = round(now - began - record["at"], 2)
+                last = figures.events[-1]
+                figures.events[-1] = replace(last, seconds=round(now - began - last.at, 2))
                 settled, resume = 0.0, now + event_seconds
             elif now > settled + _RETURN:
-                raise EventError(f"no skeletons came within {_RETURN:.0f} s after: {record['name']}")
+                raise EventError(f"no skeletons came within {_RETURN:.0f} s after: {touched}")
         if now >= next_sample:
-            figures["samples"].append(sampler.take(touched))
+            figures.samples.append(sampler.take(touched))
             if running is None and not settled:
                 touched = ""
-            next_sample += figures["sample_seconds"]
+            next_sample += figures.sample_seconds
         if now >= next_checkpoint:
             _write(figures, output)
             next_checkpoint += _CHECKPOINT
 
 
-def _write(figures: dict[str, Any], output: Path | None) -> None:
-    figures["verdict"] = judge(figures["samples"], figures["warm_up"])
+def _write(figures: SoakFigures, output: Path | None) -> None:
     if output is not None:
-        write_json(output, figures)
+        write_json(output, figures.to_dict())
