@@ -25,11 +25,10 @@ from anny.shape_distribution import SimpleShapeDistribution
 from safetensors.torch import save_file
 
 from v2v_ros.synthetic.body.skins import LANDMARKS, SEGMENTS
-from v2v_ros.synthetic.chance import frames_along
+from v2v_ros.synthetic.chance import frames_along, turn_between
 from v2v_ros.synthetic.hand.kinematics import BASES, BONES, thumb_axes
 from v2v_ros.synthetic.hand.skins import SEGMENTS as HAND_SEGMENTS
 from v2v_ros.synthetic.hand.skins import ULNAR
-from v2v_ros.synthetic.rotations import turn_between
 
 OUTPUT = Path(__file__).parents[1] / "v2v_ros" / "synthetic"
 _LARGEST = 0.06  # metres; larger balls would not follow bent limbs

@@ -33,9 +33,8 @@ from v2v_ros.geometry.palm import palm_pose
 from v2v_ros.geometry.skeletons import BODY15, HAND21, get_skeleton
 from v2v_ros.nodes.outputs.geometry import to_pose
 from v2v_ros.nodes.outputs.humans import Humans, body_frames
-from v2v_ros.nodes.outputs.joint_states import joint_state, joint_states
 from v2v_ros.nodes.outputs.keep_out import KeepOut, hull_markers, primitives
-from v2v_ros.nodes.outputs.palms import palms
+from v2v_ros.nodes.outputs.one_hand import joint_state, joint_states, palms
 from v2v_ros.nodes.outputs.pose_array import Poses, pose_array
 from v2v_ros.nodes.support.pose_parameters import check_pose
 

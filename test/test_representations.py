@@ -290,7 +290,7 @@ def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     from PIL import Image
 
-    from v2v_ros.training.representations.plot import learning_curves
+    from v2v_ros.training.representations.comparison import learning_curves
 
     curve = [{"samples": 1000, "mean_mm": 30.0}, {"samples": 2000, "mean_mm": 20.0}]
     rows = {name: {"runs": [{"curve": curve}] if name != "pixel-to-voxel" else []} for name in REPRESENTATIONS}

@@ -25,7 +25,7 @@ from v2v_ros.model import weights
 from v2v_ros.model.heatmaps import decode
 from v2v_ros.model.network import NetworkConfig, V2VPoseNet
 from v2v_ros.model.runtime import TorchRuntime, available, choose, make_runtime
-from v2v_ros.model.runtime.blocks import BlockFront
+from v2v_ros.model.runtime.fold import BlockFront
 from v2v_ros.model.voxels import metric_coordinates, occupancy
 from v2v_ros.model.weights import Weights
 

@@ -79,8 +79,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def _write(figures: dict[str, Any], folder: Path) -> None:
     from ..io.files import write_atomically
-    from ..training.representations.comparison import csv_table, table
-    from ..training.representations.plot import learning_curves
+    from ..training.representations.comparison import csv_table, learning_curves, table
 
     text = table(figures)
     print(text)

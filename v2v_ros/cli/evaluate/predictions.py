@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from ...evaluation.on_datasets import dataset_report
     from ...evaluation.on_datasets.dataset_figures import DatasetFigures, dataset_figures
     from ...evaluation.predictions import checks, files
-    from ...evaluation.predictions.truth import dataset_truth
+    from ...evaluation.predictions.files import dataset_truth
     from ...evaluation.reports import plots
     from ...geometry.camera import Intrinsics
     from ...recorded.datasets.specs import get_spec

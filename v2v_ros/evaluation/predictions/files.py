@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 
 from ...geometry.camera import Intrinsics
 from ...io.files import write_atomically
+from ...recorded.datasets.dataset import DatasetError
 from ...recorded.datasets.hands2017 import JOINT_ORDER
+from ...recorded.datasets.registry import open_dataset
 from ...recorded.datasets.specs import HANDS2017, DatasetSpec
 from .lines import PredictionFileError, parse
 
@@ -285,3 +287,32 @@ def _checked(joints: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def _write(path: Path, lines: Iterator[str]) -> None:
     write_atomically(path, "".join(line + "\n" for line in lines).encode())
+
+
+def dataset_truth(
+    spec: DatasetSpec,
+    folder: Path,
+    subjects: Sequence[int | None] = (None,),
+    intrinsics: tuple[float, float, float, float] | None = None,
+) -> JointFile:
+    """Return the test split of a dataset, as a file of its labels would have it.
+
+    Args:
+        folder: Folder of the dataset.
+        subjects: Test subjects of MSRA, in the order of the frames.
+        intrinsics: (fx, fy, cx, cy) for labels that are ``u v d``; None: those that the community scores with.
+
+    Returns:
+        All frames of the split, with their names; the joints of those that the protocol leaves out are NaN.
+
+    Raises:
+        DatasetError: The dataset cannot be opened, or its test labels are not published.
+    """
+    if not spec.test_labels:
+        raise DatasetError(f"the test labels of {spec.name} are not published: name a file of labels with --truth")
+    camera = Intrinsics(*(intrinsics or spec.score_intrinsics), spec.intrinsics.width, spec.intrinsics.height)
+    splits = [open_dataset(spec.name, folder, "test", test_subject=one, intrinsics=camera) for one in subjects]
+    joints = [np.where(split.valid[:, None, None], split.joints, np.nan).astype(np.float64) for split in splits]
+    names = tuple(split.frame_name(index) for split in splits for index in range(len(split)))
+    lines = tuple(range(1, len(names) + 1))
+    return JointFile(f"the test split in {folder}", np.concatenate(joints), names, lines, "dataset", "m")

@@ -16,8 +16,7 @@ import torch
 from torch import nn
 
 from ..network import Residual, V2VPoseNet
-from .blocks import BlockFront
-from .fold import fold_batch_norm, use_blocks
+from .fold import BlockFront, fold_batch_norm, use_blocks
 
 OPSET = 18
 IR_VERSION = 9  # read by every OpenVINO and ONNX Runtime of the last years

@@ -8,12 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
+from v2v_ros.geometry.angles import ANGLE_NAMES, hand_angles
 from v2v_ros.geometry.estimate import Side, SkeletonEstimate, TrackingState
+from v2v_ros.geometry.palm import palm_pose
 
 from ..support.pose_parameters import PoseSettings
 from ..support.transport import reliable
+from .geometry import to_pose
 from .optional_outputs import Advertise
 
 SIDE_NAMES = {Side.LEFT: "left", Side.RIGHT: "right"}
@@ -67,3 +73,33 @@ class OneHand:
             hand = max(seen, key=lambda one: one.score)
             self._followed[side] = hand.id
         return hand if any(hand is one for one in seen) else None
+
+
+def palm(header: Header, hand: SkeletonEstimate) -> PoseStamped | None:
+    """Return the palm of a hand of ``hand21`` whose side is known; None where one of its joints is not estimated."""
+    pose = palm_pose(hand.points, hand.side == Side.LEFT)
+    return None if pose is None else PoseStamped(header=header, pose=to_pose(*pose))
+
+
+def palms(advertise: Advertise) -> OneHand:
+    """Return the outputs ``~/left/palm`` and ``~/right/palm``."""
+    return OneHand(advertise, PoseStamped, "palm", palm)
+
+
+def joint_state(header: Header, hand: SkeletonEstimate) -> JointState | None:
+    """Return the angles of a hand whose side is known, in radians; without those that are not known, None without
+    any."""
+    angles = hand_angles(hand.points, hand.side == Side.LEFT)
+    known = np.flatnonzero(np.isfinite(angles))
+    if not len(known):
+        return None
+    return JointState(
+        header=header,
+        name=[f"{SIDE_NAMES[hand.side]}_{ANGLE_NAMES[index]}" for index in known],
+        position=angles[known].tolist(),
+    )
+
+
+def joint_states(advertise: Advertise) -> OneHand:
+    """Return the outputs ``~/left/joint_states`` and ``~/right/joint_states``."""
+    return OneHand(advertise, JointState, "joint_states", joint_state)

@@ -29,10 +29,9 @@ from ..support.pose_parameters import PoseSettings, chosen_joints
 from ..support.transport import latched, overridable, reliable
 from . import messages
 from .humans import Humans
-from .joint_states import joint_states
 from .keep_out import KeepOut
+from .one_hand import joint_states, palms
 from .optional_outputs import OptionalOutput
-from .palms import palms
 from .pose_array import Poses
 
 

@@ -15,8 +15,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from ..chance import Draw, about_axis
-from ..rotations import turn_about, turn_between
+from ..chance import Draw, about_axis, turn_about, turn_between
 from ..spheres import Spheres
 from .kinematics import BodyPose, Frames, pose_body, segment_frames
 from .shape import BodyShape

@@ -1,7 +1,7 @@
 # Copyright 2026 The v2v_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The comparison itself: which runs there are, what they gave, and the table."""
+"""The comparison itself: which runs there are, what they gave, the table and the picture."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ...evaluation.reports.plots import save
 from ...model.runtime import cpu_multiplies_bfloat16
 from .config import ComparisonConfig
 from .data import Samples, held_out
@@ -175,3 +176,29 @@ def csv_table(figures: dict[str, Any]) -> str:
             own = [run[column] for column in columns]
             writer.writerow([name, run["seed"], *own, row["parameters"], row["milliseconds"]])
     return text.getvalue()
+
+
+def learning_curves(figures: dict[str, Any], path: Path) -> None:
+    """Error on held-out hands over the samples seen: a line for every network and seed, one colour a network."""
+    from matplotlib.figure import Figure  # without pyplot, which would look for a display
+
+    figure = Figure(figsize=(6, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    axes.grid(color="0.9")
+    highest = 0.0
+    for color, (name, row) in zip(("C0", "C1", "C2", "C3"), figures["rows"].items(), strict=True):
+        for index, run in enumerate(row["runs"]):
+            errors = [point["mean_mm"] for point in run["curve"]]
+            samples = [point["samples"] / 1000 for point in run["curve"]]
+            style = ("-", "--", ":", "-.")[index % 4]
+            axes.plot(samples, errors, style, color=color, marker=".", label=None if index else name)
+            highest = max(highest, *errors)
+    axes.set(
+        xlabel="thousands of training samples",
+        ylabel="mean joint error / mm",
+        ylim=(0, 1.05 * highest or 1),
+        title=f"synthetic right hands, grid {figures['config']['grid']}, a line for each seed",
+    )
+    if highest:
+        axes.legend()
+    save(figure, path)
