@@ -17,13 +17,13 @@ import torch
 from PIL import Image
 
 from v2v_ros.estimator import PoseEstimator
-from v2v_ros.estimator.locate import SIZES, locate, refine_center
 from v2v_ros.estimator.observe import Observer
-from v2v_ros.estimator.search import CenterFinder, FoundCenters, Search, nearest_blobs
+from v2v_ros.estimator.search import CenterFinder, FoundCenters, Search, nearest_blobs, refine_center
 from v2v_ros.estimator.settings import Settings
 from v2v_ros.estimator.stopwatch import Stopwatch
 from v2v_ros.estimator.tracking.track import Observation, Track, choose_side
 from v2v_ros.estimator.tracking.tracker import Tracker
+from v2v_ros.evaluation.on_datasets.locate import SIZES, locate
 from v2v_ros.geometry.camera import Intrinsics, Region
 from v2v_ros.geometry.estimate import Side, TrackingState
 from v2v_ros.geometry.skeletons import HAND21
@@ -86,7 +86,7 @@ def test_only_pixels_that_see_into_a_ball_are_looked_at(kind: str, monkeypatch: 
             windowed = locate(depth, CAMERA, SIZES[kind], *SUBJECTS[kind].depth_range, limit, free)
             with monkeypatch.context() as patch:
                 patch.setattr(
-                    "v2v_ros.estimator.locate.cube_region",
+                    "v2v_ros.evaluation.on_datasets.locate.cube_region",
                     lambda _, __, camera: Region(0, 0, camera.width, camera.height),
                 )
                 everywhere = locate(depth, CAMERA, SIZES[kind], *SUBJECTS[kind].depth_range, limit, free)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +18,15 @@ from ..model.detector import Detections, Detector
 from ..model.network import CenterRefiner
 from ..model.voxels import cube_occupancy
 from ..model.weights import CenterWeights
-from .locate import refine_center
 
 _MOST_SUBJECTS = 4  # that the pose network looks at in one frame
 _LEAST_SCORE = 0.04  # lowest score of a detection that is worth a look
 _RASTER_ROWS = 120  # a whole image is thinned out to about this many rows
 _NEAREST = 20  # points of the raster that must be as near as the nearest blob, lest it be a speck
+
+
+SHIFTS = 6
+"""Most steps of a mean shift."""
 
 
 @dataclass(frozen=True)
@@ -199,3 +203,47 @@ class CenterFinder:
 
 
 _PLAUSIBLE = -4.0  # logit; the pose network decides, the refiner only sorts out what cannot be
+
+
+def mean_shift(
+    inside: Callable[[np.ndarray], np.ndarray], start: np.ndarray, still: float, shifts: int = SHIFTS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean shift from a start to the middle of the points [3, N] in a ball, and these points.
+
+    Args:
+        inside: Function that returns the points in the ball around a centre.
+        still: Length of a step, metres, below which it is the last one.
+    """
+    center = start
+    near = inside(center)
+    for _ in range(shifts):
+        if not near.size:
+            break
+        moved = near.mean(axis=1)
+        if np.linalg.norm(moved - center) < still:
+            break
+        center = moved
+        near = inside(center)
+    return center, near
+
+
+def in_ball(points: np.ndarray, center: np.ndarray, radius: float) -> np.ndarray:
+    """Return those of points [3, P] that are closer to a centre than a radius; false for NaN."""
+    near: np.ndarray = points[:, ((points - center[:, None]) ** 2).sum(axis=0) < radius**2]
+    return near
+
+
+def refine_center(points: np.ndarray, center: np.ndarray, edge: float) -> np.ndarray:
+    """Move a cube's centre onto the middle of what lies inside it.
+
+    Args:
+        points: float [N, 3] metres.
+        center: float [3] metres.
+        edge: Edge of the cube, metres.
+
+    Returns:
+        float64 [3]; the centre itself when the cube is empty.
+    """
+    columns = np.ascontiguousarray(points.T)
+    start = np.asarray(center, dtype=np.float64)
+    return mean_shift(lambda middle: in_ball(columns, middle, edge / 2), start, 0.01 * edge)[0]

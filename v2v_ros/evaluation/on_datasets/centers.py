@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...estimator.locate import SIZES, locate
 from ...estimator.search import CenterFinder
 from ...geometry.camera import deproject
 from ...recorded.datasets.dataset import DepthDataset
 from ...recorded.datasets.frame_set import reference_points
 from ..figures import FigureRecord
 from ..processes import Processes
+from .locate import SIZES, locate
 
 _PART = 32  # frames
 _GUESSES = 24

@@ -10,13 +10,13 @@ as candidates for the centre of a cube; the network's score decides which of the
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from ..geometry.camera import Intrinsics, cube_region, deproject, thinned
+from ...estimator.search import SHIFTS, in_ball, mean_shift
+from ...geometry.camera import Intrinsics, cube_region, deproject, thinned
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,6 @@ SIZES = {
 
 _RASTER_ROWS = 120  # the image is thinned out to about this many rows
 _DIRECTIONS = 16
-_SHIFTS = 6
 _MOST_SEEDS = 48
 
 
@@ -76,18 +75,18 @@ def locate(
     """
     stride = max(1, depth.shape[0] // _RASTER_ROWS)
     thin = depth[::stride, ::stride]
-    inside = (thin >= min_depth) & (thin <= max_depth)  # false for NaN
-    surface = np.where(inside, thin, np.inf)
+    valid = (thin >= min_depth) & (thin <= max_depth)  # false for NaN
+    surface = np.where(valid, thin, np.inf)
     raster = thinned(intrinsics, stride)
-    if not inside.any():
+    if not valid.any():
         return np.zeros((0, 3))
-    cloud = deproject(torch.from_numpy(np.where(inside, thin, np.nan).astype(np.float64)), raster).numpy()
+    cloud = deproject(torch.from_numpy(np.where(valid, thin, np.nan).astype(np.float64)), raster).numpy()
     planes = np.ascontiguousarray(np.moveaxis(cloud, -1, 0))
 
-    def in_ball(center: np.ndarray) -> np.ndarray:
+    def inside(center: np.ndarray) -> np.ndarray:
         region = cube_region((center[0], center[1], center[2]), 2 * size.radius, raster)
         part = planes[:, region.top : region.bottom, region.left : region.right]
-        return _in_ball(part.reshape(3, -1), center, size.radius)
+        return in_ball(part.reshape(3, -1), center, size.radius)
 
     # A pixel of the raster shows this much surface per square metre of distance.
     pixel_area = 1 / (raster.fx * raster.fy)
@@ -102,7 +101,7 @@ def locate(
     found: list[np.ndarray] = []
     while seeds.size and len(found) < limit and tries:
         tries -= 1
-        center, near = _middle(in_ball, seeds[0], 0.02 * size.radius, _SHIFTS if free is None else 1)
+        center, near = mean_shift(inside, seeds[0], 0.02 * size.radius, SHIFTS if free is None else 1)
         area = pixel_area * float((near[2] ** 2).sum())
         apart = all(np.linalg.norm(center - other) > size.separation for other in found)
         # Whoever sorts out guesses also knows a subject beside a wall.
@@ -133,47 +132,3 @@ def _free_share(surface: np.ndarray, focal: float, size: SubjectSize) -> np.ndar
     result = np.full(surface.shape, -1.0)
     result[rows, columns] = free.mean(axis=1)
     return result
-
-
-def _middle(
-    in_ball: Callable[[np.ndarray], np.ndarray], start: np.ndarray, still: float, shifts: int = _SHIFTS
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean shift from a start to the middle of the points [3, N] in a ball, and these points.
-
-    Args:
-        in_ball: Function that returns the points in the ball around a centre.
-        still: Length of a step, metres, below which it is the last one.
-    """
-    center = start
-    near = in_ball(center)
-    for _ in range(shifts):
-        if not near.size:
-            break
-        moved = near.mean(axis=1)
-        if np.linalg.norm(moved - center) < still:
-            break
-        center = moved
-        near = in_ball(center)
-    return center, near
-
-
-def _in_ball(points: np.ndarray, center: np.ndarray, radius: float) -> np.ndarray:
-    """Return those of points [3, P] that are closer to a centre than a radius; false for NaN."""
-    near: np.ndarray = points[:, ((points - center[:, None]) ** 2).sum(axis=0) < radius**2]
-    return near
-
-
-def refine_center(points: np.ndarray, center: np.ndarray, edge: float) -> np.ndarray:
-    """Move a cube's centre onto the middle of what lies inside it.
-
-    Args:
-        points: float [N, 3] metres.
-        center: float [3] metres.
-        edge: Edge of the cube, metres.
-
-    Returns:
-        float64 [3]; the centre itself when the cube is empty.
-    """
-    columns = np.ascontiguousarray(points.T)
-    start = np.asarray(center, dtype=np.float64)
-    return _middle(lambda middle: _in_ball(columns, middle, edge / 2), start, 0.01 * edge)[0]
