@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -19,9 +20,10 @@ pytest.importorskip("rclpy")
 from geometry_msgs.msg import Pose
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from shape_msgs.msg import SolidPrimitive
-from std_msgs.msg import Header
+from std_msgs.msg import Header, String
 from tf_transformations import quaternion_matrix
 from visualization_msgs.msg import Marker
 
@@ -35,8 +37,10 @@ from v2v_ros.nodes.outputs.geometry import to_pose
 from v2v_ros.nodes.outputs.humans import Humans, body_frames
 from v2v_ros.nodes.outputs.keep_out import KeepOut, hull_markers, primitives
 from v2v_ros.nodes.outputs.one_hand import joint_state, joint_states, palms
+from v2v_ros.nodes.outputs.optional_outputs import Advertise, maker_of
 from v2v_ros.nodes.outputs.pose_array import Poses, pose_array
-from v2v_ros.nodes.support.pose_parameters import check_pose
+from v2v_ros.nodes.support.output_switches import OUTPUT_SWITCHES, OutputSwitch
+from v2v_ros.nodes.support.pose_parameters import POSE_PARAMETERS, PoseSettings, check_pose, switch_spec
 
 if TYPE_CHECKING:
     from ros_bench import Bench, Ros
@@ -592,6 +596,47 @@ def test_the_node_publishes_what_it_is_asked_for(make_bench: Callable[..., Bench
     ros.wait(lambda: len(hulls) == 2)
     assert [marker.action for marker in hulls[1].markers] == [Marker.DELETEALL]
     assert not OPTIONAL & published(bench)
+
+
+class Shout:
+    """An output that nobody has heard of yet."""
+
+    def __init__(self, advertise: Advertise, name: str) -> None:
+        self._publisher, self._name = advertise(String, "~/shout", QoSProfile(depth=1)), name
+
+    def wanted(self) -> bool:
+        return self._publisher.get_subscription_count() > 0
+
+    def publish(self, header: Header, skeletons: tuple[SkeletonEstimate, ...], settings: PoseSettings) -> None:
+        self._publisher.publish(String(data=f"{self._name}: {len(skeletons)}"))
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_new_output_is_a_class_and_a_row(
+    make_bench: Callable[..., Bench], no_others: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = OutputSwitch("publish_shout", "Publish a word on ~/shout", "shout.Shout", ("advertise", "name"))
+    module: Any = ModuleType("shout")
+    module.Shout = Shout
+    monkeypatch.setitem(sys.modules, "v2v_ros.nodes.outputs.shout", module)
+    monkeypatch.setattr("v2v_ros.nodes.outputs.outputs.OUTPUT_SWITCHES", (row,))
+    # Both tables are made when the modules are imported.
+    monkeypatch.setattr("v2v_ros.nodes.pose_node.POSE_PARAMETERS", (*POSE_PARAMETERS, switch_spec(row)))
+    bench = make_bench(publish_shout=True)
+    heard = bench.ros.collect(String, "v2v_pose/shout")
+    bench.ros.wait(partial(bench.node.count_subscribers, "/v2v_pose/shout"))
+    bench.send()
+    bench.ros.wait(lambda: heard)
+    assert heard[0].data.startswith("/v2v_pose: ")
+
+
+@pytest.mark.parametrize("switch", OUTPUT_SWITCHES, ids=lambda switch: switch.name)
+def test_every_row_names_what_makes_its_output(switch: OutputSwitch) -> None:
+    assert list(inspect.signature(maker_of(switch)).parameters) == [
+        {"name": "owner"}.get(name, name) for name in switch.given
+    ]
 
 
 def test_skeletons_without_angles_are_refused() -> None:

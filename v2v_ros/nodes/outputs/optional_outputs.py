@@ -16,6 +16,7 @@ from std_msgs.msg import Header
 
 from v2v_ros.geometry.estimate import SkeletonEstimate
 
+from ..support.output_switches import OutputSwitch
 from ..support.pose_parameters import PoseSettings
 
 Advertise = Callable[[type, str, QoSProfile], Publisher]
@@ -33,6 +34,13 @@ class OptionalOutput(Protocol):
 
     def close(self) -> None:
         """Publish that nobody is there any more, to those who would remember."""
+
+
+def maker_of(switch: OutputSwitch) -> Callable[..., OptionalOutput]:
+    """Return what makes the output of a switch."""
+    module, _, name = switch.maker.rpartition(".")
+    maker: Callable[..., OptionalOutput] = getattr(import_module(f"{__package__}.{module}"), name)
+    return maker
 
 
 def optional_type(package: str, name: str, logger: RcutilsLogger, loss: str) -> Any | None:

@@ -28,10 +28,7 @@ from ..support.output_switches import OUTPUT_SWITCHES
 from ..support.pose_parameters import PoseSettings, chosen_joints
 from ..support.transport import latched, overridable, reliable
 from . import messages
-from .humans import Humans
-from .keep_out import KeepOut
-from .one_hand import joint_states, palms
-from .optional_outputs import OptionalOutput
+from .optional_outputs import OptionalOutput, maker_of
 from .pose_array import Poses
 
 
@@ -132,17 +129,21 @@ class Outputs:
 
     def _make_optional(self) -> list[OptionalOutput]:
         """Return what the parameters ask for beside the usual outputs."""
-        node, advertise = self._node, self._publisher
-        logger, name = node.get_logger(), node.get_fully_qualified_name()
-        makers: dict[str, Callable[[], OptionalOutput]] = {
-            "publish_joint_states": lambda: joint_states(advertise),
-            "publish_palms": lambda: palms(advertise),
-            "publish_humans": lambda: Humans(advertise, self._tf, logger),
-            "publish_hull": lambda: KeepOut(advertise, self._skeleton, name, logger),
+        node = self._node
+        parts = {
+            "advertise": self._publisher,
+            "tf": self._tf,
+            "skeleton": self._skeleton,
+            "name": node.get_fully_qualified_name(),
+            "logger": node.get_logger(),
         }
-        outputs = [makers[switch.name]() for switch in OUTPUT_SWITCHES if node.get_parameter(switch.name).value]
+        outputs = [
+            maker_of(switch)(*(parts[name] for name in switch.given))
+            for switch in OUTPUT_SWITCHES
+            if node.get_parameter(switch.name).value
+        ]
         if joints := chosen_joints(node.get_parameter("pose_array_joints").value):
-            outputs.append(Poses(advertise, self._skeleton, joints))
+            outputs.append(Poses(self._publisher, self._skeleton, joints))
         return outputs
 
     def _publisher(self, kind: type, topic: str, qos: QoSProfile) -> Publisher:

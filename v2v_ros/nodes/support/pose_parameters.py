@@ -20,8 +20,14 @@ from v2v_ros.geometry.skeletons import SKELETONS, get_skeleton
 from v2v_ros.geometry.subject import HAND
 from v2v_ros.model import read_out, runtime
 
-from .output_switches import OUTPUT_SWITCHES
+from .output_switches import OUTPUT_SWITCHES, OutputSwitch
 from .parameters import Spec
+
+
+def switch_spec(switch: OutputSwitch) -> Spec:
+    """Return the parameter that switches an output on."""
+    return Spec(switch.name, False, f"{switch.description}.", read_only=True)
+
 
 DEPTH_UNIT = Spec(
     "depth_unit",
@@ -89,7 +95,7 @@ POSE_PARAMETERS = (
         read_only=True,
     ),
     Spec("autostart", True, "Configure and activate the node by itself.", read_only=True),
-    *(Spec(switch.name, False, f"{switch.description}.", read_only=True) for switch in OUTPUT_SWITCHES),
+    *map(switch_spec, OUTPUT_SWITCHES),
     Spec(
         "pose_array_joints",
         [""],
