@@ -157,7 +157,7 @@ class PoseEstimator:
 
     @settings.setter
     def settings(self, settings: Settings) -> None:
-        if self.skeleton.kind == "hand":
+        if self.skeleton.subject.has_sides:
             self._observe.side = settings.side
         else:
             settings = replace(settings, side=Side.UNKNOWN)  # the observer's stays None

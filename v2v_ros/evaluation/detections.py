@@ -12,12 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from ..geometry.camera import Intrinsics
+from ..geometry.subject import SUBJECTS
 from ..model.detector import Detections, decode_detections, on_canvas, select
 from ..model.detector_network import KINDS, DetectorNet, features
 from ..synthetic.scenes.whole import ABSENT, SEEN, Scenes
 
-WITHIN = {"hand": 0.10, "body": 0.40}
-"""Metres from the reference point at which a subject counts as found."""
 ALARMS_PER_IMAGE = 0.01
 _LIMIT = 6
 RANGES = {"hand": (0.1, 2.2), "body": (0.4, 7.0)}
@@ -39,7 +38,7 @@ def figures_of(kind: str, found: list[Detections], known: list[Known]) -> dict[s
     The others are the error of the centres in millimetres, for hands the share of right sides, and of the images
     without any subject the highest scores.
     """
-    near = WITHIN[kind]
+    near = SUBJECTS[kind].found_within
     scores, hits, wanted, errors, sides, empty = [], [], 0, [], [], []
     for some, truth in zip(found, known, strict=True):
         is_seen = truth.state == SEEN
@@ -76,7 +75,7 @@ def figures_of(kind: str, found: list[Detections], known: list[Known]) -> dict[s
         f"{kind}_error_mm": float(np.median(errors)) if errors else float("nan"),
         f"{kind}_empty_p99": float(np.quantile(empty, 0.99)) if empty else float("nan"),
     }
-    if kind == "hand":
+    if SUBJECTS[kind].has_sides:
         figures["side_right"] = float(np.mean(sides)) if sides else float("nan")
     return figures
 

@@ -139,13 +139,13 @@ class Images:
             )
         errors = [each.errors for each in found if each.errors is not None]
         stacked = torch.stack(errors) if errors else torch.full((1, 1), torch.nan)
-        hand = self._estimator.skeleton.kind == "hand"
+        has_sides = self._estimator.skeleton.subject.has_sides
         return ImageFigures(
             found_share=found_share,
             scores=scores,
             ms_per_image=milliseconds,
             centered_share=_centered_share(every),
-            side_right_share=share(each.side_right for each in found) if hand else None,
+            side_right_share=share(each.side_right for each in found) if has_sides else None,
             **error_figures(stacked),
             success_30mm=metrics.success_rate(stacked, SUCCESS_MM),
             sensors=sensors,

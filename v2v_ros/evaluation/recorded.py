@@ -20,9 +20,6 @@ from .figures import FigureRecord
 from .metrics import Percentiles
 from .reports.contact_sheet import Tile
 
-# Metres that a joint may lie before and behind the surface that the camera sees at its pixel: joints are inside of
-# people, and may be hidden behind another part of them.
-SURFACE_RANGE = {"hand": (-0.010, 0.040), "body": (-0.050, 0.150)}
 _WINDOW = 2  # pixels around the joint's own that are asked when it has no depth
 
 
@@ -33,7 +30,7 @@ class FrameFigures(FigureRecord):
     Attributes:
         score: Score of the skeleton.
         side: Side of the hand, in lower case.
-        joints_on_surface_share: Share of the joints with depth around that lie within :data:`SURFACE_RANGE`.
+        joints_on_surface_share: Share of the joints with depth around that lie within the subject's ``surface``.
         missed: Number of joints that were not estimated.
     """
 
@@ -77,7 +74,7 @@ def evaluate_frames(
     Raises:
         FrameListError: The list or one of its images cannot be used.
     """
-    low, high = SURFACE_RANGE[estimator.skeleton.kind]
+    low, high = estimator.skeleton.subject.surface
     rows: dict[str, FrameFigures] = {}
     tiles, offsets = [], []
     for record in frames.load_frame_list(path):

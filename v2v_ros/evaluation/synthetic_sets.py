@@ -341,7 +341,9 @@ def write_set(
                 record["center_mm"] = (1000 * part.cube_centers[index].double()).tolist()
             records.append(record)
             present = not part.joints[index].isnan().any()
-            side = ("left" if part.left[index] else "right") if present and test_set.skeleton.kind == "hand" else None
+            side = (
+                ("left" if part.left[index] else "right") if present and test_set.skeleton.subject.has_sides else None
+            )
             truths.append(
                 {
                     "id": name,

@@ -24,13 +24,12 @@ from ..estimator import PoseEstimator
 from ..geometry.camera import Intrinsics
 from ..geometry.estimate import Side, SkeletonEstimate
 from ..geometry.skeletons import Skeleton
+from ..geometry.subject import SUBJECTS
 from ..io.draw import colorize, draw_skeletons
 from ..synthetic.scenes.several import NAMES, RATE, SceneSubject, SyntheticScene
 from .figures import FigureRecord
 from .metrics import percentile, share
 
-REACH = {"hand": 0.10, "body": 0.50}
-"""Metres between the means of the joints up to which a skeleton can be that subject."""
 LEAST_VISIBLE = 0.2
 """Share of a subject that must be visible for it to be asked for."""
 
@@ -155,7 +154,7 @@ def summarize(tallies: dict[str, Tally], kind: str) -> dict[str, TrackFigures]:
         }
         rows[name] = TrackFigures(
             **counted,
-            side_right_share=share(sides) if kind == "hand" else None,
+            side_right_share=share(sides) if SUBJECTS[kind].has_sides else None,
             mean_mm=1000 * float(np.nanmean(errors)) if errors else math.nan,
             ms_per_frame=1000 * percentile([seconds for tally in some for seconds in tally.seconds], 50),
         )
@@ -189,7 +188,7 @@ def evaluate_tracks(
     tallies: dict[str, Tally] = {}
     for name in names:
         scene = SyntheticScene(kind, name, seed=seed)
-        tally = tallies[name] = Tally(REACH[kind])
+        tally = tallies[name] = Tally(SUBJECTS[kind].matched_within)
         estimator.reset()
         count = frame_count(scene, frames)
         strip = []

@@ -28,6 +28,11 @@ class Subject:
         gate: Distance from its predicted place, in cube edges, up to which a subject is always recognised.
         travel: Speed, m/s, at which a lost subject may have moved on.
         same_size: Relative difference of the bones up to which it may be the same subject.
+        has_sides: Whether it is a right or a left one.
+        found_within: Metres from the reference point at which a detection counts as right.
+        matched_within: Metres between the means of the joints up to which a skeleton can be that subject.
+        surface: Metres that a joint may lie before (negative) and behind the surface that the camera sees at its pixel:
+            joints are inside of people, and may be hidden behind another part of them.
     """
 
     kind: str
@@ -45,6 +50,10 @@ class Subject:
     gate: float
     travel: float
     same_size: float
+    has_sides: bool
+    found_within: float
+    matched_within: float
+    surface: tuple[float, float]
 
 
 HAND = Subject(
@@ -63,6 +72,10 @@ HAND = Subject(
     gate=0.25,
     travel=0.5,
     same_size=0.12,
+    has_sides=True,
+    found_within=0.10,
+    matched_within=0.10,
+    surface=(-0.010, 0.040),
 )
 BODY = Subject(
     kind="body",
@@ -80,5 +93,9 @@ BODY = Subject(
     gate=0.12,
     travel=1.0,
     same_size=0.15,
+    has_sides=False,
+    found_within=0.40,
+    matched_within=0.50,
+    surface=(-0.050, 0.150),
 )
 SUBJECTS = {subject.kind: subject for subject in (HAND, BODY)}

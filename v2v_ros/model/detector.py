@@ -131,7 +131,7 @@ def decode_detections(
     v = torch.div(place, columns, rounding_mode="floor") * STRIDE + (STRIDE - 1) / 2
     x = (u - camera.cx) / camera.fx * z + offset[0]
     y = (v - camera.cy) / camera.fy * z + offset[1]
-    left = out[0, 8].flatten()[place] if kind == "hand" else torch.full_like(z, torch.nan)
+    left = out[0, 8].flatten()[place] if SUBJECTS[kind].has_sides else torch.full_like(z, torch.nan)
     return torch.stack((x, y, z), dim=1), best, left
 
 

@@ -158,7 +158,7 @@ class SyntheticCameraNode(Node):
                 truth(f"truth_{one.identity}", skeleton, one.joints, one.side, one.visible) for one in scene.subjects
             )
         frame = shown.frame(seconds)
-        side = Side.RIGHT if skeleton.kind == "hand" else Side.UNKNOWN
+        side = Side.RIGHT if skeleton.subject.has_sides else Side.UNKNOWN
         return frame.depth, (truth("truth", skeleton, frame.joints, side),)
 
     def _publish(self, messages: Messages) -> None:

@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "max_subjects": most,
         "filter": options.filter,
         "seed": options.seed,
-        "reach_m": tracks.REACH[kind],
+        "reach_m": estimator.skeleton.subject.matched_within,
         "least_visible": tracks.LEAST_VISIBLE,
         "scenes": rows,
     }
