@@ -22,18 +22,9 @@ from builtin_interfaces.msg import Time
 
 from v2v_ros.nodes.health.compute import Compute, survey
 from v2v_ros.nodes.health.depth_summary import DepthSummary, summarize
-from v2v_ros.nodes.health.diagnostics import (
-    ERROR,
-    OK,
-    STALE,
-    WARN,
-    NodeState,
-    diagnose,
-    diagnostic_array,
-    must_look,
-    values,
-)
+from v2v_ros.nodes.health.diagnostics import diagnose, diagnostic_array, values
 from v2v_ros.nodes.health.graph import COMPRESSED, IMAGE, INFO, End, Graph
+from v2v_ros.nodes.health.input_health import ERROR, OK, STALE, WARN, NodeState, must_look
 from v2v_ros.nodes.health.statistics import Statistics, StatisticsSnapshot
 from v2v_ros.nodes.support.transport import large_message_remedy
 

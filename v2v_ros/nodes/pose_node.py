@@ -22,8 +22,9 @@ from std_srvs.srv import SetBool, Trigger
 from v2v_ros.estimator import PoseEstimator
 
 from .health.compute import survey
-from .health.diagnostics import NodeState, diagnostic_array, input_problem, must_look
+from .health.diagnostics import diagnostic_array
 from .health.graph import look, subscribed
+from .health.input_health import NodeState, input_problem, must_look
 from .health.statistics import Statistics
 from .outputs.messages import description
 from .outputs.outputs import Outputs
