@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeVar
 
-from ..geometry.skeletons import Skeleton
 from .weights_file import damage_of, read_file, write_file
 from .weights_kinds import CenterWeights, DetectorWeights, StoredWeights, Weights
 from .weights_names import DETECTOR, SUFFIX, WeightsError, default_for, find, shipped, shipped_detectors
@@ -31,6 +30,7 @@ __all__ = [
     "shipped_detectors",
 ]
 _Kind = TypeVar("_Kind", bound=StoredWeights)
+_Posing = TypeVar("_Posing", Weights, CenterWeights)
 
 
 def load(name: str | Path, skeleton: str | None = None) -> Weights:
@@ -43,10 +43,7 @@ def load(name: str | Path, skeleton: str | None = None) -> Weights:
     Raises:
         WeightsError: The file is missing, damaged, of another format or for another skeleton.
     """
-    path = find(name)
-    weights = _load(Weights, path)
-    _check_skeleton(path, weights.skeleton, skeleton)
-    return weights
+    return _load_for(skeleton, Weights, find(name))
 
 
 def load_center(name: str | Path, skeleton: str | None = None) -> CenterWeights:
@@ -59,10 +56,7 @@ def load_center(name: str | Path, skeleton: str | None = None) -> CenterWeights:
     Raises:
         WeightsError: The file is missing, damaged, of another format or for another skeleton.
     """
-    path = find(name)
-    weights = _load(CenterWeights, path)
-    _check_skeleton(path, weights.skeleton, skeleton)
-    return weights
+    return _load_for(skeleton, CenterWeights, find(name))
 
 
 def load_detector(name: str | Path = DETECTOR) -> DetectorWeights:
@@ -94,9 +88,13 @@ def _load(kind: type[_Kind], path: Path) -> _Kind:
     return weights
 
 
-def _check_skeleton(path: Path, found: Skeleton, wanted: str | None) -> None:
-    if wanted is not None and found.name != wanted:
+def _load_for(wanted: str | None, kind: type[_Posing], path: Path) -> _Posing:
+    """Load weights, and raise unless they are for the skeleton that is wanted, if one is."""
+    weights = _load(kind, path)
+    found = weights.skeleton.name
+    if wanted is not None and found != wanted:
         raise WeightsError(
-            f"weights file '{path}' is for skeleton '{found.name}', but '{wanted}' was asked for; "
-            f"choose other weights or set the skeleton to '{found.name}'"
+            f"weights file '{path}' is for skeleton '{found}', but '{wanted}' was asked for; "
+            f"choose other weights or set the skeleton to '{found}'"
         )
+    return weights
