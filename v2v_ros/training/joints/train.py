@@ -17,8 +17,9 @@ from ...geometry.covariances import as_matrices, as_six
 from ...geometry.skeletons import Skeleton
 from ...model.joint_refiner import JointRefiner, JointRefinerConfig, RefinedJoints, describe, log_density_loss
 from ...model.peaks import Peaks
+from ..cubes import Label
 from ..optimisation import learning_rate_factor, weight_average
-from .peak_sets import Label, PeakSet
+from .peak_sets import PeakSet
 
 _ROUND = 0.02  # half cubes; errors below weigh by their square
 
