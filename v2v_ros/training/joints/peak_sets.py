@@ -94,6 +94,7 @@ def write_peak_set(
     samples: int,
     *,
     runtime: str = "auto",
+    device: torch.device | None = None,
     threads: int = 0,
     tick: Callable[[], object] = lambda: None,
 ) -> PeakSet:
@@ -105,6 +106,7 @@ def write_peak_set(
         folder: Folder that keeps the peaks.
         samples: Number of samples, rounded up to whole files.
         runtime: Name of the runtime of the network (:func:`~v2v_ros.model.runtime.make_runtime`).
+        device: Device of the network; None: the CPU.
         threads: Number of CPU threads.
         tick: Function that is called after every file.
 
@@ -112,7 +114,7 @@ def write_peak_set(
         ValueError: The folder holds the peaks of another network or of other cubes, or a damaged file.
     """
     about = {"network": json.dumps(weights.config.to_dict()), "weights": weights.hash, **cubes.about}
-    run = make_runtime(runtime, weights, torch.device("cpu"), threads)
+    run = make_runtime(runtime, weights, device or torch.device("cpu"), threads)
     files = []
     for index in range(-(-samples // FILE_SAMPLES)):
         path = folder / f"peaks_{index:04d}.safetensors"
