@@ -27,6 +27,9 @@ lint: setup  ## lint and type check
 format: setup  ## format the Python code
 	@$(run) ruff format --quiet
 
+gpu: setup  ## train the full network in 25 minutes of a GPU, and measure it: GPU="--skeleton body15 --output FOLDER"
+	@$(run) python scripts/full_network.py $(GPU)
+
 benchmark: setup  ## measure speed and latency on this machine, and how fast datasets are read
 	@$(run) v2v benchmark
 	@$(run) env -u PYTHONSAFEPATH python test/bench_readers.py
@@ -46,4 +49,4 @@ clean:  ## remove what was built; the next build starts anew
 distclean:  ## remove the whole environment
 	@rm -rf .colcon .venv build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: help setup build demo test lint format benchmark soak fuzz audit clean distclean
+.PHONY: help setup build demo test lint format benchmark gpu soak fuzz audit clean distclean

@@ -514,7 +514,7 @@ def test_configuration_files_are_checked(tmp_path: Path) -> None:
     path = tmp_path / "c.json"
     path.write_text(json.dumps({**asdict(CONFIG), "learning_rate": 1}))
     assert read_config(path)["learning_rate"] == 1
-    assert make_config({"width": 4, "grid": 24}, {"width": 6}) == TrainingConfig(width=6, grid=24)
+    assert make_config({"width": 4, "grid": 24}, {"width": 6}) == TrainingConfig(width=6, grid=24, proposed=0.125)
     assert make_config({"network": "center"}).network_config() == CenterRefinerConfig(32, 16)
     # Of how long it takes, what was said last counts.
     dataset = {"dataset": "nyu", "data": "x"}

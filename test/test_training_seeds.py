@@ -16,6 +16,7 @@ def test_the_families_keep_their_numbers() -> None:
         "FRAME_ORDER": 3,
         "PEAK_CUBES": 4,
         "PROPOSED_CUBES": 5,
+        "TRAINING_PROPOSALS": 8,
         "DETECTOR_SCENES": 11,
         "DETECTOR_HELD_OUT": 12,
         "DETECTOR_STEP": 13,

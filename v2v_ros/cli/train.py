@@ -73,6 +73,11 @@ def add(commands: Commands) -> None:
         str,
         "of the learning rate: constant, which never ends, or cosine (constant; on a dataset: cosine)",
     )
+    value(
+        "--proposed",
+        float,
+        "share of the synthetic cubes that the shipped detector proposes in whole scenes, for --network pose (0.125)",
+    )
     value("--batch", positive(int), "samples a step, in every process (8)")
     value(
         "--learning-rate", positive(float), "the highest, of hidden kernels; a tenth for the rest (0.02; paper: 2.5e-4)"

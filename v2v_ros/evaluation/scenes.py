@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -25,6 +25,16 @@ from .detections import RANGES, Known, figures_of, known_subjects
 from .synthetic_sets import INTRINSICS, MM_PER_UNIT, RECORD, as_float64, quantize
 
 NAME = "scenes_1"
+_LABELS = (
+    "focal",
+    "principal",
+    "hand_centers",
+    "hand_left",
+    "hand_state",
+    "body_centers",
+    "body_anchors",
+    "body_state",
+)  # of the scenes, which their hashes are made of
 SAMPLES = 84
 PART = 4  # images of the same setting and sensor
 LIMIT = 6  # detections an image
@@ -56,12 +66,11 @@ class ScenePart:
         """First 16 hexadecimal digits of the SHA-256 of depth and labels."""
         digest = hashlib.sha256(f"{self.sensor} {self.setting} {self.units.shape}".encode())
         digest.update(self.units.astype("<u2").tobytes())
-        for field in fields(Scenes):
-            if field.name != "depth":
-                values = getattr(self.scenes, field.name)
-                # To a tenth of a millimetre, as depth is.
-                rounded = (values * (1000 / MM_PER_UNIT)).round() if values.is_floating_point() else values
-                digest.update(rounded.numpy().astype("<i8").tobytes())
+        for name in _LABELS:
+            values = getattr(self.scenes, name)
+            # To a tenth of a millimetre, as depth is.
+            rounded = (values * (1000 / MM_PER_UNIT)).round() if values.is_floating_point() else values
+            digest.update(rounded.numpy().astype("<i8").tobytes())
         return digest.hexdigest()[:16]
 
 

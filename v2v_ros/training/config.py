@@ -21,6 +21,7 @@ from .precision import AUTO
 NETWORKS = ("pose", "center")
 RECIPES = ("ours", "paper")
 PRECISIONS = (AUTO, "bf16-mixed", "16-mixed", "32-true")
+SKINNED = 0.6  # share of the synthetic people and hands with the skin of MakeHuman's; the others are made of spheres
 _TRAINABLE = ("hand21", "body15")
 
 
@@ -55,6 +56,8 @@ class TrainingConfig:
         cache: Folder of a dataset's cache; empty: images are read from the dataset itself.
         schedule: Schedule of the learning rate, one of :data:`~v2v_ros.training.optimisation.SCHEDULES`.
         anneal_step: Step at which the learning rate begins to fall, of the schedule ``anneal``.
+        proposed: Share of the synthetic cubes of a pose run that the shipped detector proposes in whole scenes,
+            right or wrong; the others lie at subjects.
         annealed: Name of the run whose copy this is, or an empty string.
 
     Raises:
@@ -87,6 +90,7 @@ class TrainingConfig:
     cache: str = ""
     schedule: str = "constant"
     anneal_step: int = 0
+    proposed: float = 0.0
     annealed: str = ""
 
     def __post_init__(self) -> None:
@@ -105,6 +109,8 @@ class TrainingConfig:
         for name in ("samples", "seed", "workers", "epochs", "anneal_step"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{_option(name)} must not be negative, got {getattr(self, name)}")
+        if not 0 <= self.proposed <= 1:
+            raise ValueError(f"--proposed must be from 0 to 1, got {self.proposed}")
         if not 0 <= self.decay < 1:
             raise ValueError(f"--decay must be from 0 to below 1, got {self.decay}")
         self._check_schedule()
@@ -207,9 +213,9 @@ def _option(name: str) -> str:
 # Where usual values differ from those above. The paper says 10 epochs, and 2.5e-4 for RMSprop (section 6); a clip of
 # this size never clips.
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "pose": {},
+    "pose": {"proposed": 0.125},
     "center": {"grid": 32, "width": 16},
-    "dataset": {"epochs": 10, "schedule": "cosine"},
+    "dataset": {"epochs": 10, "schedule": "cosine", "proposed": 0.0},
     "dataset pose": {"grid": 88, "width": 16},
     "dataset center": {"centers": TRUTH},
     "paper": {"learning_rate": 2.5e-4, "decay": 0.0, "clip": 1e12, "precision": "32-true", "schedule": "constant"},
@@ -241,8 +247,8 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def resumed_values(values: dict[str, Any]) -> dict[str, Any]:
     """Return the configuration of a run that was begun: before it said so, all rates but the paper's fell as a
-    cosine."""
-    return {"schedule": "constant" if values.get("recipe") == "paper" else "cosine", **values}
+    cosine, and all cubes lay at subjects."""
+    return {"schedule": "constant" if values.get("recipe") == "paper" else "cosine", "proposed": 0.0, **values}
 
 
 def make_config(*sources: dict[str, Any]) -> TrainingConfig:

@@ -9,6 +9,7 @@ that is resumed goes on where it was, and no two processes see the same.
 
 from __future__ import annotations
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -19,22 +20,25 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from ..model.network import CenterRefiner
 from ..model.voxels import grid_coordinates, occupancy
+from ..model.weights import load_detector
 from ..synthetic.body.worlds import border_mask, sample_body_worlds
 from ..synthetic.hand.worlds import sample_hand_worlds
 from ..synthetic.render import Cameras
 from ..synthetic.sensors.sense import Draws, Sensors, sense
 from ..synthetic.worlds import CROP_MARGIN, Worlds, crop_cameras, render_worlds
-from .config import TrainingConfig
+from .config import SKINNED, TrainingConfig
+from .cubes import CubeBatch
+from .proposals import Look, Proposals
 from .seeds import SeedFamily, derive_seed
 
 PIXELS_PER_CELL = 7  # in three cells: the crop is a fifth wider than the cube, so about two pixels a cell
 HAND_DISTANCES = (0.2, 1.2)  # metres
 BEFORE_WALL = 0.15  # share of the people who stand right before a wall
-SKINNED = 0.6  # share of the people and hands with the skin of MakeHuman's; the others are made of spheres
 _EMPTY = {"pose": 0.08, "center": 0.2}  # share of the worlds without a subject
 # Share of left hands in pose training. The network finds right hands only, and learns to give empty heatmaps for left
 # ones: the scores of a grid and its mirror image then show which hand it is.
 _LEFT_HANDS = 0.2
+_POOL_STEPS = 64  # steps whose proposed cubes are made together, of many scenes, and mixed
 LARGEST_OFFSET = 0.3  # largest offset of a centre to be refined, in edges along each axis
 ELSEWHERE, ELSEWHERE_FROM = 0.2, 0.75  # share of the cubes to be refined that lie elsewhere, how far off, in edges
 
@@ -202,6 +206,9 @@ class SeededBatches(IterableDataset[Batch | CenterBatch], ABC):
 class SyntheticData(SeededBatches):
     """Endless batches, made on the device that trains on them or by workers on the CPU.
 
+    Some cubes of a pose network are those that the detector proposes in whole scenes, as it does at run time. Only
+    these show it the shoulders, edges and corners that look like hands.
+
     Args:
         config: Configuration of the run.
         device: Device to render on.
@@ -220,9 +227,40 @@ class SyntheticData(SeededBatches):
         first_step: int = 0,
     ) -> None:
         super().__init__(config, device, rank, processes, first_step)
+        self._proposals: Proposals | None = None
+        self._pool: tuple[int, CubeBatch] | None = None
 
     def batch(self, step: int, generator: torch.Generator) -> Batch | CenterBatch:
-        return sample_batch(self.config, self.config.batch, generator)
+        batch = sample_batch(self.config, self.config.batch, generator)
+        if not isinstance(batch, Batch) or not self.config.proposed:
+            return batch
+        started = time.perf_counter()
+        wanted = self.config.batch * self.config.proposed
+        count = int(wanted + torch.rand((), generator=generator, device=self.device))
+        self._put_proposals(batch, step, min(count, math.ceil(wanted)))
+        return batch._replace(seconds=batch.seconds + time.perf_counter() - started)
+
+    def _put_proposals(self, batch: Batch, step: int, count: int) -> None:
+        """Put cubes that the detector proposes in whole scenes in place of the first ones of a batch."""
+        pool, turn = divmod(step, _POOL_STEPS)
+        if self._pool is None or self._pool[0] != pool:
+            self._pool = pool, self._propose(pool)
+        cubes = self._pool[1]
+        chosen = slice(turn * count, (turn + 1) * count)
+        batch.grids[:count] = cubes.grids[chosen].to(batch.grids)
+        batch.coordinates[:count] = cubes.joints[chosen].to(batch.coordinates)
+
+    def _propose(self, pool: int) -> CubeBatch:
+        """Return the cubes for some steps, in random order, since those of a scene come one after the other."""
+        config = self.config
+        if self._proposals is None:
+            look = Look(config.subject, config.subject.cube_edge, config.grid, config.grid // 2)
+            self._proposals = Proposals(look, load_detector())
+        place = config.seed, self.processes, self.rank, pool
+        generator = torch.Generator().manual_seed(derive_seed(SeedFamily.TRAINING_PROPOSALS, *place))
+        cubes = self._proposals.draw(_POOL_STEPS * math.ceil(config.batch * config.proposed), generator)
+        order = torch.randperm(len(cubes.labels), generator=generator)
+        return CubeBatch(*(column[order] for column in cubes))
 
 
 _HELD_OUT_BATCH = 32

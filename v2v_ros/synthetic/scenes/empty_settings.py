@@ -91,6 +91,7 @@ def _nobody(
         normals=normals,
         hands=[],
         hand_centers=target.new_zeros(draw.batch, 0, 3),
+        hand_joints=target.new_zeros(draw.batch, 0, 21, 3),
         hand_left=torch.zeros(draw.batch, 0, dtype=torch.bool, device=draw.device),
         bodies=[],
         body_joints=target.new_zeros(draw.batch, 0, 15, 3),

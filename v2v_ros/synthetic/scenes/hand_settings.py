@@ -69,6 +69,7 @@ def hand_alone(draw: Draw, skinned: float = 0.0) -> Stage:
         torch.zeros_like(present),
     )
     world = mirrored(world, draw.some(0.5))
+    both = world.joints.view(batch, 2, 21, 3)
     count = hand.radii.shape[1]
     parts = [
         Spheres(world.spheres.centers[:, part], world.spheres.radii[:, part])
@@ -80,7 +81,8 @@ def hand_alone(draw: Draw, skinned: float = 0.0) -> Stage:
         points=world.plane_points,
         normals=world.plane_normals,
         hands=parts[1:],
-        hand_centers=world.joints.view(batch, 2, 21, 3).mean(2),
+        hand_centers=both.mean(2),
+        hand_joints=both,
         hand_left=torch.stack((world.left, is_left ^ world.left), dim=1),
         bodies=[],
         body_joints=joints.new_zeros(batch, 0, 15, 3),

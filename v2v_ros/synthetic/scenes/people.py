@@ -52,6 +52,7 @@ class People:
         body: Surfaces without hands.
         hands: Surfaces of the right and the left hands with their forearms.
         hand_centers: float [B, 2, 3] metres: the means of the 21 joints, right hands first.
+        hand_joints: float [B, 2, 21, 3] metres, ``hand21``; NaN of hands without detail.
         things: Spheres that the hands hold.
         boxes: Boxes that they hold.
         sits: bool [B], whether they sit as on a chair.
@@ -63,6 +64,7 @@ class People:
     body: Spheres
     hands: tuple[Spheres, Spheres]
     hand_centers: torch.Tensor
+    hand_joints: torch.Tensor
     things: Spheres
     boxes: Boxes
     sits: torch.Tensor
@@ -82,6 +84,7 @@ class People:
             body=spheres(self.body),
             hands=(spheres(self.hands[0]), spheres(self.hands[1])),
             hand_centers=self.hand_centers + by,
+            hand_joints=self.hand_joints + by[:, None],
             things=spheres(self.things),
             boxes=replace(self.boxes, centers=self.boxes.centers + by),
         )
@@ -187,15 +190,18 @@ def _with_hands(
     if not detailed:
         along = joints[:, _HANDS] - joints[:, _ELBOWS]
         centers = joints[:, _HANDS] + _PALM_BEYOND * shape.height[:, None, None] * normalize(along, dim=-1)
+        unknown = joints.new_full((draw.batch, 2, 21, 3), math.nan)
         nothing = Spheres(joints[:, :0], radii[:, :0])
         no_boxes = Boxes(joints[:, :0], joints.new_zeros(draw.batch, 0, 3, 3), joints[:, :0])
-        return People(joints, body, (plain[0], plain[1]), centers, nothing, no_boxes, sits, shape.height, pose.yaw)
-    hands, middles, palms, things, boxes = [], [], [], [], []
+        return People(
+            joints, body, (plain[0], plain[1]), centers, unknown, nothing, no_boxes, sits, shape.height, pose.yaw
+        )
+    hands, hand_joints, palms, things, boxes = [], [], [], [], []
     for side in range(2):
         ends = joints[:, _ELBOWS[side]], joints[:, _HANDS[side]]
         made = _detailed_hand(draw, shape.height, *ends, skinned, left=side == 1)
         hands.append(made[0])
-        middles.append(made[1])
+        hand_joints.append(made[1])
         palms.append(made[2])
         things.append(made[3])
         boxes.append(made[4])
@@ -205,7 +211,8 @@ def _with_hands(
         joints,
         body,
         (hands[0], hands[1]),
-        torch.stack(middles, dim=1),
+        torch.stack(hand_joints, dim=1).mean(2),
+        torch.stack(hand_joints, dim=1),
         Spheres.join(things),
         Boxes.join(boxes),
         sits,
@@ -230,7 +237,7 @@ def _hand_spheres(surface: Spheres) -> list[torch.Tensor]:
 def _detailed_hand(
     draw: Draw, height: torch.Tensor, elbow: torch.Tensor, palm: torch.Tensor, skinned: float, left: bool
 ) -> tuple[Spheres, torch.Tensor, torch.Tensor, Spheres, Boxes]:
-    """Return a hand at the end of a forearm: surface, mean joint [B, 3], palm [B, 3], and what it holds."""
+    """Return a hand at the end of a forearm: surface, joints [B, 21, 3], palm [B, 3], what it holds."""
     # Left hands are made as right ones of a mirrored world.
     mirror = elbow.new_tensor([-1.0 if left else 1.0, 1.0, 1.0])
     elbow, palm = elbow * mirror, palm * mirror
@@ -252,7 +259,7 @@ def _detailed_hand(
     joints = (joints + place[:, None]) * mirror
     things, boxes = held_things(draw, shape, hand_pose, family)
     things = Spheres(things.centers * mirror, things.radii)
-    return surface, joints.mean(1), place * mirror, things, mirrored_boxes(boxes, mirror)
+    return surface, joints, place * mirror, things, mirrored_boxes(boxes, mirror)
 
 
 def _of_size(draw: Draw, shape: HandShape, height: torch.Tensor) -> HandShape:

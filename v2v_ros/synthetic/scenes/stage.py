@@ -23,6 +23,7 @@ class Stage:
         points, normals: float [B, K, 3], walls, floors and tables without end; a normal of zero: not there.
         hands: Surfaces of up to four hands, each [B].
         hand_centers: float [B, H, 3], means of their 21 joints.
+        hand_joints: float [B, H, 21, 3], joints in the order of ``hand21``; NaN of hands without detail.
         hand_left: bool [B, H], left hands.
         bodies: Surfaces of up to two bodies without detailed hands, each [B].
         body_joints: float [B, N, 15, 3], joints in the order of ``body15``.
@@ -38,6 +39,7 @@ class Stage:
     normals: torch.Tensor
     hands: list[Spheres]
     hand_centers: torch.Tensor
+    hand_joints: torch.Tensor
     hand_left: torch.Tensor
     bodies: list[Spheres]
     body_joints: torch.Tensor

@@ -45,10 +45,10 @@ class Scenes:
         focal: float32 [B] pixels.
         principal: float32 [B, 2] pixels.
         hand_centers: float32 [B, 4, 3], means of the 21 joints.
+        hand_joints: float32 [B, 4, 21, 3]; NaN where a hand has no detail.
         hand_left: bool [B, 4].
         hand_state: uint8 [B, 4], ABSENT, SEEN or UNCLEAR.
-        body_centers: float32 [B, 2, 3], means of the 15 joints.
-        body_anchors: float32 [B, 2, 3], the torso joints, which are seen more often than the means.
+        body_joints: float32 [B, 2, 15, 3].
         body_state: uint8 [B, 2].
     """
 
@@ -56,11 +56,25 @@ class Scenes:
     focal: torch.Tensor
     principal: torch.Tensor
     hand_centers: torch.Tensor
+    hand_joints: torch.Tensor
     hand_left: torch.Tensor
     hand_state: torch.Tensor
-    body_centers: torch.Tensor
-    body_anchors: torch.Tensor
+    body_joints: torch.Tensor
     body_state: torch.Tensor
+
+    @property
+    def body_centers(self) -> torch.Tensor:
+        """Means of the 15 joints, float32 [B, 2, 3]."""
+        return self.body_joints.mean(2)
+
+    @property
+    def body_anchors(self) -> torch.Tensor:
+        """Torso joints, which are seen more often than the means, float32 [B, 2, 3]."""
+        return self.body_joints[:, :, _TORSO]
+
+    def joints(self, kind: str) -> torch.Tensor:
+        """Return the joints of the subjects of a kind, float [B, K, J, 3]; NaN where they are not known."""
+        return self.hand_joints if kind == "hand" else self.body_joints
 
     def subjects(self, kind: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return reference points and anchors float [B, K, 3], states uint8 [B, K] and left bool [B, K] of a kind."""
@@ -173,10 +187,10 @@ def _seen(draw: Draw, stage: Stage, cameras: Cameras, sensor: str | None) -> Sce
         cameras.focal.float(),
         cameras.principal.float(),
         _padded(centers.float(), _HANDS),
+        _padded((stage.hand_joints @ back[:, None]).float(), _HANDS),
         _padded(stage.hand_left, _HANDS),
         _padded(_stacked(hand_state, draw), _HANDS),
-        _padded(joints.mean(2).float(), _BODIES),
-        _padded(joints[:, :, _TORSO].float(), _BODIES),
+        _padded(joints.float(), _BODIES),
         _padded(_stacked(body_state, draw), _BODIES),
     )
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 import torch
 from torch.nn import functional
 
+from ...geometry.skeletons import BODY15
 from ...synthetic.chance import Draw
 from ...synthetic.scenes.whole import ABSENT, SEEN, UNCLEAR, Scenes
 
@@ -39,8 +40,10 @@ def _mirror(scenes: Scenes, which: torch.Tensor) -> Scenes:
         depth=torch.where(which[:, None, None], scenes.depth.flip(2), scenes.depth),
         principal=principal,
         hand_centers=scenes.hand_centers * flip,
-        body_centers=scenes.body_centers * flip,
-        body_anchors=scenes.body_anchors * flip,
+        hand_joints=scenes.hand_joints * flip[:, None],
+        body_joints=torch.where(
+            which[:, None, None, None], scenes.body_joints[:, :, BODY15.mirrored] * flip[:, None], scenes.body_joints
+        ),
         hand_left=scenes.hand_left ^ which[:, None],
     )
 

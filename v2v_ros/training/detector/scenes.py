@@ -15,8 +15,8 @@ import torch
 
 from ...io.files import write_atomically
 from ...synthetic.scenes.whole import Scenes, sample_mixture
+from ..config import SKINNED
 from ..seeds import SeedFamily, derive_seed
-from ..synthetic_batches import SKINNED
 
 
 def make_chunk(seed: int, index: int, count: int, held_out: bool = False) -> Scenes:

@@ -15,7 +15,8 @@ from ...model.calibration import Calibration
 from ...model.joint_refiner import JointRefiner, RefinedJoints, covariance_of, peak_features
 from ...model.peaks import Peaks
 from ...model.weights import Weights
-from .peak_sets import Label, PeakSet
+from ..cubes import Label
+from .peak_sets import PeakSet
 
 
 class Judgement:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -30,14 +29,14 @@ from ...recorded.datasets.frame_set import FrameSet
 from ...synthetic.body.worlds import sample_body_worlds
 from ...synthetic.hand.worlds import sample_hand_worlds
 from ...synthetic.worlds import Worlds, crop_cameras, render_worlds
-from ..config import TrainingConfig
+from ..config import SKINNED, TrainingConfig
+from ..cubes import CubeBatch, Label
 from ..dataset_batches import FrameBatches, frame_batch
 from ..seeds import SeedFamily, derive_seed
 from ..synthetic_batches import (
     BEFORE_WALL,
     HAND_DISTANCES,
     PIXELS_PER_CELL,
-    SKINNED,
     Batch,
     cube_centers,
     other_surfaces,
@@ -52,14 +51,6 @@ _EMPTY, _LEFT = 0.2, 0.5  # shares of the worlds without a subject, and of left 
 _ELSEWHERE, _ELSEWHERE_FROM = 0.25, 0.75  # share of the cubes that lie elsewhere; how far off, in cube edges
 _AMONG_PEOPLE = 0.3  # share of the batches of hands whose cubes lie on other parts of people and on furniture
 _HANDS = slice(6, 8)  # joints of body15
-
-
-class Label(IntEnum):
-    """Content of a cube."""
-
-    NOTHING = 0
-    SUBJECT = 1
-    LEFT_HAND = 2  # the pose networks see right hands
 
 
 class PeakSet(NamedTuple):
@@ -78,14 +69,6 @@ class PeakSet(NamedTuple):
     heights: torch.Tensor
     means: torch.Tensor
     spreads: torch.Tensor
-    joints: torch.Tensor
-    labels: torch.Tensor
-
-
-class CubeBatch(NamedTuple):
-    """Occupancy [B, 1, N, N, N] of cubes, joints float32 [B, J, 3] in heatmap cells, labels int64 [B]."""
-
-    grids: torch.Tensor
     joints: torch.Tensor
     labels: torch.Tensor
 
@@ -111,6 +94,7 @@ def write_peak_set(
     samples: int,
     *,
     runtime: str = "auto",
+    device: torch.device | None = None,
     threads: int = 0,
     tick: Callable[[], object] = lambda: None,
 ) -> PeakSet:
@@ -122,6 +106,7 @@ def write_peak_set(
         folder: Folder that keeps the peaks.
         samples: Number of samples, rounded up to whole files.
         runtime: Name of the runtime of the network (:func:`~v2v_ros.model.runtime.make_runtime`).
+        device: Device of the network; None: the CPU.
         threads: Number of CPU threads.
         tick: Function that is called after every file.
 
@@ -129,7 +114,7 @@ def write_peak_set(
         ValueError: The folder holds the peaks of another network or of other cubes, or a damaged file.
     """
     about = {"network": json.dumps(weights.config.to_dict()), "weights": weights.hash, **cubes.about}
-    run = make_runtime(runtime, weights, torch.device("cpu"), threads)
+    run = make_runtime(runtime, weights, device or torch.device("cpu"), threads)
     files = []
     for index in range(-(-samples // FILE_SAMPLES)):
         path = folder / f"peaks_{index:04d}.safetensors"

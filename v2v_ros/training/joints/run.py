@@ -15,6 +15,7 @@ import torch
 from ...io.files import write_atomically
 from ...model import weights as weights_files
 from ...model.joint_refiner import JointRefiner, JointRefinerConfig
+from ...model.runtime import choose_device
 from ...model.weights import JointRefinerWeights, Weights
 from ..config import TrainingConfig
 from ..dataset_batches import open_frames
@@ -27,7 +28,7 @@ from .proposals import ProposalCubes
 from .train import JointTraining, train_joint_refiner
 
 HELD_OUT = 2_048  # samples that calibrate and judge a refiner, and are not trained on
-_SAMPLES_A_PROPOSAL = 6  # samples for each cube that a detector proposes in a whole scene
+_SAMPLES_A_PROPOSAL = 3  # samples for each cube that a detector proposes in a whole scene
 _HELD_OUT_SEED = derive_seed(SeedFamily.HELD_OUT_BATCH)  # seed of samples that no run trains on
 
 
@@ -41,6 +42,7 @@ def train_joints(
     dataset: TrainingConfig | None = None,
     peaks: Path | None = None,
     runtime: str = "auto",
+    device: str = "auto",
     threads: int = 1,
     start: str | Path = "",
     say: Callable[[str], object] = lambda text: None,
@@ -56,6 +58,7 @@ def train_joints(
         dataset: Configuration of the dataset that the pose weights were trained on; None: synthetic samples.
         peaks: Folder that keeps the peaks; None: one beside the output.
         runtime: Name of the runtime of the pose network.
+        device: Device of both networks, as for :func:`~v2v_ros.model.runtime.choose_device`.
         threads: Number of CPU threads.
         start: Name or path of weights whose refiner the training starts from; empty: random weights.
         say: Function that takes lines about the progress.
@@ -72,6 +75,7 @@ def train_joints(
         raise ValueError(f"'{output}': choose a name that ends in {weights_files.SUFFIX}")
     torch.set_num_threads(threads)
     started = time.monotonic()
+    place = choose_device(device)
     loaded = weights_files.load(source)
     skeleton, heatmap = loaded.skeleton, loaded.config.heatmap
     training = training or JointTraining()
@@ -89,7 +93,9 @@ def train_joints(
             done += 1
             say(f"peaks of {name} samples: {done * peak_sets.FILE_SAMPLES:,} of {count:,}")
 
-        return write_peak_set(loaded, cubes, folder / name, count, runtime=runtime, threads=threads, tick=tick)
+        return write_peak_set(
+            loaded, cubes, folder / name, count, runtime=runtime, device=place, threads=threads, tick=tick
+        )
 
     held_out = computed(to_judge, "held_out", HELD_OUT)
     data = computed(to_train, "training", samples)
@@ -105,6 +111,7 @@ def train_joints(
         curve.append({"draws": draws, **figures})
         say(f"{draws:,} draws: mean {figures['mean_mm']:.2f} mm, {draws / (time.monotonic() - ready):.0f} draws/s")
 
+    data = PeakSet(*(column.to(place) for column in data))
     network = train_joint_refiner(data, skeleton, heatmap, loaded.cube_edge, config, training, report, start=first)
     judgement = Judgement(network, held_out, loaded)
     figures, calibration = judgement.figures(), judgement.calibration()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from ...geometry.covariances import as_matrices, as_six
 from ...geometry.skeletons import Skeleton
 from ...model.joint_refiner import JointRefiner, JointRefinerConfig, RefinedJoints, log_density_loss, peak_features
 from ...model.peaks import Peaks
+from ..cubes import Label
 from ..optimisation import learning_rate_factor, weight_average
-from .peak_sets import Label, PeakSet
+from .peak_sets import PeakSet
 
 _ROUND = 0.02  # half cubes; errors below weigh by their square
 
@@ -51,13 +53,16 @@ def augment_peaks(
     batch: PeakSet, skeleton: Skeleton, size: int, generator: torch.Generator, config: JointTraining
 ) -> PeakSet:
     """Turn, tilt, scale and disturb peaks, and leave some out; bodies are mirrored half of the time."""
-    samples = len(batch.labels)
+    samples, device = len(batch.labels), batch.places.device
     half = size / 2
 
     def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator)
+        return torch.randn(*shape, generator=generator, device=device)
 
-    turn = 2 * math.pi * torch.rand(samples, generator=generator) if skeleton.kind == "hand" else 0.2 * normal(samples)
+    def uniform(*shape: int) -> torch.Tensor:
+        return torch.rand(*shape, generator=generator, device=device)
+
+    turn = 2 * math.pi * uniform(samples) if skeleton.kind == "hand" else 0.2 * normal(samples)
     tilts = config.tilt * normal(2, samples)
     matrix = _rotation(2, turn) @ _rotation(0, tilts[0]) @ _rotation(1, tilts[1])
     matrix = matrix * (1 + config.scale * normal(samples)).clamp(0.7, 1.4)[:, None, None]
@@ -72,28 +77,28 @@ def augment_peaks(
     heights = batch.heights * (1 + 0.15 * normal(samples, 1, 1)).clamp(0.5, 1.5)
     heights = (heights * (1 + 0.1 * normal(*heights.shape))).clamp(0, 1.2)
     # A peak that is left out: those behind it move up.
-    gone = torch.rand(heights.shape, generator=generator) < config.drop
+    gone = uniform(*heights.shape) < config.drop
     gone[..., -1] = False
-    order = (gone.float() * 1000 + torch.arange(heights.shape[-1])).argsort(-1)
+    order = (gone.float() * 1000 + torch.arange(heights.shape[-1], device=device)).argsort(-1)
     heights = torch.where(gone, 0.0, heights).gather(-1, order)
     places = torch.where(gone[..., None], half, places).gather(-2, order[..., None].expand(-1, -1, -1, 3))
     if skeleton.kind == "body":
-        flip = torch.rand(samples, generator=generator) < 0.5
-        swap = torch.tensor(skeleton.mirrored)
+        flip = uniform(samples) < 0.5
+        swap = torch.tensor(skeleton.mirrored, device=device)
 
         def mirrored(values: torch.Tensor, signs: torch.Tensor, offset: float = 0.0) -> torch.Tensor:
             where = flip.view(-1, *[1] * (values.dim() - 1))
             return torch.where(where, (offset * (signs < 0) + signs * values)[:, swap], values)
 
-        sign = torch.tensor([-1.0, 1.0, 1.0])
+        sign = torch.tensor([-1.0, 1.0, 1.0], device=device)
         places, means, joints = (mirrored(each, sign, size) for each in (places, means, joints))
-        spreads = mirrored(spreads, torch.tensor([1.0, -1.0, -1.0, 1.0, 1.0, 1.0]))
-        heights = mirrored(heights, torch.ones(1))
+        spreads = mirrored(spreads, torch.tensor([1.0, -1.0, -1.0, 1.0, 1.0, 1.0], device=device))
+        heights = mirrored(heights, torch.ones(1, device=device))
     return PeakSet(places, heights, means, spreads, joints, batch.labels)
 
 
 def _rotation(axis: int, angle: torch.Tensor) -> torch.Tensor:
-    matrix = torch.eye(3).repeat(len(angle), 1, 1)
+    matrix = torch.eye(3, device=angle.device).repeat(len(angle), 1, 1)
     i, j = [index for index in range(3) if index != axis]
     matrix[:, i, i] = matrix[:, j, j] = angle.cos()
     matrix[:, i, j], matrix[:, j, i] = -angle.sin(), angle.sin()
@@ -130,21 +135,22 @@ def train_joint_refiner(
     """Train a joint refiner.
 
     Args:
-        data: Peaks with their truth.
+        data: Peaks with their truth; the training runs on their device.
         size: Cells of a heatmap along an axis.
         edge: Edge of the cubes, metres.
         report: Function that gets the draws so far and the averaged network, ``reports`` times in the run.
         start: Refiner of that configuration to go on from; None: one with random weights.
 
     Returns:
-        The average over the last steps, in evaluation mode.
+        The average over the last steps, in evaluation mode, on the CPU.
     """
     torch.manual_seed(training.seed)
-    generator = torch.Generator().manual_seed(training.seed)
-    network = JointRefiner(config)
+    device = data.places.device
+    generator = torch.Generator(device).manual_seed(training.seed)
+    network = JointRefiner(config).to(device)
     if start is not None:
         network.load_state_dict(start.state_dict())
-    average = JointRefiner(config).eval()
+    average = JointRefiner(config).to(device).eval()
     average.load_state_dict(network.state_dict())
     update_average = weight_average(training.decay)
     steps = max(1, training.draws // training.batch)
@@ -152,7 +158,7 @@ def train_joint_refiner(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(steps))
     near = skeleton.subject.near / (edge / 2)
     for step in range(1, steps + 1):
-        chosen = torch.randint(len(data.labels), (training.batch,), generator=generator)
+        chosen = torch.randint(len(data.labels), (training.batch,), generator=generator, device=device)
         batch = augment_peaks(PeakSet(*(column[chosen] for column in data)), skeleton, size, generator, training)
         refined = network(*peak_features(Peaks(*batch[:4]), config.peaks, size))
         loss = loss_of(refined, batch, size, near)
@@ -164,5 +170,5 @@ def train_joint_refiner(
         with torch.no_grad():
             update_average(list(average.parameters()), list(network.parameters()), step)
         if step % max(1, steps // reports) == 0:
-            report(step * training.batch, average)
-    return average
+            report(step * training.batch, copy.deepcopy(average).cpu())
+    return average.cpu()
