@@ -50,7 +50,7 @@ def main() -> None:
             rates = []
             for place in (None, cache):
                 dataset = open_fake(name, data, cache=place)
-                rates.append(frames_per_second(dataset, rounds=options.rounds)["frames_per_second"])
+                rates.append(frames_per_second(dataset, rounds=options.rounds).frames_per_second)
             kilobytes = next(cache.glob("*/windows.bin")).stat().st_size / len(dataset) / 1000
         print(f"{name:10} {rates[0]:9,.0f} {rates[1]:9,.0f} {kilobytes:9.1f}", flush=True)
 

@@ -47,6 +47,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             continue
         dataset = open_dataset(name, options.data, options.split, test_subject=subject, cache=cache)
         speed = frames_per_second(dataset, frames=options.frames)
-        figures["readers"][f"{name} {kind}"] = speed
-        print(f"{name:10} {kind:6} {speed['frames_per_second']:8,.0f} frames/s of {speed['frames']}", flush=True)
+        figures["readers"][f"{name} {kind}"] = speed.to_dict()
+        print(f"{name:10} {kind:6} {speed.frames_per_second:8,.0f} frames/s of {speed.frames}", flush=True)
     return figures

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -16,7 +16,22 @@ REQUIRED = 500
 """Frames a second on one core that a format is to reach."""
 
 
-def frames_per_second(dataset: DepthDataset, *, frames: int = 200, rounds: int = 5) -> dict[str, Any]:
+@dataclass(frozen=True)
+class ReaderSpeed:
+    """How fast frames were read, in frames a second; ``frames_per_second`` is the median round's."""
+
+    frames: int
+    rounds: int
+    frames_per_second: float
+    slowest: float
+    fastest: float
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the figures by their names, as JSON holds them."""
+        return asdict(self)
+
+
+def frames_per_second(dataset: DepthDataset, *, frames: int = 200, rounds: int = 5) -> ReaderSpeed:
     """Read frames in random order, as training does, on one core.
 
     Time is that of the processor, and frames are read once before: the operating system then has the files in memory,
@@ -25,9 +40,6 @@ def frames_per_second(dataset: DepthDataset, *, frames: int = 200, rounds: int =
     Args:
         frames: Number of different frames to read; fewer if the dataset has not as many.
         rounds: Number of times that they are read; the median counts.
-
-    Returns:
-        ``frames``, ``rounds``, ``frames_per_second`` (of the median round), ``slowest`` and ``fastest``.
 
     Raises:
         DatasetError: A frame cannot be read, or none is valid.
@@ -43,10 +55,10 @@ def frames_per_second(dataset: DepthDataset, *, frames: int = 200, rounds: int =
             dataset.depth(index)
         seconds.append(time.process_time() - started)
     rates = len(chosen) / np.array(seconds[1:])
-    return {
-        "frames": len(chosen),
-        "rounds": rounds,
-        "frames_per_second": round(float(np.median(rates)), 1),
-        "slowest": round(float(rates.min()), 1),
-        "fastest": round(float(rates.max()), 1),
-    }
+    return ReaderSpeed(
+        frames=len(chosen),
+        rounds=rounds,
+        frames_per_second=round(float(np.median(rates)), 1),
+        slowest=round(float(rates.min()), 1),
+        fastest=round(float(rates.max()), 1),
+    )
